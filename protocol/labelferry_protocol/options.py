@@ -1,0 +1,52 @@
+"""What a job is asked to do: the export options, the same struct on the wire, in a template and in the engine."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from labelferry_protocol.message import Name, Part, Path, Word
+from labelferry_protocol.words import OnError
+
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Pattern = Annotated[str, Meta(min_length=1, max_length=255)]
+FormatOption = str | int | float | bool
+
+
+class OverlayStyle(Part, frozen=True, kw_only=True):
+    """How an overlay is drawn. `fill_opacity` 0 leaves shapes unfilled; `stroke_width` in px, 0 draws no outline."""
+
+    fill_opacity: Unit = 0.35
+    stroke_width: Annotated[int, Meta(ge=0, le=64)] = 2
+    numbers: bool = True
+    color_by: Annotated[str, Meta(pattern="^(class|instance)$")] = "class"
+
+
+class ExportOptions(Part, frozen=True, kw_only=True):
+    """One export's options. Empty `select` and `classes` mean everything; `split` maps a split's name to its share."""
+
+    name: Name | None = None
+    source_format: Word | None = None
+    images: bool = True
+    visualizations: bool = True
+    style: OverlayStyle = OverlayStyle()
+    formats: Annotated[tuple[Word, ...], Meta(max_length=64)] = ("coco", "json")
+    format_options: Annotated[dict[Word, dict[Word, FormatOption]], Meta(max_length=64)] = {}
+    metrics: Annotated[tuple[Word, ...], Meta(max_length=16)] = ("csv", "xlsx")
+    scale: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    """Micrometres per pixel; None keeps lengths in pixels."""
+    select: Annotated[tuple[Pattern, ...], Meta(max_length=64)] = ()
+    classes: Annotated[tuple[Name, ...], Meta(max_length=1024)] = ()
+    annotated_only: bool = False
+    split: Annotated[dict[Word, Annotated[float, Meta(gt=0, le=1)]], Meta(max_length=16)] = {}
+    seed: int = 0
+    on_error: OnError = OnError.FAIL
+    timeout: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    """Seconds from submit after which the broker cancels the job by itself."""
+    keep_partial: bool = False
+    """On cancel, pack what is finished into a bundle that says it is partial."""
+
+
+class Source(Part, frozen=True, kw_only=True):
+    """Where the project is, as the worker sees it: an absolute path below one of the worker's roots."""
+
+    location: Path
