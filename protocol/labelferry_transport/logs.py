@@ -1,0 +1,77 @@
+"""The log of a service: one line an event on stderr, `time level actor event key=value ...`, for broker and workers alike.
+
+What is about a job carries `job=` and `attempt=`. Values with spaces, quotes or control characters are quoted as JSON, so a
+line stays a line whatever a peer sends.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from dataclasses import dataclass
+
+LEVELS = ("debug", "info", "warning", "error")
+_ROOT = "labelferry"
+_PLAIN = re.compile(r"^[\w@%+=:,./*\[\]-]+$", re.ASCII)
+_LONGEST = 500
+
+
+@dataclass(frozen=True)
+class Log:
+    """The log of one actor: an event is a few words, its facts are keyword arguments."""
+
+    actor: str
+
+    def debug(self, event: str, **facts: object) -> None:
+        """Log what only somebody who looks for a fault wants to see."""
+        self._write(logging.DEBUG, event, facts)
+
+    def info(self, event: str, **facts: object) -> None:
+        """Log what happened."""
+        self._write(logging.INFO, event, facts)
+
+    def warning(self, event: str, **facts: object) -> None:
+        """Log what should not happen and was dealt with."""
+        self._write(logging.WARNING, event, facts)
+
+    def error(self, event: str, **facts: object) -> None:
+        """Log what somebody must look at."""
+        self._write(logging.ERROR, event, facts)
+
+    def fault(self, event: str, **facts: object) -> None:
+        """Log an unexpected exception with its traceback, from inside its `except`."""
+        logging.getLogger(f"{_ROOT}.{self.actor}").error(event, extra={"facts": facts}, exc_info=True)
+
+    def _write(self, level: int, event: str, facts: dict[str, object]) -> None:
+        logger = logging.getLogger(f"{_ROOT}.{self.actor}")
+        if logger.isEnabledFor(level):
+            logger.log(level, event, extra={"facts": facts})
+
+
+def start_logging(level: str = "info") -> None:
+    """Send this process's log to stderr from `level` on; called once, by a service's `main`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Line())
+    root = logging.getLogger(_ROOT)
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    root.propagate = False
+
+
+class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        actor = record.name.removeprefix(_ROOT + ".")
+        facts: dict[str, object] = getattr(record, "facts", {})
+        words = [moment, record.levelname.lower(), actor, record.getMessage()]
+        words += [f"{key}={_value(value)}" for key, value in facts.items() if value is not None]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _value(value: object) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "..."
+    return text if _PLAIN.match(text) else json.dumps(text)
