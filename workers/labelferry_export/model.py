@@ -19,7 +19,11 @@ class Category:
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the project. `name` is the source's own (may hold slashes); `path` the file, checked to lie inside the project."""
+    """An image of the project. `name` is the source's own (may hold slashes); `path` the file, checked to lie inside the project.
+
+    `width` and `height` are those of the canvas that the annotations lie on, px: the file's own as stored, or, where
+    `transposed`, as turned by its EXIF orientation. `size` (bytes) and `mtime_ns` are the file's at the moment of the snapshot.
+    """
 
     id: int
     name: str
@@ -27,7 +31,22 @@ class Image:
     width: int
     height: int
     subset: str | None = None
+    """Which part of the project the source itself puts it in."""
     attributes: dict[str, Attribute] = field(default_factory=dict)
+    bundle_name: str = ""
+    """Its name in a bundle: one safe path component whose stem no other image of the project has (see `names`)."""
+    split: str | None = None
+    """Which split the export's own ratios put it in."""
+    size: int = 0
+    mtime_ns: int = 0
+    mode: str = ""
+    """Pillow's word for the pixels, as the header says it: `L`, `RGB`, `I;16`, ..."""
+    transposed: bool = False
+
+    @property
+    def bundle_file(self) -> str:
+        """Where it lies below `images/` of a bundle: in its split's folder where there is one."""
+        return f"{self.split}/{self.bundle_name}" if self.split else self.bundle_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Sources: readers of one project form each. This module is their registry."""
