@@ -21,12 +21,12 @@ class Part(Struct, frozen=True, kw_only=True):
     """A named part of a message that is no message by itself."""
 
 
-Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 JobId = Hex32
 """32 hexadecimal characters, made by the broker."""
 WorkerId = Hex32
 """32 hexadecimal characters, made by a supervisor when it starts: a new process is a new worker."""
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Attempt = Annotated[int, Meta(ge=1, le=10_000)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Percent = Annotated[float, Meta(ge=0, le=100)]

@@ -18,7 +18,7 @@ class OverlayStyle(Part, frozen=True, kw_only=True):
     fill_opacity: Unit = 0.35
     stroke_width: Annotated[int, Meta(ge=0, le=64)] = 2
     numbers: bool = True
-    color_by: Annotated[str, Meta(pattern="^(class|instance)$")] = "class"
+    color_by: Annotated[str, Meta(pattern=r"^(class|instance)\Z")] = "class"
 
 
 class ExportOptions(Part, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import re
 
 TOPIC_LENGTH = 33
 BEAT = b"beat" + b"." * (TOPIC_LENGTH - 4)
-_JOB = re.compile(rb"^[0-9a-f]{32}/$")
+_JOB = re.compile(rb"^[0-9a-f]{32}/\Z")
 
 
 def topic_of(identity: str) -> bytes:

@@ -19,7 +19,7 @@ from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.words import Role
 from labelferry_transport.sockets import ClientKeys, ServerKeys
 
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True):

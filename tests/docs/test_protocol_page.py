@@ -6,10 +6,11 @@ from typing import get_args
 import msgspec
 import pytest
 
-from labelferry_protocol import codec, depot, events, limits, requests, work
+from labelferry_protocol import depot, events, limits, requests, work
 from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code
 from labelferry_protocol.life import LIFE
+from labelferry_protocol.message import Message
 from labelferry_protocol.options import ExportOptions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -74,6 +75,6 @@ def test_every_class_that_is_a_message_is_in_a_lane() -> None:
         each
         for module in (requests, events, work, depot)
         for each in vars(module).values()
-        if isinstance(each, type) and issubclass(each, codec.Message) and each is not codec.Message and each not in inner
+        if isinstance(each, type) and issubclass(each, Message) and each is not Message and each not in inner
     }
     assert defined == set(CLASSES)
