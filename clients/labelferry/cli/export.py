@@ -1,0 +1,76 @@
+"""`labelferry export`: one command from a project to a checked bundle."""
+
+import click
+
+from labelferry.cli.choices import export_options, json_option, options_from, service_options
+from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED
+from labelferry_protocol.events import Cancelled, Completed, JobEvent
+from labelferry_protocol.options import ExportOptions
+
+
+@click.command()
+@click.argument("source")
+@click.option("-o", "--output", metavar="OUT.zip", help="Where the bundle goes; ./NAME.zip by default.")
+@click.option("--force", is_flag=True, help="Write over an existing output.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Jobs at once in the embedded service.")
+@export_options
+@service_options
+@json_option
+@click.pass_context
+def export(
+    context: click.Context,
+    /,
+    source: str,
+    output: str | None,
+    force: bool,
+    workers: int | None,
+    broker: str | None,
+    key_file: str | None,
+    as_json: bool,
+    template: str | None,
+    **_options: object,
+) -> None:
+    """Export the project at SOURCE (a folder or a file) into one zip, and show how it goes.
+
+    Ctrl-C cancels and waits for the confirmation; a second one leaves at once.
+    """
+    from pathlib import Path
+
+    from labelferry.cli.session import check_source, client_for, default_workers
+    from labelferry.cli.show import show_for
+    from labelferry.cli.stopper import Stopper
+
+    options = options_from(context, ExportOptions())
+    location = check_source(source, here=broker is None)
+    target = Path(output) if output else Path(f"{_bundle_name(options.name or Path(location).stem)}.zip")
+    with (
+        Stopper() as stopper,
+        client_for(broker, key_file, workers=workers or default_workers(), patience=stopper.check) as client,
+    ):
+        if template:
+            options = options_from(context, client.template(template).options)
+        stream = client.export(location, target, options, overwrite=force)
+        show = show_for(as_json=as_json)
+        try:
+            stopper.aim(stream.cancel, show.say)
+            last: JobEvent | None = None
+            for event in stream:
+                last = event
+                show.event(event)
+        finally:
+            show.close()
+    context.exit(exit_code_of(last))
+
+
+def exit_code_of(last: JobEvent | None) -> int:
+    """Return what a command that followed a job to this event exits with."""
+    if isinstance(last, Completed):
+        return EXIT_DONE
+    return EXIT_CANCELLED if isinstance(last, Cancelled) else EXIT_FAILED
+
+
+def _bundle_name(name: str) -> str:
+    return (
+        "".join(character if character.isalnum() or character in "._- " else "_" for character in name).strip(" .")
+        or "export"
+    )

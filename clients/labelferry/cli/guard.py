@@ -1,0 +1,45 @@
+"""The edge of the command line: every error becomes one sentence and an exit code; no traceback reaches a user."""
+
+import os
+import sys
+import traceback
+
+import click
+
+from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED, LabelferryError
+
+
+def guarded(command: click.Command) -> int:
+    """Run `command` on this process's arguments and return its exit code."""
+    try:
+        result = command.main(standalone_mode=False, prog_name="labelferry")
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Cancelled.", err=True)
+        return EXIT_CANCELLED
+    except LabelferryError as error:
+        click.echo(f"Error: {error}", err=True)
+        return int(getattr(error, "exit_code", EXIT_FAILED))
+    except BrokenPipeError:
+        # Whoever read our output has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the last edge: what was not foreseen must still be a sentence
+        click.echo(f"Error: something unforeseen happened ({type(error).__name__}: {error}){_remember()}", err=True)
+        return EXIT_FAILED
+    return result if isinstance(result, int) else EXIT_DONE
+
+
+def _remember() -> str:
+    from labelferry.embedded.place import state_directory
+
+    path = state_directory() / "errors.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(traceback.format_exc() + "\n")
+    except OSError:
+        return ""
+    return f": please report it with the end of {path}"

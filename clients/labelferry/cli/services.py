@@ -1,0 +1,117 @@
+"""`labelferry broker`, `worker` and `up`: the services, as processes of their own."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+LISTEN = "tcp://127.0.0.1:5570"
+
+
+@click.command()
+@click.option(
+    "--listen",
+    metavar="ENDPOINT",
+    default=LISTEN,
+    show_default=True,
+    help="Where to listen: tcp://HOST:PORT or ipc://DIRECTORY.",
+)
+@click.option("--state", metavar="DIR", help="Where ledger and bundles are kept.")
+@click.option(
+    "--keys",
+    "keys_directory",
+    metavar="DIR",
+    help="Keys, made with `labelferry keys`; needed unless only this machine can connect.",
+)
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="How much to log.",
+)
+def broker(listen: str, state: str | None, keys_directory: str | None, log_level: str) -> None:
+    """Run a broker until it is told to stop (Ctrl-C, SIGTERM)."""
+    command = ["labelferry_broker", "--listen", listen, "--state", state or _state(), "--log-level", log_level]
+    _become([*command, *(["--keys", keys_directory] if keys_directory else [])])
+
+
+@click.command()
+@click.option(
+    "--broker",
+    metavar="ENDPOINT",
+    envvar="LABELFERRY_BROKER",
+    default=LISTEN,
+    show_default=True,
+    help="The broker to work for.",
+)
+@click.option("--slots", type=click.IntRange(1, 256), help="Jobs at once; one a processor by default.")
+@click.option(
+    "--root", "roots", multiple=True, metavar="DIR", help="Projects may be read below this directory, repeatable."
+)
+@click.option("--staging", metavar="DIR", help="Where bundles are made before they are brought to the depot.")
+@click.option("--key", "key_file", metavar="FILE", envvar="LABELFERRY_KEY", help="The worker's key file.")
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="How much to log.",
+)
+def worker(
+    broker: str, slots: int | None, roots: tuple[str, ...], staging: str | None, key_file: str | None, log_level: str
+) -> None:
+    """Run a worker until it is told to stop; what runs then may finish."""
+    _become(_worker_command(broker, slots, roots, staging, key_file, log_level))
+
+
+@click.command()
+@click.option("--listen", metavar="ENDPOINT", default=LISTEN, show_default=True, help="Where to listen.")
+@click.option("--state", metavar="DIR", help="Where ledger and bundles are kept.")
+@click.option("--workers", "slots", type=click.IntRange(1, 256), help="Jobs at once; one a processor by default.")
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="DIR",
+    help="Projects may be read below this directory, repeatable; everywhere by default.",
+)
+def up(listen: str, state: str | None, slots: int | None, roots: tuple[str, ...]) -> None:
+    """Run a broker and a worker on this machine until Ctrl-C or SIGTERM."""
+    from labelferry.cli.pair import run_pair
+
+    broker_command = ["labelferry_broker", "--listen", listen, "--state", state or _state()]
+    worker_command = _worker_command(listen, slots, roots, None, None, "info")
+    sys.exit(run_pair(broker_command, worker_command, listen))
+
+
+def _worker_command(
+    broker: str, slots: int | None, roots: tuple[str, ...], staging: str | None, key_file: str | None, log_level: str
+) -> list[str]:
+    command = [
+        "labelferry_workers",
+        "--broker",
+        broker,
+        "--slots",
+        str(slots or os.cpu_count() or 1),
+        "--log-level",
+        log_level,
+    ]
+    for root in roots:
+        command += ["--root", str(Path(root).absolute())]
+    if staging:
+        command += ["--staging", staging]
+    return [*command, *(["--key", key_file] if key_file else [])]
+
+
+def _state() -> str:
+    from labelferry.embedded.place import state_directory
+
+    # Beside the embedded mode's own, never in it: one ledger has one broker.
+    return str(state_directory() / "broker")
+
+
+def _become(module_and_options: list[str]) -> None:
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", *module_and_options])  # noqa: S606 - our own module, our own arguments

@@ -1,0 +1,49 @@
+"""A command's way to a broker: the one that was named, or the embedded service, held for as long as the command runs."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from labelferry.client import Client
+from labelferry.embedded.place import state_directory
+from labelferry.embedded.service import EmbeddedService
+from labelferry_protocol.errors import Code, Refusal
+
+
+@contextmanager
+def client_for(
+    broker: str | None, key_file: str | None, *, workers: int = 0, patience: Callable[[], None] = lambda: None
+) -> Iterator[Client]:
+    """Open a client to `broker`, or to the embedded service with `workers` slots when none is named."""
+    key = Path(key_file) if key_file else None
+    if broker:
+        with Client(broker, key=key) as client:
+            yield client
+        return
+    with (
+        EmbeddedService(state_directory(), workers, patience) as service,
+        Client(service.endpoint, vigil=service.check) as client,
+    ):
+        yield client
+
+
+def default_workers() -> int:
+    """Return how many jobs the embedded service runs at once unless told: one a processor, at most four."""
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+def check_source(source: str, *, here: bool) -> str:
+    """Return SOURCE as the workers see it; on this machine (`here`) raise `Refusal(SOURCE)` when there is nothing."""
+    if "://" in source and not source.startswith("file://"):
+        raise Refusal(
+            Code.USAGE, f"{source}: a project is a folder or a file that the workers can reach; fetch it first"
+        )
+    path = Path(source.removeprefix("file://")).expanduser()
+    if not path.is_absolute():
+        path = Path.cwd() / path
+    if here and not path.exists():
+        raise Refusal(
+            Code.SOURCE, f"there is no project at {path}: name the folder that holds the images and their annotations"
+        )
+    return str(path)

@@ -1,0 +1,86 @@
+"""What happened, in words for a person: sizes, times, and the sentence that ends a job."""
+
+from datetime import UTC, datetime
+
+from labelferry_protocol.events import Cancelled, Completed, Failed
+from labelferry_protocol.words import CancelledBy, Phase
+
+
+def size_in_words(count: int) -> str:
+    """Return a number of bytes as people say it, in decimal units."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5 or unit == "TB":
+            break
+    return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def time_in_words(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def moment_in_words(timestamp: float) -> str:
+    """Return a timestamp in this machine's time, to the second."""
+    return datetime.fromtimestamp(timestamp, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def completed_in_words(event: Completed) -> list[str]:
+    """Return the lines that end a completed job."""
+    counts, bundle = event.counts, event.bundle
+    where = event.path or f"{event.project}: the bundle is ready to download"
+    classes = "1 class" if counts.classes == 1 else f"{counts.classes:,} classes"
+    facts = [
+        size_in_words(bundle.size),
+        f"{counts.images:,} images",
+        f"{counts.objects:,} objects",
+        classes,
+        f"{counts.files:,} files",
+    ]
+    if counts.skipped:
+        facts.append(f"{counts.skipped:,} images left out")
+    lines = [where, f"  {', '.join(facts)}, made in {time_in_words(event.duration)}"]
+    if event.warnings:
+        lines.append("  Warnings (all of them are in the bundle's README.md and manifest.json):")
+    lines += [f"    {warning.code} x {warning.count:,}: {warning.example}" for warning in event.warnings]
+    return lines
+
+
+def failed_in_words(event: Failed) -> list[str]:
+    """Return the lines that end a failed job."""
+    place = f" (while at {event.stage})" if event.stage else ""
+    return [f"Error: {event.message}{place}"]
+
+
+def cancelled_in_words(event: Cancelled) -> list[str]:
+    """Return the lines that confirm a cancel: who, when, how far, and whether everything is cleaned up."""
+    who = {CancelledBy.USER: f"by {event.who}", CancelledBy.TIMEOUT: "because its time was over"}.get(
+        event.cancelled_by, f"by the system ({event.who})"
+    )
+    doing = "processing" if event.phase is Phase.PROCESSING else "downloading"
+    clean = "everything is cleaned up" if event.cleanup_completed else "the clean-up could not be confirmed"
+    lines = [f"Cancelled {who} at {moment_in_words(event.timestamp)}, {event.progress:.0f} % through {doing}; {clean}."]
+    if event.phase is Phase.DOWNLOADING:
+        lines.append(f"The bundle stays in the history: labelferry download {event.job_id}")
+    elif event.partial:
+        lines.append(f"The finished part is kept: labelferry download {event.job_id}")
+    return lines
+
+
+def ending_in_words(event: Completed | Failed | Cancelled) -> list[str]:
+    """Return the lines that end a job."""
+    if isinstance(event, Completed):
+        return completed_in_words(event)
+    if isinstance(event, Failed):
+        return failed_in_words(event)
+    return cancelled_in_words(event)
