@@ -21,6 +21,8 @@ BEFORE_CENTRE = 2
 """The last step of a pixel before its centre; the next one lies behind it."""
 FARTHEST = 1e8
 """No vertex lies farther out, px: beyond it the arithmetic is no longer exact. Cleaned shapes lie inside their image."""
+MOST_AT_ONCE = 1 << 21
+"""Crossings of lines and columns worked on together: an absurd outline takes time then, but not memory without end."""
 
 
 def runs_of(shape: Shape, width: int, height: int) -> Runs:
@@ -61,23 +63,26 @@ def _edges(rings: Rings, width: int, height: int) -> tuple[Integers, Integers]:
     """Return for every ring the edges of its runs, with the index of the ring; sorted by both, an even number for each ring."""
     grid = np.trunc(rings.points * GRID + 0.5)
     ahead = grid[rings.following]
-    edge, column = _columns(grid[:, 0], ahead[:, 0], width)
-    step = _steps(grid[edge], ahead[edge], column * GRID + BEFORE_CENTRE)
-    row = np.clip((step + GRID - 1 - BEFORE_CENTRE) // GRID, 0, height).astype(np.int64)
-    span = width * height + 1
-    keys = np.sort(rings.ring[edge] * span + column * height + row)
-    return np.divmod(odd_ones(keys), span)
+    first, times = _columns(grid[:, 0], ahead[:, 0], width)
+    block = np.cumsum(times) // MOST_AT_ONCE
+    keys: list[Integers] = []
+    for chosen in np.split(np.arange(len(times)), np.flatnonzero(np.diff(block)) + 1):
+        line = np.repeat(chosen, times[chosen])
+        before = np.cumsum(times[chosen]) - times[chosen]
+        column = np.arange(len(line)) + np.repeat(first[chosen] - before, times[chosen])
+        step = _steps(grid[line], ahead[line], column * GRID + BEFORE_CENTRE)
+        row = np.clip((step + GRID - 1 - BEFORE_CENTRE) // GRID, 0, height).astype(np.int64)
+        key = rings.ring[line] * (width * height + 1) + column * height + row
+        keys = [odd_ones(np.sort(np.concatenate([*keys, key])))]
+    return np.divmod(keys[0], width * height + 1)
 
 
 def _columns(start: Floats, end: Floats, width: int) -> tuple[Integers, Integers]:
-    """Return every (index of a line, column whose centre it steps over) for lines from x = `start` to `end` on the grid."""
+    """Return the first column whose centre each line from x = `start` to `end` on the grid steps over, and how many they are."""
     low, high = np.minimum(start, end), np.maximum(start, end)
     first = np.maximum(np.ceil((low - BEFORE_CENTRE) / GRID), 0).astype(np.int64)
     last = np.minimum(np.floor((high - BEFORE_CENTRE - 1) / GRID), width - 1).astype(np.int64)
-    times = np.maximum(last - first + 1, 0)
-    edge = np.repeat(np.arange(len(times)), times)
-    before = np.cumsum(times) - times
-    return edge, np.arange(len(edge)) + (first - before)[edge]
+    return first, np.maximum(last - first + 1, 0)
 
 
 def _steps(start: Floats, end: Floats, centre: Integers) -> Floats:
@@ -109,7 +114,8 @@ def _steep_steps(start: Floats, end: Floats, centre: Integers) -> Floats:
     rising = slope > 0
 
     def over(step: Floats) -> Flags:
-        return (np.trunc(start[:, 0] + slope * step + 0.5) > centre) == rising
+        flags: Flags = (np.trunc(start[:, 0] + slope * step + 0.5) > centre) == rising
+        return flags
 
     exact = (centre + 0.5 - start[:, 0]) / slope
     step = np.where(rising, np.ceil(exact), np.floor(exact) + 1)

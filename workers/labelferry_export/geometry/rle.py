@@ -122,5 +122,7 @@ def _runs(counts: Integers, width: int, height: int) -> Runs:
         raise RleError(f"run length {np.flatnonzero(counts < 0)[0]} is negative")
     total = sum(counts.tolist()) if len(counts) and counts.max() > MOST_PIXELS else int(counts.sum())
     if total != pixels:
-        raise RleError(f"the run lengths add up to {total}, not to the {width} x {height} = {pixels} pixels of the image")
+        raise RleError(
+            f"the run lengths add up to {total}, not to the {width} x {height} = {pixels} pixels of the image"
+        )
     return Runs.from_counts(counts, width, height)

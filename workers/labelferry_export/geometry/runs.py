@@ -99,7 +99,8 @@ def odd_ones(numbers: Integers) -> Integers:
     if not (numbers[1:] == numbers[:-1]).any():
         return numbers
     once, times = np.unique(numbers, return_counts=True)
-    return once[times % 2 == 1]
+    odd: Integers = once[times % 2 == 1]
+    return odd
 
 
 def covered(edges: Integers, steps: Integers) -> Integers:

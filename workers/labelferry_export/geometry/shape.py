@@ -27,3 +27,10 @@ class Shape:
     def has_holes(self) -> bool:
         """Whether any part has a hole."""
         return any(part.holes for part in self.parts)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """The box around the vertices: left, top, right, bottom in px. The box around the pixels is that of the runs."""
+        low = np.min([part.outer.min(axis=0) for part in self.parts], axis=0)
+        high = np.max([part.outer.max(axis=0) for part in self.parts], axis=0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])

@@ -33,7 +33,7 @@ def shape_of_mask(mask: Flags, offset: tuple[int, int] = (0, 0)) -> Shape | None
     x, y, twin = _corners(padded)
     if not len(x):
         return None
-    across, down = _mates(padded, x, y, twin)
+    across, down = _mates(padded, x, y)
     loops = _loops(across.tolist(), down.tolist(), twin.tolist())
     starts = np.array([loop[0] for loop in loops])
     solid = padded[y[starts] + 1, x[starts] + 1]
@@ -64,7 +64,7 @@ def _corners(padded: Flags) -> tuple[Integers, Integers, Integers]:
     return np.repeat(x, times), np.repeat(y, times), twin
 
 
-def _mates(padded: Flags, x: Integers, y: Integers, twin: Integers) -> tuple[Integers, Integers]:
+def _mates(padded: Flags, x: Integers, y: Integers) -> tuple[Integers, Integers]:
     """Return for each corner the one at the other end of its horizontal and of its vertical side.
 
     Along a row sides and gaps alternate between the corners, along a column too. Of twins the first has the side to the left and the

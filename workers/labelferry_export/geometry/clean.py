@@ -1,0 +1,235 @@
+"""From the rings a file holds to a region one can rely on: finite, inside its image, valid, with an area; or the reason why not.
+
+A part that is all that already passes unchanged, vertex for vertex. Nothing is changed or left out without a finding,
+except vertices that repeat the one before them, the closing one included: without them the region is the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Geometry
+
+from labelferry_export.findings import Finding
+from labelferry_export.geometry.raster import FARTHEST
+from labelferry_export.geometry.repair import even_odd, have_area, parts_of, tangled
+from labelferry_export.geometry.ring import Flags, Floats, lay_out, signed_area
+from labelferry_export.geometry.shape import Part, Shape
+
+RawRing = Sequence[object] | NDArray[np.generic]
+"""Vertices as a file holds them: x, y, x, y, ... or [x, y], [x, y], ...; anything may be wrong with them."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawPart:
+    """A ring with its holes, as a file holds them."""
+
+    outer: RawRing
+    holes: Sequence[RawRing] = ()
+
+
+RawObject = Shape | Sequence[RawRing | RawPart | Part]
+"""What one object is made of; rings beside each other are a union, as in COCO."""
+
+
+@dataclass(frozen=True)
+class CleanFinding:
+    """What was wrong with an object and what was done: its kind, a sentence for a person, and areas in px^2 where they changed."""
+
+    kind: Finding
+    message: str
+    area_before: float | None = None
+    area_after: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """An object after cleaning. `shape` is None when nothing is left; the findings then hold one OBJECT_DROPPED that says why."""
+
+    shape: Shape | None
+    findings: tuple[CleanFinding, ...] = ()
+
+
+class _Flaw(ValueError):
+    """A ring encloses nothing; the text says why."""
+
+
+def clean(raw: RawObject, width: int, height: int) -> Cleaned:
+    """Return `raw` as a region inside [0, width] x [0, height]."""
+    return clean_all((raw,), width, height)[0]
+
+
+def clean_all(raws: Sequence[RawObject], width: int, height: int) -> list[Cleaned]:
+    """Return each of `raws` as a region inside [0, width] x [0, height]; those without a flaw are recognised in one pass."""
+    shapes = [_as_read(raw) for raw in raws]
+    readable = [index for index, shape in enumerate(shapes) if shape is not None]
+    flawless = _flawless([shape for shape in shapes if shape is not None], width, height)
+    good = {index for index, fine in zip(readable, flawless.tolist(), strict=True) if fine}
+    return [
+        Cleaned(shape) if index in good else _Cleaning(width, height).run(raw)
+        for index, (raw, shape) in enumerate(zip(raws, shapes, strict=True))
+    ]
+
+
+def _as_read(raw: RawObject) -> Shape | None:
+    """Return the rings as they are, None when one of them cannot even be a ring."""
+    try:
+        parts = tuple(Part(_vertices(outer), tuple(map(_vertices, holes))) for outer, holes in _rings(raw))
+    except _Flaw:
+        return None
+    return Shape(parts) if parts else None
+
+
+def _rings(raw: RawObject) -> Iterator[tuple[RawRing, Sequence[RawRing]]]:
+    for piece in raw.parts if isinstance(raw, Shape) else raw:
+        yield (piece.outer, piece.holes) if isinstance(piece, RawPart | Part) else (piece, ())
+
+
+def _vertices(ring: RawRing) -> Floats:
+    """Return a ring's vertices as they stand, (n, 2); raises _Flaw when they are no numbers, no pairs, or fewer than three."""
+    try:
+        points = np.asarray(ring, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise _Flaw("is not made of pairs of numbers") from None
+    if points.ndim == 1 and len(points) % 2 == 0:
+        points = points.reshape(-1, 2)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise _Flaw("is not made of pairs of numbers")
+    if len(points) < 3:
+        raise _Flaw("has fewer than three distinct points")
+    return points
+
+
+def _flawless(shapes: Sequence[Shape], width: int, height: int) -> Flags:
+    """Return which shapes are finite, inside the image, without repeated vertices, valid, and enclose something."""
+    rings = lay_out(shapes)
+    if not shapes:
+        return np.empty(0, dtype=np.bool_)
+    points = rings.points
+    outside = ~((points >= 0) & (points <= (width, height))).all(axis=1)
+    flawed = outside | (points == points[rings.following]).all(axis=1)
+    ring_flawed = np.logical_or.reduceat(flawed, rings.starts)
+    part_flawed = np.bincount(rings.part[ring_flawed], minlength=len(rings.part_shape)) > 0
+    usable = ~part_flawed[rings.part]
+    if usable.any():
+        lines = shapely.linearrings(points[usable[rings.ring]], indices=_renumbered(rings.ring[usable[rings.ring]]))
+        polygons = shapely.polygons(lines, indices=_renumbered(rings.part[usable]))
+        part_flawed[~part_flawed] = ~(shapely.is_valid(polygons) & have_area(polygons))
+    flawless: Flags = np.bincount(rings.part_shape[part_flawed], minlength=len(shapes)) == 0
+    return flawless
+
+
+def _renumbered(sorted_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return sorted numbers with the gaps between them closed: 0, 1, 2, ..."""
+    return np.cumsum(np.diff(sorted_numbers, prepend=sorted_numbers[:1]) > 0)
+
+
+@dataclass
+class _Cleaning:
+    """The cleaning of one object that has a flaw, part by part."""
+
+    width: int
+    height: int
+    findings: list[CleanFinding] = field(default_factory=list)
+
+    def run(self, raw: RawObject) -> Cleaned:
+        parts: list[Part] = []
+        flaws: list[str] = []
+        for outer, holes in _rings(raw):
+            try:
+                parts += self._part(outer, holes)
+            except _Flaw as flaw:
+                flaws.append(str(flaw))
+        if not parts:
+            reason = f"its outline {' or '.join(dict.fromkeys(flaws))}" if flaws else "it has no outline"
+            return Cleaned(None, (CleanFinding(Finding.OBJECT_DROPPED, f"The object was left out: {reason}."),))
+        for reason in flaws:
+            self._note(f"A part of the object was left out: its outline {reason}.")
+        return Cleaned(Shape(tuple(parts)), tuple(self.findings))
+
+    def _part(self, outer: RawRing, holes: Sequence[RawRing]) -> tuple[Part, ...]:
+        """Return what is left of one part; raises _Flaw when it is nothing."""
+        ring = _distinct(outer)
+        inner = list(self._holes(holes))
+        part = Part(ring, tuple(inner))
+        if _flawless([Shape((part,))], self.width, self.height)[0]:
+            return (part,)
+        region = self._without(self._region(ring, "outline"), inner)
+        kept = parts_of(self._clipped(region))
+        if not kept:
+            raise _Flaw("lies outside of the image")
+        return tuple(self._snapped(piece) for piece in kept)
+
+    def _holes(self, holes: Sequence[RawRing]) -> Iterator[Floats]:
+        for hole in holes:
+            try:
+                yield _distinct(hole)
+            except _Flaw as flaw:
+                self._note(f"A hole of the object was left out: it {flaw}.")
+
+    def _region(self, ring: Floats, name: str) -> Geometry:
+        """Return what a ring encloses, repaired when it meets itself; raises _Flaw when that is nothing."""
+        region = even_odd(ring, self.width, self.height)
+        if not have_area(region):
+            raise _Flaw("has all its points on one line" if _collinear(ring) else "encloses no area")
+        if not shapely.is_valid(shapely.polygons(ring)):
+            how = (
+                "so often that its pixels take its place" if tangled(ring) else "and was repaired by the even-odd rule"
+            )
+            self._note(f"The object's {name} meets itself {how}.", abs(signed_area(ring)), float(region.area))
+        return region
+
+    def _without(self, region: Geometry, holes: Sequence[Floats]) -> Geometry:
+        """Return a region without its holes; a hole that reaches out of it, or into another one, is noted."""
+        cuts = []
+        for hole in holes:
+            try:
+                cuts.append(self._region(hole, "hole"))
+            except _Flaw as flaw:
+                self._note(f"A hole of the object was left out: it {flaw}.")
+        if not cuts:
+            return region
+        rest = shapely.difference(region, shapely.union_all(cuts))
+        told, after = region.area - sum(cut.area for cut in cuts), float(rest.area)
+        if not np.isclose(told, after):
+            self._note("The object's holes reach out of its outline or into each other: cut to fit.", told, after)
+        if not have_area(rest):
+            raise _Flaw("is all hole")
+        return rest
+
+    def _clipped(self, region: Geometry) -> Geometry:
+        left, top, right, bottom = shapely.bounds(region)
+        if left >= 0 and top >= 0 and right <= self.width and bottom <= self.height:
+            return region
+        inside = shapely.intersection(region, shapely.box(0, 0, self.width, self.height))
+        message = f"The object reaches out of the image of {self.width} x {self.height} px: cut off at its border."
+        self.findings.append(CleanFinding(Finding.OBJECT_CLIPPED, message, float(region.area), float(inside.area)))
+        return inside
+
+    def _snapped(self, part: Part) -> Part:
+        """Return a part with the last rounding error of a cut taken off: no vertex lies outside."""
+        border = (self.width, self.height)
+        return Part(np.clip(part.outer, 0, border), tuple(np.clip(hole, 0, border) for hole in part.holes))
+
+    def _note(self, message: str, before: float | None = None, after: float | None = None) -> None:
+        self.findings.append(CleanFinding(Finding.OBJECT_REPAIRED, message, before, after))
+
+
+def _distinct(ring: RawRing) -> Floats:
+    """Return a ring's vertices without those that repeat the one before; raises _Flaw for a ring that cannot enclose anything."""
+    points = _vertices(ring)
+    if not (np.abs(points) < FARTHEST).all():
+        raise _Flaw("has a coordinate that is not finite, or absurdly large")
+    points = np.compress((points != np.roll(points, -1, axis=0)).any(axis=1), points, axis=0)
+    if len(points) < 3 or len(np.unique(points, axis=0)) < 3:
+        raise _Flaw("has fewer than three distinct points")
+    return points
+
+
+def _collinear(ring: Floats) -> bool:
+    offsets = ring - ring[0]
+    far = offsets[np.argmax((offsets**2).sum(axis=1))]
+    across = np.abs(offsets[:, 0] * far[1] - offsets[:, 1] * far[0])
+    return bool(across.max() <= 1e-9 * (far**2).sum())

@@ -1,0 +1,68 @@
+"""Rings that cross themselves made into regions, and regions joined, cut and turned back into parts. Shapely is spoken here."""
+
+import numpy as np
+import shapely
+from shapely import Geometry
+
+from labelferry_export.geometry.raster import runs_of
+from labelferry_export.geometry.ring import Flags, enclosed
+from labelferry_export.geometry.shape import Part, Ring, Shape
+from labelferry_export.geometry.trace import shape_of_runs
+
+NO_AREA = 1e-12
+"""A region is a line when its area is at most this share of the square of its longer side: rounding makes that much."""
+SAMPLE = 512
+MOST_MEETINGS = 20_000
+MEETINGS_OF_A_VERTEX = 8
+
+
+def polygon_of(part: Part) -> Geometry:
+    """Return a part as a shapely polygon, valid or not."""
+    return shapely.polygons(part.outer, holes=[shapely.linearrings(hole) for hole in part.holes] or None)
+
+
+def parts_of(geometry: Geometry) -> tuple[Part, ...]:
+    """Return the polygons of a shapely geometry as parts; lines, points and polygons without area are left out."""
+    polygons = shapely.get_parts(shapely.get_parts(geometry))
+    polygons = polygons[shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON]
+    return tuple(_part(polygon) for polygon in polygons[have_area(polygons)])
+
+
+def have_area(polygons: Geometry) -> Flags:
+    """Return which of an array of polygons enclose more than rounding errors."""
+    bounds = shapely.bounds(polygons)
+    side = np.maximum(bounds[..., 2] - bounds[..., 0], bounds[..., 3] - bounds[..., 1])
+    flags: Flags = shapely.area(polygons) > NO_AREA * side * side
+    return flags
+
+
+def even_odd(ring: Ring, width: int, height: int) -> Geometry:
+    """Return what `ring` encloses by the even-odd rule, as a valid geometry, empty when that is nothing.
+
+    The outline is cut where it meets itself, and each face between the pieces is kept when a ray from it crosses the ring an odd number of
+    times. A ring that meets itself so often that this would take for ever becomes its pixels in the image instead.
+    """
+    polygon = shapely.polygons(ring)
+    if shapely.is_valid(polygon):
+        return polygon
+    if tangled(ring):
+        traced = shape_of_runs(runs_of(Shape((Part(ring),)), width, height))
+        return shapely.multipolygons([polygon_of(part) for part in traced.parts] if traced else [])
+    noded = shapely.union_all([shapely.linestrings(np.concatenate([ring, ring[:1]]))])
+    faces = shapely.get_parts(shapely.polygonize([noded]))
+    inside = enclosed(ring, shapely.get_coordinates(shapely.point_on_surface(faces)))
+    return shapely.union_all(faces[inside])
+
+
+def tangled(ring: Ring) -> bool:
+    """Return whether the sides of a ring meet each other absurdly often, judged by the boxes around an even sample of them."""
+    sides = shapely.linestrings(np.stack([ring, np.roll(ring, -1, axis=0)], axis=1))
+    sample = sides[:: max(1, len(sides) // SAMPLE)]
+    pairs = shapely.STRtree(sides).query(sample).shape[1]
+    return bool(pairs * len(sides) / len(sample) > MOST_MEETINGS + MEETINGS_OF_A_VERTEX * len(sides))
+
+
+def _part(polygon: Geometry) -> Part:
+    outer = shapely.get_coordinates(shapely.get_exterior_ring(polygon))[:-1]
+    rings = shapely.get_rings(polygon)[1:]
+    return Part(outer, tuple(shapely.get_coordinates(ring)[:-1] for ring in rings))
