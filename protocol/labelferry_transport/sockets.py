@@ -4,6 +4,7 @@ Two rules from measured failures: no ZMTP heartbeat (on a slow SUB it aborts the
 hangs a closing context on one undelivered message). Liveness is the business of messages: leases, beats, correlation ids.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import zmq
@@ -94,10 +95,12 @@ def connect(
     max_bytes: int = limits.MAX_BODY_BYTES,
     high_water: int = HIGH_WATER,
     reconnect_ms: int = 100,
+    prepare: Callable[[zmq.Socket[bytes]], object] | None = None,
 ) -> zmq.Socket[bytes]:
     """Return a socket of `kind` that connects, and reconnects by itself (after `reconnect_ms`, growing to 2 s).
 
-    No routing id is set: the broker makes a fresh one for each connection, so none can be taken over.
+    No routing id is set: the broker makes a fresh one for each connection, so none can be taken over. `prepare` is called with
+    the socket just before it connects: a monitor that must miss nothing is attached there.
     """
     socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
@@ -109,6 +112,8 @@ def connect(
         socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
         socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
         socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server_public)
+    if prepare is not None:
+        prepare(socket)
     socket.connect(endpoint)
     return socket
 

@@ -1,0 +1,56 @@
+"""Starts a broker: `python -m labelferry_broker --listen ENDPOINT --state DIR`. Prints `ready ENDPOINT` when it serves."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from labelferry_broker.lifeline import Lifeline
+from labelferry_broker.service import run_broker
+from labelferry_broker.settings import BrokerSettings
+from labelferry_protocol.endpoints import Endpoint, parse_endpoint
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
+from labelferry_transport.logs import LEVELS, Log, start_logging
+
+log = Log("broker")
+
+
+def main() -> int:
+    """Run a broker until it is told to end; return the exit code."""
+    options = _read_options()
+    start_logging(options.log_level)
+    lifeline = Lifeline(until_eof=options.until_eof)
+    try:
+        settings = BrokerSettings(
+            listen=parse_endpoint(options.listen),
+            state=options.state.absolute(),
+            keys=options.keys.absolute() if options.keys else None,
+            until_eof=options.until_eof,
+            log_level=options.log_level,
+        )
+        run_broker(settings, lifeline, _announce)
+    except Refusal as refusal:
+        print(f"labelferry broker: {refusal.message}", file=sys.stderr)  # noqa: T201 - the sentence a person reads
+        return refusal.exit_code
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        print(f"labelferry broker: cannot use{place}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        return EXIT_FAILED
+    return EXIT_DONE
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="labelferry broker", description="Hands export jobs to workers.")
+    parser.add_argument("--listen", required=True, metavar="ENDPOINT", help="tcp://HOST[:PORT] or ipc://DIRECTORY")
+    parser.add_argument("--state", required=True, type=Path, metavar="DIR", help="where ledger and bundles are kept")
+    parser.add_argument("--keys", type=Path, metavar="DIR", help="who may connect (made by `labelferry keys`)")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input is closed")
+    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    return parser.parse_args()
+
+
+def _announce(endpoint: Endpoint) -> None:
+    print(f"ready {endpoint}", flush=True)  # noqa: T201 - whoever started this process waits for that line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Starts the depot's process: `python -m labelferry_broker.depot`. The broker does this; nobody else needs to."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import zmq
+
+from labelferry_broker.depot.carrier import CHUNKS_IN_FLIGHT, Carrier
+from labelferry_broker.depot.sealer import Sealer
+from labelferry_broker.depot.settings import DepotSettings, secret_path
+from labelferry_broker.depot.vault import Vault
+from labelferry_broker.doorman import Doorman, domain_of
+from labelferry_broker.lifeline import Lifeline, die_with_parent
+from labelferry_broker.proof import prove_shut
+from labelferry_protocol import limits
+from labelferry_protocol.endpoints import Lane
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
+from labelferry_transport.keys import load_key
+from labelferry_transport.logs import LEVELS, Log, start_logging
+from labelferry_transport.sockets import bind, connect, new_context
+
+log = Log("depot")
+
+
+def main() -> int:
+    """Run the depot until its broker has gone; return the exit code."""
+    parser = argparse.ArgumentParser(prog="labelferry-depot")
+    parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--state", required=True, type=Path)
+    parser.add_argument("--inner", required=True)
+    parser.add_argument("--keys", type=Path)
+    parser.add_argument("--parent", required=True, type=int)
+    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    options = parser.parse_args()
+    lifeline = Lifeline(until_eof=True)
+    die_with_parent(options.parent)
+    start_logging(options.log_level)
+    try:
+        _serve(DepotSettings(options.endpoint, options.state, options.inner, options.keys), lifeline)
+    except Refusal as refusal:
+        log.error("depot cannot serve", reason=refusal.message)
+        return EXIT_FAILED
+    except OSError as error:
+        log.error("depot cannot serve", reason=error.strerror, file=error.filename)
+        return EXIT_FAILED
+    return EXIT_DONE
+
+
+def _serve(settings: DepotSettings, lifeline: Lifeline) -> None:
+    secret = secret_path(settings.state).read_bytes()
+    vault = Vault(settings.state)
+    context = new_context()
+    inner = connect(context, zmq.DEALER, settings.inner)
+    doorman = None
+    keys = None
+    if settings.keys is not None:
+        keys = load_key(settings.keys / "broker.key").as_server(domain_of(Lane.DEPOT))
+        doorman = Doorman(context, settings.keys)
+        doorman.start()
+    try:
+        chunk, waiting = limits.MAX_CHUNK_BYTES, CHUNKS_IN_FLIGHT
+        door = bind(context, zmq.ROUTER, settings.endpoint, keys, max_bytes=chunk, high_water=waiting)
+        if keys is not None and doorman is not None:
+            prove_shut(context, Lane.DEPOT, settings.endpoint, keys.public, doorman)
+        Carrier(settings, secret, door, inner, Sealer(context, vault), vault, doorman).run(lifeline)
+    finally:
+        if doorman is not None:
+            doorman.stop()
+        context.destroy(linger=100)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The sealer: the depot's thread for what waits on the disk (syncing a whole bundle, digesting one again), so that no transfer waits with it.
+
+It is told one order at a time over a pair of sockets and answers each with how it went.
+"""
+
+import threading
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from labelferry_broker.depot.vault import Vault, digest_of, refusal_of
+from labelferry_protocol.errors import Code
+from labelferry_protocol.tokens import Claims
+from labelferry_transport.logs import Log
+
+log = Log("sealer")
+
+
+class Outcome(StrEnum):
+    """How a seal order went."""
+
+    STORED = "stored"
+    BROKEN = "broken"
+    """The bytes are not those of the digest."""
+    FAILED = "failed"
+
+
+class SealOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """depot -> sealer: publish this file as that bundle; digest it first unless the depot did while it came. No file: digest the stored one."""
+
+    claims: Claims
+    coming: str = ""
+    digested: bool = False
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """sealer -> depot: so it went; with a code and a sentence where it failed."""
+
+    claims: Claims
+    outcome: Outcome
+    code: Code = Code.STORE
+    message: str = ""
+
+
+class Sealer:
+    """The thread and the depot's end of its pair (`socket`, to be polled). Made, used and stopped in the depot's thread."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], vault: Vault) -> None:
+        self._vault = vault
+        place = f"inproc://labelferry.sealer.{id(self)}"
+        self._far = context.socket(zmq.PAIR)
+        self._far.bind(place)
+        self.socket = context.socket(zmq.PAIR)
+        self.socket.connect(place)
+        self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether orders are answered."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to take orders."""
+        self._thread.start()
+
+    def order(self, order: SealOrder) -> None:
+        """Hand in an order; `receive` gives its answer when `socket` can be read."""
+        self.socket.send(msgspec.msgpack.encode(order))
+
+    def receive(self) -> Sealed | None:
+        """Return the next answer, or None when there is none now."""
+        try:
+            return msgspec.msgpack.decode(self.socket.recv(zmq.NOBLOCK), type=Sealed)
+        except zmq.Again:
+            return None
+
+    def stop(self) -> None:
+        """End the thread; what it had not begun is left as it is, half here, to go on another time."""
+        if self.alive:
+            self.socket.send(b"")
+            self._thread.join(1.0)
+        self.socket.close(linger=0)
+
+    def _run(self) -> None:
+        with self._far as far:
+            while order := far.recv():
+                far.send(msgspec.msgpack.encode(self._do(msgspec.msgpack.decode(order, type=SealOrder))))
+
+    def _do(self, order: SealOrder) -> Sealed:
+        claims = order.claims
+        path = Path(order.coming) if order.coming else self._vault.place_of(claims.job_id, claims.attempt)
+        try:
+            if not order.digested and digest_of(path) != claims.sha256:
+                return Sealed(claims=claims, outcome=Outcome.BROKEN)
+            if order.coming:
+                self._vault.seal(path, claims)
+        except OSError as error:
+            log.error("bundle not sealed", job=claims.job_id, attempt=claims.attempt, reason=error.strerror)
+            said = refusal_of(error, "keep the bundle")
+            return Sealed(claims=claims, outcome=Outcome.FAILED, code=said.code, message=said.message)
+        return Sealed(claims=claims, outcome=Outcome.STORED)

@@ -1,0 +1,176 @@
+"""The vault: bundles on disk, named by job and attempt. What is half here lies in `incoming/`, what is whole and checked in `bundles/`.
+
+STATE/bundles/JOB.ATTEMPT.zip              published there by one rename, never changed after
+STATE/incoming/JOB.ATTEMPT.DIGEST.part     a prefix of the bundle whose digest begins so
+"""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.tokens import Claims
+from labelferry_protocol.work import Holding
+
+RESERVE_BYTES = 64 * 1024 * 1024
+"""What an upload leaves free on the disk, so that the ledger beside it can still write."""
+
+_STORED = re.compile(r"^([0-9a-f]{32})\.([1-9][0-9]{0,4})\.zip$")
+_PARTIAL = re.compile(r"^([0-9a-f]{32})\.([1-9][0-9]{0,4})\.[0-9a-f]{16}\.part$")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Digest(Protocol):
+    """A running digest, as hashlib makes it."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more bytes."""
+
+    def hexdigest(self) -> str:
+        """Return the digest of what was taken in."""
+
+
+@dataclass
+class Incoming:
+    """A bundle that is coming: its file, how much of it is here, and the digest of that (None when a part came in an earlier life)."""
+
+    path: Path
+    descriptor: int
+    received: int
+    digest: Digest | None = field(default_factory=hashlib.sha256)
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece; raise `Refusal(DISK_FULL)` or `Refusal(STORE)`, after which the file is of no use."""
+        left = memoryview(piece)
+        try:
+            while left:
+                left = left[os.write(self.descriptor, left) :]
+        except OSError as error:
+            raise refusal_of(error, "take the bundle in") from None
+        if self.digest is not None:
+            self.digest.update(piece)
+        self.received += len(piece)
+
+    def close(self) -> None:
+        """Close the file and leave it where it is, to go on later."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def drop(self) -> None:
+        """Close the file and remove it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Vault:
+    """The two folders below the broker's state directory. Owned by the depot's thread, but for `seal`, which the sealer calls."""
+
+    def __init__(self, state: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self.bundles = state / "bundles"
+        self.incoming = state / "incoming"
+        self._reserve_bytes = reserve_bytes
+        for folder in (self.bundles, self.incoming):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def place_of(self, job_id: str, attempt: int) -> Path:
+        """Return where an attempt's bundle lies when it is whole."""
+        return self.bundles / f"{job_id}.{attempt}.zip"
+
+    def holds(self, claims: Claims) -> bool:
+        """Whether a whole bundle of that attempt and size is here."""
+        try:
+            return self.place_of(claims.job_id, claims.attempt).stat().st_size == claims.size
+        except FileNotFoundError:
+            return False
+
+    def open_bundle(self, claims: Claims) -> int:
+        """Return a descriptor to read a whole bundle from; raise `Refusal(GONE)` when it is not what the token names."""
+        try:
+            descriptor = os.open(
+                self.place_of(claims.job_id, claims.attempt), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            )
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise refusal_of(error, "open the bundle") from None
+            raise Refusal(Code.GONE, "the bundle is no longer here: export it again") from None
+        if os.fstat(descriptor).st_size != claims.size:
+            os.close(descriptor)
+            raise Refusal(Code.GONE, "the bundle here is not the one that the token names: ask the broker again")
+        return descriptor
+
+    def begin(self, claims: Claims) -> Incoming:
+        """Return the file a bundle comes into, with what is here of it; raise `Refusal(DISK_FULL)` when the rest has no room."""
+        path = self.incoming / f"{claims.job_id}.{claims.attempt}.{claims.sha256[:16]}.part"
+        try:
+            for other in self.incoming.glob(f"{claims.job_id}.{claims.attempt}.*.part"):
+                if other != path:
+                    other.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            received = os.fstat(descriptor).st_size
+            if received > claims.size:
+                os.ftruncate(descriptor, 0)
+                received = 0
+        except OSError as error:
+            raise refusal_of(error, "take the bundle in") from None
+        coming = Incoming(path, descriptor, received, hashlib.sha256() if received == 0 else None)
+        if shutil.disk_usage(self.incoming).free < claims.size - received + self._reserve_bytes:
+            coming.drop()
+            raise _disk_full()
+        return coming
+
+    def seal(self, coming: Path, claims: Claims) -> None:
+        """Make a whole file durable and publish it by one rename. Blocks on the disk: called by the sealer alone."""
+        descriptor = os.open(coming, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        coming.rename(self.place_of(claims.job_id, claims.attempt))
+        _sync_folder(self.bundles)
+
+    def discard(self, job_id: str, attempt: int) -> None:
+        """Remove what is here of an attempt's bundle, whole or half."""
+        self.place_of(job_id, attempt).unlink(missing_ok=True)
+        for partial in self.incoming.glob(f"{job_id}.{attempt}.*.part"):
+            partial.unlink(missing_ok=True)
+
+    def holding(self) -> list[Holding]:
+        """Return the attempts of which anything is here. Files of other names are nobody's and stay."""
+        found = {match.groups() for path in self.bundles.iterdir() if (match := _STORED.match(path.name))}
+        found |= {match.groups() for path in self.incoming.iterdir() if (match := _PARTIAL.match(path.name))}
+        return [
+            Holding(job_id=job_id, attempt=int(attempt)) for job_id, attempt in sorted(found) if int(attempt) <= 10_000
+        ]
+
+
+def refusal_of(error: OSError, wish: str) -> Refusal:
+    """Return the refusal that tells a peer of a disk error, without naming the broker's folders."""
+    if error.errno in _FULL:
+        return _disk_full()
+    return Refusal(Code.STORE, f"the depot could not {wish}: {error.strerror}", retry_after=5.0)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file. Blocks: called by the sealer alone."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _disk_full() -> Refusal:
+    return Refusal(
+        Code.DISK_FULL, "the depot's disk is full: free space on the broker's machine, then try again", retry_after=30.0
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,257 @@
+"""The dispatcher: the broker's actor. Owns every lane but the depot's, and performs what the ledger decides; decides nothing of jobs itself.
+
+One turn: drain what came, the weighty before the light -> the ledger -> one transaction -> send and publish. Nobody is told
+of what could still be forgotten. When the transaction is refused, or the ledger fails, nothing of the turn is sent: a new
+ledger is made from the store, under a new epoch, as after a restart.
+"""
+
+import math
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import zmq
+
+from labelferry_broker.connections import Connections, cut
+from labelferry_broker.delivery import Delivery
+from labelferry_broker.depot_post import DepotPost
+from labelferry_broker.doorman import Doorman
+from labelferry_broker.fanout import Fanout
+from labelferry_broker.intake import drain
+from labelferry_broker.lanes import Lanes
+from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, Save, UpdateJob
+from labelferry_broker.ledger.machine import Ledger
+from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
+from labelferry_broker.lifeline import Lifeline
+from labelferry_broker.reception import LedgerFault, Reception
+from labelferry_broker.store.store import Store
+from labelferry_protocol import codec, limits, version
+from labelferry_protocol.depot import DepotReady
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.events import Beat
+from labelferry_protocol.requests import Hello, Welcome
+from labelferry_protocol.topics import BEAT, identity_of
+from labelferry_protocol.words import Role
+from labelferry_transport.logs import Log
+from labelferry_transport.speaker import Speaker
+
+BATCH = 200
+"""Messages of one lane taken in one turn."""
+LONGEST_PATIENCE_SECONDS = 0.5
+"""A turn at least so often: the depot and the doorman are looked at in each."""
+FRESH_STARTS = 5
+FRESH_START_WINDOW_SECONDS = 60.0
+"""More new ledgers than that in this time, and the broker stops: it does not get better by itself."""
+
+log = Log("dispatcher")
+
+
+def _read_clocks() -> Moment:
+    return Moment(time.monotonic(), time.time())
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True)
+class DispatcherSettings:
+    """What a dispatcher tells and signs: the lanes' endpoints as peers are told, the secret shared with the depot, the ledger's numbers."""
+
+    endpoints: dict[str, str]
+    secret: bytes
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
+
+
+class Dispatcher:
+    """The broker's one loop. Everything it uses is handed in, opened; `run` serves until it is told to end."""
+
+    def __init__(
+        self,
+        settings: DispatcherSettings,
+        lanes: Lanes,
+        store: Store,
+        depot: DepotPost,
+        doorman: Doorman | None = None,
+        clock: Callable[[], Moment] = _read_clocks,
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._store = store
+        self._depot = depot
+        self._doorman = doorman
+        self._clock = clock
+        self._workers, self._watchers, self._listeners = map(Connections, (lanes.work, lanes.events, lanes.control))
+        self._events = Fanout(lanes.events, open_door=lanes.open_door, cut=cut)
+        self._control = Fanout(lanes.control, open_door=lanes.open_door, cut=cut)
+        self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret)
+        self._ready = False
+        self._beat_at = -math.inf
+        self._fresh_starts: deque[float] = deque()
+        self._take_up(store.epoch)
+
+    def run(self, lifeline: Lifeline, announce: Callable[[], None]) -> None:
+        """Serve until the end is asked for; `announce` is called once, when the depot serves too. Raises `Refusal` when it cannot go on."""
+        poller = self._poller(lifeline)
+        announced = False
+        try:
+            while not lifeline.ended():
+                self._look_after()
+                self._turn()
+                if self._ready and not announced:
+                    announced = True
+                    announce()
+                poller.poll(self._patience())
+        finally:
+            for connections in (self._workers, self._watchers, self._listeners):
+                connections.close()
+
+    def _turn(self) -> None:
+        now = self._clock()
+        try:
+            effects = self._hear(now)
+            saves = [effect for effect in effects if isinstance(effect, SAVES)]
+            self._store.apply(saves)
+        except LedgerFault as fault:
+            log.fault("the ledger failed")
+            self._begin_afresh(now)
+            self._delivery.perform([fault.answer])
+            return
+        except Refusal as refusal:
+            log.error("turn not written", reason=refusal.message)
+            self._begin_afresh(now)
+            return
+        self._ledger.persisted()
+        _log_moves(saves)
+        self._delivery.perform([effect for effect in effects if not isinstance(effect, SAVES)])
+        self._admit_watchers(now)
+        self._admit_listeners()
+        self._beat(now)
+
+    def _hear(self, now: Moment) -> list[Effect]:
+        """Return the ledger's effects of all that came, and of the time."""
+        effects: list[Effect] = []
+        for _, peer in self._workers.gone():
+            if peer is not None:
+                effects += self._ledger.worker_dropped(peer, now)
+        for said in self._depot.heard():
+            self._ready = self._ready or isinstance(said, DepotReady)
+            effects += self._ledger.depot_said(said, now)
+        for parts in drain(self._lanes.work, BATCH):
+            before = self._workers.seen(parts[-1], parts[0].bytes)
+            if before is not None:
+                effects += self._ledger.worker_dropped(before, now)
+            effects += self._reception.from_worker(parts, now)
+        for parts in drain(self._lanes.requests, BATCH):
+            effects += self._reception.from_client(parts, now)
+        for parts in drain(self._lanes.progress, BATCH):
+            effects += self._reception.from_progress(parts, now)
+        due = self._ledger.next_deadline
+        if due is not None and due <= now.steady:
+            effects += self._ledger.tick(now)
+        return effects
+
+    def _admit_watchers(self, now: Moment) -> None:
+        """Decide the new subscriptions of events: a beat for everybody, a job for who may see it, its snapshot first."""
+        for descriptor, _ in self._watchers.gone():
+            self._events.forget(descriptor)
+        for wish in self._events.wishes(BATCH):
+            if wish.topic == BEAT:
+                self._events.grant(BEAT, codec.pack(self._beat_of(now)))
+                continue
+            job_id = identity_of(wish.topic)
+            asker = Asker(wish.speaker.user, wish.speaker.role is Role.ADMIN)
+            try:
+                snapshot = self._ledger.subscribed(asker, job_id, now) if job_id and wish.speaker.may_ask else None
+            except Refusal as refusal:
+                log.error("snapshot not read", job=job_id, reason=refusal.message)
+                snapshot = None
+            if snapshot is None:
+                log.info("subscription denied", user=wish.speaker.user, job=job_id)
+            else:
+                self._events.grant(wish.topic, codec.pack(snapshot))
+
+    def _admit_listeners(self) -> None:
+        """Decide the new subscriptions of control: workers, one exact job or worker at a time (ids cannot be guessed)."""
+        for descriptor, _ in self._listeners.gone():
+            self._control.forget(descriptor)
+        for wish in self._control.wishes(BATCH):
+            if wish.speaker.may_work and identity_of(wish.topic) is not None:
+                self._control.grant(wish.topic)
+
+    def _greet(self, peer: bytes, ref: str, speaker: Speaker, hello: Hello) -> None:
+        agreed = version.agree(hello.minimum_version, hello.maximum_version)
+        welcome = Welcome(
+            version=agreed,
+            features=tuple(sorted(version.FEATURES)),
+            epoch=self._store.epoch,
+            user=speaker.user,
+            role=speaker.role,
+            endpoints=self._settings.endpoints,
+            software=self._settings.ledger.software,
+            timestamp=self._clock().wall,
+        )
+        self._delivery.answer(peer, ref, welcome)
+
+    def _beat(self, now: Moment) -> None:
+        if now.steady - self._beat_at < limits.BEAT_SECONDS:
+            return
+        self._beat_at = now.steady
+        self._events.publish(BEAT, codec.pack(self._beat_of(now)))
+        unsent = self._delivery.unsent()
+        if unsent:
+            log.warning("messages found nobody", count=unsent)
+
+    def _beat_of(self, now: Moment) -> Beat:
+        return Beat(epoch=self._store.epoch, timestamp=now.wall)
+
+    def _look_after(self) -> None:
+        """See that the depot's process and the doorman live."""
+        if self._doorman is not None and not self._doorman.alive:
+            raise Refusal(Code.INTERNAL, "the doorman has died, so the broker stops: start it again, and report this")
+        if self._depot.watch():
+            self._ledger.depot_lost()
+
+    def _begin_afresh(self, now: Moment) -> None:
+        """Give up the ledger, which is ahead of the store or broken, for one made from the store."""
+        while self._fresh_starts and now.steady - self._fresh_starts[0] > FRESH_START_WINDOW_SECONDS:
+            self._fresh_starts.popleft()
+        if len(self._fresh_starts) >= FRESH_STARTS:
+            raise Refusal(
+                Code.STORE, "the broker cannot keep its ledger and stops: see its log, and the disk it writes to"
+            )
+        self._fresh_starts.append(now.steady)
+        self._take_up(self._store.begin_epoch())
+        log.warning("ledger taken up afresh", epoch=self._store.epoch)
+
+    def _take_up(self, epoch: int) -> None:
+        """Make the ledger of an epoch from what the store has. Workers find out by being asked to register."""
+        loaded, now = self._store.load(), self._clock()
+        self._ledger = Ledger(self._settings.ledger, epoch, self._store, loaded, now, _new_id)
+        self._reception = Reception(self._ledger, self._settings.secret, self._greet, open_door=self._lanes.open_door)
+
+    def _poller(self, lifeline: Lifeline) -> zmq.Poller:
+        poller = zmq.Poller()
+        lanes = self._lanes
+        sockets = [self._depot.socket, lanes.work, lanes.requests, lanes.events, lanes.control, lanes.progress]
+        monitors = [self._workers.monitor, self._watchers.monitor, self._listeners.monitor]
+        for source in [*sockets, *monitors, *lifeline.descriptors]:
+            poller.register(source, zmq.POLLIN)
+        return poller
+
+    def _patience(self) -> int:
+        """Return how long to wait for something to come, in milliseconds."""
+        due = [self._beat_at + limits.BEAT_SECONDS, self._ledger.next_deadline, self._depot.due]
+        left = min(each for each in due if each is not None) - self._clock().steady
+        return math.ceil(1000 * max(0.0, min(left, LONGEST_PATIENCE_SECONDS)))
+
+
+def _log_moves(saves: Iterable[Save]) -> None:
+    for save in saves:
+        if isinstance(save, AddJob):
+            log.info("job submitted", job=save.row.job_id, owner=save.row.owner)
+        elif isinstance(save, UpdateJob) and save.previous is not save.row.state:
+            row = save.row
+            log.info(f"job {row.state}", job=row.job_id, attempt=row.attempt, worker=row.worker_id)

@@ -1,0 +1,102 @@
+"""One XPUB lane in manual mode: each subscription is granted or denied by itself, and a new subscriber is sent its first message alone.
+
+What libzmq does here, measured: after a subscription frame was received, the next message sent goes to that subscriber alone, if
+it matches. So whatever comes is answered at once: a grant with the first message, everything else with one that matches nobody.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import zmq
+
+from labelferry_broker.connections import descriptor_of
+from labelferry_broker.intake import drain
+from labelferry_protocol.errors import Refusal
+from labelferry_protocol.topics import TOPIC_LENGTH
+from labelferry_transport.logs import Log
+from labelferry_transport.speaker import Speaker, speaker_of
+
+MAX_SUBSCRIPTIONS = 4096
+"""Of one connection, denied ones included: they cost memory too."""
+
+_NOBODY = b"\0"
+"""No topic begins so: topics have 33 bytes, all of them printable."""
+
+log = Log("fanout")
+
+
+class Wish(NamedTuple):
+    """A subscription to decide: who wants which topic."""
+
+    speaker: Speaker
+    topic: bytes
+
+
+class Fanout:
+    """The lane of one XPUB socket. Whoever owns the socket calls this, in one thread."""
+
+    def __init__(self, socket: zmq.Socket[bytes], *, open_door: bool, cut: Callable[[int], None]) -> None:
+        self._socket = socket
+        self._open_door = open_door
+        self._cut = cut
+        self._counts: dict[int, int] = {}
+        """Subscriptions by connection (its descriptor)."""
+        self.dropped = 0
+
+    def wishes(self, at_most: int) -> Iterator[Wish]:
+        """Yield the subscriptions that came. Each must be granted before the next is taken; one that is not, is denied."""
+        for parts in drain(self._socket, at_most):
+            said = parts[0].bytes
+            wish = self._wish(parts[0], said) if len(parts) == 1 else None
+            try:
+                if wish is not None:
+                    yield wish
+                elif said[:1] == b"\x00":
+                    self._socket.setsockopt(zmq.UNSUBSCRIBE, said[1:])
+            finally:
+                # Whatever was decided, the lane must be open to all again before anything else is sent.
+                self._send(_NOBODY, b"")
+
+    def grant(self, topic: bytes, first: bytes | None = None) -> None:
+        """Let the subscriber whose wish is at hand have its topic, and send it `first` alone."""
+        self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        if first is not None:
+            self._send(topic, first)
+
+    def publish(self, topic: bytes, body: bytes) -> None:
+        """Send to all subscribers of a topic; never blocks, and leaves out whoever lags too far behind."""
+        self._send(topic, body)
+
+    def forget(self, descriptor: int) -> None:
+        """Forget the count of a connection that has gone."""
+        self._counts.pop(descriptor, None)
+
+    def _wish(self, frame: zmq.Frame, said: bytes) -> Wish | None:
+        if said[:1] != b"\x01":
+            self._count(frame, -1)
+            return None
+        if not self._count(frame, +1) or len(said) != TOPIC_LENGTH + 1:
+            return None
+        try:
+            return Wish(speaker_of(frame, open_door=self._open_door), said[1:])
+        except Refusal:
+            return None
+
+    def _count(self, frame: zmq.Frame, step: int) -> bool:
+        """Count a subscription; cut the connection that has too many, and return whether this one may be looked at."""
+        descriptor = descriptor_of(frame)
+        if descriptor is None:
+            return True
+        count = self._counts[descriptor] = max(0, self._counts.get(descriptor, 0) + step)
+        if count <= MAX_SUBSCRIPTIONS:
+            return True
+        log.warning("connection cut: too many subscriptions", count=count)
+        self._counts.pop(descriptor)
+        self._cut(descriptor)
+        return False
+
+    def _send(self, topic: bytes, body: bytes) -> None:
+        try:
+            self._socket.send_multipart([topic, body], zmq.NOBLOCK)
+        except zmq.Again:
+            self.dropped += 1

@@ -1,0 +1,54 @@
+"""Binds the dispatcher's lanes: requests, events, work, progress, control."""
+
+from dataclasses import dataclass
+
+import zmq
+
+from labelferry_broker.doorman import domain_of
+from labelferry_protocol import limits
+from labelferry_protocol.endpoints import Endpoint, Lane
+from labelferry_transport.keys import KeyFile
+from labelferry_transport.sockets import bind
+
+_KINDS: dict[Lane, int] = {
+    Lane.REQUESTS: zmq.ROUTER,
+    Lane.EVENTS: zmq.XPUB,
+    Lane.WORK: zmq.ROUTER,
+    Lane.PROGRESS: zmq.SUB,
+    Lane.CONTROL: zmq.XPUB,
+}
+CLOSING_MILLISECONDS = 200
+"""What is still in a socket at the end may take so long to leave."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The bound sockets. `open_door` says that nobody was asked who they are."""
+
+    requests: zmq.Socket[bytes]
+    events: zmq.Socket[bytes]
+    work: zmq.Socket[bytes]
+    progress: zmq.Socket[bytes]
+    control: zmq.Socket[bytes]
+    open_door: bool
+
+    def close(self) -> None:
+        """Close them all."""
+        for socket in (self.requests, self.events, self.work, self.progress, self.control):
+            socket.close(linger=CLOSING_MILLISECONDS)
+
+
+def bind_lanes(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint, key: KeyFile | None) -> Lanes:
+    """Bind every lane but the depot's; raise `Refusal(OUTPUT)` when a place is taken. Without a key the door is open."""
+    sockets: dict[Lane, zmq.Socket[bytes]] = {}
+    try:
+        for lane, kind in _KINDS.items():
+            keys = None if key is None else key.as_server(domain_of(lane))
+            longest = limits.MAX_SUBSCRIPTION_BYTES if kind == zmq.XPUB else limits.MAX_BODY_BYTES
+            sockets[lane] = bind(context, kind, endpoint.lane(lane), keys, max_bytes=longest)
+    except BaseException:
+        for socket in sockets.values():
+            socket.close(linger=0)
+        raise
+    sockets[Lane.PROGRESS].setsockopt(zmq.SUBSCRIBE, b"")
+    return Lanes(**{lane.value: socket for lane, socket in sockets.items()}, open_door=key is None)

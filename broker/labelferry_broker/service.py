@@ -1,0 +1,80 @@
+"""Puts a broker together, runs it, and takes it apart in order: places, store, door, lanes, proof, depot, dispatcher."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import version as version_of
+
+import zmq
+
+from labelferry_broker.depot_post import DepotPost, depot_command
+from labelferry_broker.dispatcher import Dispatcher, DispatcherSettings
+from labelferry_broker.doorman import Doorman
+from labelferry_broker.lanes import CLOSING_MILLISECONDS, bind_lanes
+from labelferry_broker.ledger.settings import LedgerSettings
+from labelferry_broker.lifeline import Lifeline
+from labelferry_broker.places import SocketPlace, listening, make_private, read_secret, told
+from labelferry_broker.proof import prove_shut
+from labelferry_broker.settings import BrokerSettings
+from labelferry_broker.store.store import Store
+from labelferry_protocol.endpoints import Endpoint, Lane
+from labelferry_transport.keys import KeyFile, load_key
+from labelferry_transport.logs import Log
+from labelferry_transport.sockets import bind, new_context
+
+log = Log("broker")
+
+
+def run_broker(settings: BrokerSettings, lifeline: Lifeline, announce: Callable[[Endpoint], None]) -> None:
+    """Serve until the lifeline ends; `announce` is called once, when everything is bound and checked. Raises `Refusal`."""
+    settings.check()
+    endpoint = listening(settings.listen)
+    key = None if settings.keys is None else load_key(settings.keys / "broker.key")
+    make_private(settings.state)
+    with ExitStack() as closing:
+        store = Store.open(settings.state)
+        closing.callback(store.close)
+        secret = read_secret(settings.state)
+        place = SocketPlace(endpoint, settings.state)
+        closing.callback(place.clear)
+        context = new_context()
+        closing.callback(context.destroy, linger=CLOSING_MILLISECONDS)
+        doorman = _post_doorman(context, settings, closing)
+        lanes = bind_lanes(context, endpoint, key)
+        closing.callback(lanes.close)
+        if key is not None and doorman is not None:
+            _prove(context, endpoint, key, doorman)
+        depot = DepotPost(bind(context, zmq.ROUTER, place.inner), _depot_command(settings, endpoint, place))
+        closing.callback(depot.stop)
+        dispatcher = Dispatcher(_dispatcher_settings(endpoint, secret), lanes, store, depot, doorman)
+        log.info("broker begins", endpoint=endpoint, state=settings.state, keys=settings.keys, epoch=store.epoch)
+        dispatcher.run(lifeline, lambda: announce(settings.listen))
+        log.info("broker ends")
+
+
+def _post_doorman(
+    context: zmq.Context[zmq.Socket[bytes]], settings: BrokerSettings, closing: ExitStack
+) -> Doorman | None:
+    if settings.keys is None:
+        return None
+    doorman = Doorman(context, settings.keys)
+    closing.callback(doorman.stop)
+    doorman.start()
+    return doorman
+
+
+def _prove(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint, key: KeyFile, doorman: Doorman) -> None:
+    for lane in Lane:
+        if lane is not Lane.DEPOT:
+            # The depot proves its own, in its own process.
+            prove_shut(context, lane, endpoint.lane(lane), key.public.encode("ascii"), doorman)
+
+
+def _depot_command(settings: BrokerSettings, endpoint: Endpoint, place: SocketPlace) -> list[str]:
+    keys = None if settings.keys is None else str(settings.keys)
+    return depot_command(endpoint.lane(Lane.DEPOT), str(settings.state), place.inner, keys, settings.log_level)
+
+
+def _dispatcher_settings(endpoint: Endpoint, secret: bytes) -> DispatcherSettings:
+    shown = told(endpoint)
+    endpoints = {lane.value: shown.lane(lane) for lane in Lane}
+    return DispatcherSettings(endpoints, secret, LedgerSettings(software=f"labelferry {version_of('labelferry')}"))

@@ -1,0 +1,27 @@
+"""What a broker is told when it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelferry_protocol.endpoints import Endpoint
+from labelferry_protocol.errors import Code, Refusal
+
+
+@dataclass(frozen=True)
+class BrokerSettings:
+    """One broker. `keys` None is an open door, which only a local endpoint may have; `until_eof` ends it with its owner."""
+
+    listen: Endpoint
+    state: Path
+    keys: Path | None = None
+    until_eof: bool = False
+    log_level: str = "info"
+
+    def check(self) -> None:
+        """Raise `Refusal(USAGE)` for a broker that others could reach and that could not tell who they are."""
+        if self.keys is None and not self.listen.local:
+            raise Refusal(
+                Code.USAGE,
+                f"{self.listen} can be reached from other machines: name a keys directory with --keys"
+                " (`labelferry keys` makes one), or listen on ipc:// or a loopback address",
+            )
