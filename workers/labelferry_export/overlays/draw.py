@@ -1,0 +1,64 @@
+"""Draws an image's objects over its pixels: fills, outlines, numbers. Files are not known here; nor are categories, only their ids."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelferry_export.geometry.raster import runs_of_all
+from labelferry_export.geometry.ring import lay_out
+from labelferry_export.model import Instance
+from labelferry_export.overlays.fill import fill
+from labelferry_export.overlays.ink import lay
+from labelferry_export.overlays.numbers import Numbers
+from labelferry_export.overlays.palette import colours_of
+from labelferry_export.overlays.stretches import Stretches
+from labelferry_export.overlays.stroke import Outlines
+from labelferry_protocol.options import OverlayStyle
+
+Bytes = NDArray[np.uint8]
+
+BAND_PIXELS = 1 << 20
+"""Outlines and numbers are drawn on bands of the image of about so many pixels."""
+
+
+def draw_overlay(picture: Bytes, instances: Sequence[Instance], style: OverlayStyle) -> Bytes:
+    """Return a copy of `picture`, shape (h, w, 3), with the objects drawn on it in their order."""
+    drawn = np.array(picture, order="C")
+    for _ in drawing(drawn, instances, style):
+        pass
+    return drawn
+
+
+def drawing(picture: Bytes, instances: Sequence[Instance], style: OverlayStyle) -> Iterator[None]:
+    """Draw the objects on `picture`, C-ordered, shape (h, w, 3), in place; a yield after each unit of work.
+
+    All fills lie under all outlines, and these under all numbers. What lies outside of the image is not drawn.
+    """
+    if not instances:
+        return
+    height, width = picture.shape[:2]
+    shapes = [each.shape for each in instances]
+    colours = colours_of([each.category_id if style.color_by == "class" else each.id for each in instances])
+    objects = Stretches.of(runs_of_all(shapes, width, height))
+    yield
+    crowds = np.array([each.crowd for each in instances], np.bool_)
+    yield from fill(picture, objects, colours, crowds, style.fill_opacity)
+    outlines = _outlines(instances, style)
+    numbers = Numbers(objects, [each.id for each in instances]) if style.numbers and len(objects.owner) else None
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = picture[top : top + rows]
+        if outlines:
+            lay(band, outlines.marks(top, len(band), width), colours)
+            yield
+        if numbers:
+            numbers.draw(band, top)
+        yield
+
+
+def _outlines(instances: Sequence[Instance], style: OverlayStyle) -> Outlines | None:
+    if not style.stroke_width:
+        return None
+    rings = lay_out([each.shape for each in instances])
+    return Outlines(rings, np.arange(len(instances)), style.stroke_width)

@@ -1,0 +1,86 @@
+"""Numbers on objects: each object's id at its anchor, white with a dark halo, as large as the object allows; specks get none."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelferry_export.geometry.ring import Floats, Integers
+from labelferry_export.overlays.anchors import Anchors, anchors_of
+from labelferry_export.overlays.ink import Marks, lay
+from labelferry_export.overlays.numerals import SIZES, digits_of, numerals
+from labelferry_export.overlays.stretches import Stretches
+
+Bytes = NDArray[np.uint8]
+
+HALO = np.array([[16, 16, 16]], np.uint8)
+GLYPH = np.array([[255, 255, 255]], np.uint8)
+IMAGE_SHARE = 40
+"""The font is at most this part of the image's shorter side, but for small images."""
+LEAST_LARGEST = 11
+"""The largest font of a small image, px."""
+FITS = (0.8, 0.6)
+"""A number is at most this share of its object's box, width and height, unless the smallest font is wider."""
+SPECK = 4
+"""An object whose box is no longer than this on either side gets no number, px: it would be hidden under it."""
+CLEARANCE = 5
+"""Px of an object above and below the middle of its number."""
+
+
+class Numbers:
+    """The ids of an image's objects, with their places and sizes; drawn band by band."""
+
+    def __init__(self, objects: Stretches, ids: Sequence[int]) -> None:
+        """`ids` are those of the objects that `objects` counts."""
+        anchors = anchors_of(objects, CLEARANCE)
+        large = np.flatnonzero(anchors.box.max(axis=1) > SPECK)
+        self._ids = [ids[index] for index in anchors.index[large].tolist()]
+        self._place, self._size = anchors.place[large], (objects.height, objects.width)
+        self._fonts = self._choose(Anchors(anchors.index[large], self._place, anchors.box[large]))
+
+    def draw(self, picture: Bytes, top: int) -> None:
+        """Lay the numbers on a band of the picture, shape (rows, w, 3), in place; `top` is its first row."""
+        rows, width = picture.shape[:2]
+        halos, glyphs = [], []
+        for font in np.unique(self._fonts).tolist():
+            margin = 2 * SIZES[-1]
+            y = self._place[:, 1]
+            near = np.flatnonzero((self._fonts == font) & (y > top - margin) & (y < top + rows + margin))
+            for halo, glyph in self._marks(int(font), near, top, (rows, width)):
+                halos.append(halo)
+                glyphs.append(glyph)
+        lay(picture, halos, HALO)
+        lay(picture, glyphs, GLYPH)
+
+    def _choose(self, anchors: Anchors) -> Integers:
+        """Return the font size of each number, px."""
+        largest = max(LEAST_LARGEST, min(self._size) // IMAGE_SHARE)
+        fonts = np.full(len(self._ids), SIZES[0], np.int64)
+        if not self._ids:
+            return fonts
+        digits, starts = digits_of(self._ids)
+        room = anchors.box * FITS
+        for size in (size for size in SIZES[1:] if size <= largest):
+            tiles = numerals(size)
+            fonts[(tiles.widths(digits, starts) <= room[:, 0]) & (tiles.height <= room[:, 1])] = size
+        return fonts
+
+    def _marks(self, font: int, which: Integers, top: int, size: tuple[int, int]) -> Iterator[tuple[Marks, Marks]]:
+        if not len(which):
+            return
+        tiles = numerals(font)
+        digits, starts = digits_of([self._ids[index] for index in which.tolist()])
+        widths = tiles.widths(digits, starts)
+        corner = self._corners(self._place[which], widths, tiles.height)
+        advance = tiles.advance[digits]
+        number = np.repeat(np.arange(len(which)), np.diff(starts, append=len(digits)))
+        along = np.cumsum(advance) - advance
+        pen_x = corner[number, 0] + along - along[starts][number]
+        yield tiles.marks(digits, (pen_x, corner[number, 1] - top), size)
+
+    def _corners(self, place: Floats, widths: Integers, height: int) -> Integers:
+        """Return the top left corners (x, y) of numbers centred on their places, moved into the image where they would leave it."""
+        extent = np.stack([widths, np.full(len(widths), height)], axis=1)
+        corner = np.rint(place - extent / 2).astype(np.int64)
+        room = np.array([self._size[1], self._size[0]]) - extent - 1
+        return np.clip(corner, 1, np.maximum(room, 1))
