@@ -1,7 +1,10 @@
 """What an export noticed and did about it: every drop, repair, clip or rename is a typed finding, and none is silent."""
 
+from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 
@@ -35,3 +38,53 @@ class Warn(Struct, frozen=True, kw_only=True):
     image: str | None = None
     object_id: int | None = None
     format: str | None = None
+
+
+class FindingLog:
+    """The findings of one job in the order they were made, on disk: memory holds a count and an example of each kind.
+
+    One finding a line, json; `add` appends. A log that exists already is continued.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._counts: dict[Finding, int] = {}
+        self._examples: dict[Finding, Warn] = {}
+        if path.exists():
+            for warn in self:
+                self._count(warn)
+        self._file = path.open("ab")
+
+    def add(self, warn: Warn) -> None:
+        """Append a finding."""
+        self._count(warn)
+        self._file.write(msgspec.json.encode(warn) + b"\n")
+
+    @property
+    def counts(self) -> dict[Finding, int]:
+        """How many there are of each kind, kinds in the order of their first finding."""
+        return dict(self._counts)
+
+    def example(self, code: Finding) -> Warn:
+        """Return the first finding of a kind that `counts` names."""
+        return self._examples[code]
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def __iter__(self) -> Iterator[Warn]:
+        """Yield all findings added before this was called, first to last."""
+        if hasattr(self, "_file"):
+            self._file.flush()
+        decode = msgspec.json.Decoder(Warn).decode
+        with self.path.open("rb") as lines:
+            for line in lines:
+                yield decode(line)
+
+    def close(self) -> None:
+        """Write out what is buffered and let go of the file."""
+        self._file.close()
+
+    def _count(self, warn: Warn) -> None:
+        self._counts[warn.code] = self._counts.get(warn.code, 0) + 1
+        self._examples.setdefault(warn.code, warn)

@@ -21,6 +21,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+MARK = "labelferry"
+"""The key that a file of this form begins with."""
 FORM_VERSION = 1
 """Written as the value of the key `labelferry`. Readers refuse a greater one; fields are added, never changed."""
 

@@ -1,0 +1,166 @@
+"""Reads a json file of any size in windows: the top-level keys, and the elements of the arrays under them, one by one.
+
+Nothing here knows what the elements mean. Memory holds one window, or one element where that is larger. The scan looks only
+at strings and brackets; an element is checked and typed when it is decoded (`decode`).
+"""
+
+import json
+import os
+from collections.abc import Collection, Generator, Iterator
+from pathlib import Path
+from typing import BinaryIO, Generic, TypeVar
+
+import msgspec
+
+from labelferry_export.errors import ExportError
+from labelferry_export.json_cursor import Cursor, Element, not_json
+from labelferry_protocol.errors import Code
+
+T = TypeVar("T")
+
+
+class WrongType(Exception):
+    """Right json, but not what it should be; the text says what was expected and where."""
+
+
+class Decoder(Generic[T]):
+    """Turns elements into values of one type. `NaN` and `Infinity`, which real files hold, are taken as numbers."""
+
+    def __init__(self, wanted: type[T]) -> None:
+        self._wanted = wanted
+        self._decoder = msgspec.json.Decoder(wanted)
+
+    def decode(self, element: Element, name: str) -> T:
+        """Return the value; raise `WrongType`, or `ExportError` with the byte where it is no json at all."""
+        try:
+            return self._decoder.decode(element.raw)
+        except msgspec.ValidationError as error:
+            raise WrongType(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._decode_leniently(element, name)
+
+    def _decode_leniently(self, element: Element, name: str) -> T:
+        try:
+            value = json.loads(element.raw)
+            json.dumps(value, ensure_ascii=False).encode()
+        except json.JSONDecodeError as error:
+            raise not_json(
+                name, element.offset + len(error.doc[: error.pos].encode(errors="replace")), error.msg
+            ) from None
+        except UnicodeError:
+            raise not_json(name, element.offset, "text that is not valid unicode") from None
+        except (ValueError, RecursionError) as error:
+            raise not_json(name, element.offset, str(error)) from None
+        try:
+            return msgspec.convert(value, self._wanted)
+        except (msgspec.ValidationError, OverflowError, ValueError) as error:
+            raise WrongType(str(error)) from None
+
+
+class JsonStream:
+    """An open json file whose one value is an object. Use as a context manager.
+
+    The file is one open descriptor from first to last, and `check_unchanged` says whether somebody wrote into it meanwhile.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        self._file: BinaryIO = path.open("rb", buffering=0)
+        self._before = os.fstat(self._file.fileno())
+
+    def __enter__(self) -> "JsonStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file when it was opened."""
+        return self._before.st_size
+
+    def check_unchanged(self) -> None:
+        """Raise `ExportError` when the file was written to since it was opened."""
+        now = os.fstat(self._file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+            raise ExportError(
+                Code.SOURCE,
+                f"{self.name} was changed while it was being read: export again when nobody writes it",
+                self.name,
+            )
+
+    def index(self) -> Generator[int, None, dict[str, int]]:
+        """Return where the value of each top-level key begins; yield the bytes looked at, once a window."""
+        places: dict[str, int] = {}
+        key = ""
+        for step in self.walk():
+            if isinstance(step, str):
+                key = step
+                if key in places:
+                    raise not_json(self.name, places[key], f"the key {key[:64]!r} is there twice")
+                places[key] = -1
+            elif places[key] < 0:
+                places[key] = step
+            else:
+                yield step
+        return places
+
+    def value(self, offset: int) -> Element:
+        """Return the one value at `offset`."""
+        return Cursor(self._file.fileno(), offset, self.name).take()
+
+    def elements(self, offset: int) -> Iterator[Element]:
+        """Yield the elements of the array at `offset`; raise `ExportError` when there is none."""
+        cursor = Cursor(self._file.fileno(), offset, self.name)
+        if cursor.peek() != b"[":
+            raise ExportError(Code.SOURCE, f"{self.name}: a list was expected at byte {cursor.offset}", self.name)
+        cursor.expect(b"[", "")
+        if cursor.peek() == b"]":
+            return
+        while True:
+            yield cursor.take()
+            if not cursor.goes_on(b"]"):
+                return
+
+    def walk(self) -> Iterator[str | int]:
+        """Yield each key, then the offset of its value, then how far skipping that value has come, once a window."""
+        cursor = Cursor(self._file.fileno(), 0, self.name)
+        cursor.skip_byte_order_mark()
+        if cursor.peek() not in (b"{", b""):
+            raise ExportError(
+                Code.SOURCE, f"{self.name} is no annotation file: its top level is not a json object", self.name
+            )
+        cursor.expect(b"{", "the file is empty")
+        more = cursor.peek() != b"}" or cursor.goes_on(b"}")
+        while more:
+            if cursor.peek() != b'"':
+                raise cursor.error("a key was expected")
+            yield _KEY.decode(cursor.take(), self.name)
+            cursor.expect(b":", "a colon was expected")
+            cursor.peek()
+            yield cursor.offset
+            yield from cursor.skip()
+            more = cursor.goes_on(b"}")
+        if cursor.peek():
+            raise cursor.error("nothing was expected after the end of the object")
+
+
+_KEY = Decoder(str)
+SNIFF_BYTES = 64 << 20
+
+
+def first_keys(path: Path, telling: Collection[str]) -> set[str]:
+    """Return the top-level keys up to the first of the `telling` ones; raise `ExportError` when it is no json object.
+
+    A file that has told nothing within its first 64 MB tells nothing.
+    """
+    seen: set[str] = set()
+    with JsonStream(path, path.name) as stream:
+        for step in stream.walk():
+            if isinstance(step, str):
+                seen.add(step)
+                if step in telling:
+                    break
+            elif step > SNIFF_BYTES:
+                break
+    return seen

@@ -1,0 +1,50 @@
+"""Shapes as compact bytes, and back, bit for bit: how a snapshot holds them. Whole coordinates take two bytes each, others eight."""
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+
+from labelferry_export.geometry.shape import Part, Ring, Shape
+
+_WHOLE = np.dtype("<i2")
+_EXACT = np.dtype("<f8")
+_COUNT = np.dtype("<u4")
+_HEAD = struct.Struct("<BI")
+
+
+def pack_shape(shape: Shape) -> bytes:
+    """Return a shape, also one that is not clean yet, as bytes: width of a coordinate, rings of each part, vertices of each ring, vertices."""
+    rings = [ring for part in shape.parts for ring in (part.outer, *part.holes)]
+    vertices = np.concatenate(rings) if rings else np.empty((0, 2))
+    counts = [1 + len(part.holes) for part in shape.parts] + [len(ring) for ring in rings]
+    kept = vertices.astype(_EXACT)
+    # `errstate`: what is not finite, or too great, is found by the comparison.
+    with np.errstate(invalid="ignore"):
+        whole = vertices.astype(_WHOLE)
+    kind = 2 if _same_bits(whole, kept) else 8
+    data = whole if kind == 2 else kept
+    return _HEAD.pack(kind, len(shape.parts)) + np.array(counts, _COUNT).tobytes() + data.tobytes()
+
+
+def unpack_shape(data: bytes) -> Shape:
+    """Return the shape in `data`."""
+    kind, parts = _HEAD.unpack_from(data)
+    sizes = np.frombuffer(data, _COUNT, parts, _HEAD.size).tolist()
+    start = _HEAD.size + parts * _COUNT.itemsize
+    lengths = np.frombuffer(data, _COUNT, sum(sizes), start).tolist()
+    start += len(lengths) * _COUNT.itemsize
+    vertices = np.frombuffer(data, _WHOLE if kind == 2 else _EXACT, -1, start).astype(np.float64).reshape(-1, 2)
+    rings = _cut(vertices, lengths)
+    return Shape(tuple(Part(next(rings), tuple(next(rings) for _ in range(size - 1))) for size in sizes))
+
+
+def _cut(vertices: Ring, lengths: list[int]) -> Iterator[Ring]:
+    at = 0
+    for length in lengths:
+        yield vertices[at : at + length]
+        at += length
+
+
+def _same_bits(whole: np.ndarray[tuple[int, ...], np.dtype[np.int16]], exact: Ring) -> bool:
+    return bool(np.array_equal(whole, exact)) and not bool(np.any(np.signbit(exact) & (exact == 0)))

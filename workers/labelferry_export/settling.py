@@ -1,0 +1,120 @@
+"""The pass over the images of a project that was read: each file's header, each object's outline, each image's split."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from labelferry_export.complaints import Complaints
+from labelferry_export.errors import ExportError
+from labelferry_export.findings import Finding
+from labelferry_export.geometry.clean import Cleaned, clean_all
+from labelferry_export.geometry.shape import Shape
+from labelferry_export.picture import Header, read_header
+from labelferry_export.selection import Selection, split_of
+from labelferry_export.snapshot_writer import ImageRow, Settled, SnapshotWriter
+from labelferry_protocol.options import ExportOptions
+
+OBJECTS_AT_ONCE = 500
+"""Objects cleaned between two yields."""
+
+
+@dataclass(frozen=True)
+class Settling:
+    """Settles the images one by one, in the project's order."""
+
+    writer: SnapshotWriter
+    options: ExportOptions
+    selection: Selection
+    complaints: Complaints
+
+    def run(self) -> Iterator[tuple[int, str]]:
+        """Yield position and name of the image that is being settled, several times for one with many objects."""
+        row = self.writer.next_image(0)
+        while row is not None:
+            yield from self._settle(row)
+            row = self.writer.next_image(row.position)
+
+    def _settle(self, row: ImageRow) -> Iterator[tuple[int, str]]:
+        header = self._header(row)
+        canvas = None if header is None else self._canvas(row, header)
+        if header is None or canvas is None:
+            self.writer.leave_out_image(row.position)
+            yield row.position, row.name
+            return
+        categories: list[int] = []
+        vertices = 0
+        objects = self.writer.objects_of(row.position)
+        for start in range(0, len(objects), OBJECTS_AT_ONCE):
+            for category, shape in self._clean(row, objects[start : start + OBJECTS_AT_ONCE], canvas):
+                categories.append(category)
+                vertices += _vertices(shape)
+            yield row.position, row.name
+        if not categories and self.selection.annotated_only:
+            self.writer.leave_out_image(row.position)
+        else:
+            self.writer.settle_image(row, self._settled(row, header, canvas), categories, vertices)
+        yield row.position, row.name
+
+    def _header(self, row: ImageRow) -> Header | None:
+        assert row.path is not None  # noqa: S101 - only images with a file are kept
+        try:
+            return read_header(row.path, row.name)
+        except ExportError as error:
+            self.complaints.refuse(error, Finding.IMAGE_BROKEN)
+            return None
+
+    def _canvas(self, row: ImageRow, header: Header) -> tuple[int, int] | None:
+        """Return the size that the annotations lie on; complain when the file has another one than the project says."""
+        stored = (header.width, header.height)
+        said = (row.width or stored[0], row.height or stored[1])
+        if said == stored or (header.turned and said == stored[::-1]):
+            return said
+        self.complaints.complain(
+            Finding.IMAGE_SIZE,
+            f"the image {row.name!r} has {stored[0]}x{stored[1]} px, the project says {said[0]}x{said[1]}",
+            row.name,
+        )
+        return None
+
+    def _settled(self, row: ImageRow, header: Header, canvas: tuple[int, int]) -> Settled:
+        return Settled(
+            width=canvas[0],
+            height=canvas[1],
+            size=header.size,
+            mtime_ns=header.mtime_ns,
+            mode=header.mode,
+            transposed=canvas != (header.width, header.height),
+            split=split_of(row.name, self.options.seed, self.options.split),
+        )
+
+    def _clean(
+        self, row: ImageRow, objects: list[tuple[int, int, Shape]], canvas: tuple[int, int]
+    ) -> Iterator[tuple[int, Shape]]:
+        """Clean objects of one image; yield class and shape of those that are left."""
+        cleaned = clean_all([shape for _, _, shape in objects], *canvas)
+        for (number, category, before), after in zip(objects, cleaned, strict=True):
+            self._tell(row, number, after)
+            # What passed without a flaw has its vertices unchanged, and needs not be written again.
+            if after.shape is None or after.findings or _vertices(after.shape) != _vertices(before):
+                self.writer.replace_shape(number, after.shape)
+            if after.shape is not None:
+                yield category, after.shape
+
+    def _tell(self, row: ImageRow, number: int, cleaned: Cleaned) -> None:
+        for finding in cleaned.findings:
+            message = (
+                f"object {number} of image {row.name!r}: {finding.message[:1].lower()}{finding.message[1:].rstrip('.')}"
+            )
+            if finding.kind is Finding.OBJECT_DROPPED:
+                self.complaints.complain(finding.kind, message, row.name, number)
+            else:
+                self.complaints.note(
+                    finding.kind, message + _areas(finding.area_before, finding.area_after), row.name, number
+                )
+
+
+def _areas(before: float | None, after: float | None) -> str:
+    return "" if before is None or after is None else f" (area {before:.6g} px² before, {after:.6g} after)"
+
+
+def _vertices(shape: Shape) -> int:
+    return sum(len(part.outer) + sum(map(len, part.holes)) for part in shape.parts)

@@ -1,0 +1,252 @@
+"""Fills the file that a snapshot is. One writer, one pass over the source, one pass over the images; then it is sealed."""
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from labelferry_export.findings import FindingLog
+from labelferry_export.geometry.shape import Shape
+from labelferry_export.model import Category, ProjectFacts
+from labelferry_export.packing import pack_shape, unpack_shape
+from labelferry_export.snapshot import CACHE_KIB, Snapshot, Totals, findings_path
+from labelferry_export.source import FoundCategory, FoundImage, Key
+
+# An untyped `key` keeps 1 and "1" apart.
+_SCHEMA = """
+CREATE TABLE fact(key TEXT PRIMARY KEY, value BLOB);
+CREATE TABLE category(id INTEGER PRIMARY KEY, key UNIQUE, name TEXT, supercategory TEXT);
+CREATE TABLE name_taken(key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE image(position INTEGER PRIMARY KEY, key UNIQUE, wanted INTEGER, id INTEGER, kept INTEGER,
+    name TEXT, bundle_name TEXT, path BLOB, width INTEGER, height INTEGER, subset TEXT, split TEXT,
+    size INTEGER, mtime_ns INTEGER, mode TEXT, transposed INTEGER, attributes BLOB);
+CREATE TABLE object(id INTEGER PRIMARY KEY, image INTEGER, category INTEGER, crowd INTEGER, shape BLOB, attributes BLOB);
+CREATE INDEX object_of_image ON object(image);
+CREATE TABLE tally(split TEXT, subset TEXT, category INTEGER, images INTEGER, instances INTEGER);
+"""
+LARGEST_ID = 2**53
+"""What every reader of json holds exactly."""
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """An image that was added. `width` and `height` are None where the project does not say them."""
+
+    position: int
+    name: str
+    kept: bool
+    path: Path | None
+    width: int | None
+    height: int | None
+    subset: str | None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What an image turned out to be, once its file was looked at."""
+
+    width: int
+    height: int
+    size: int
+    mtime_ns: int
+    mode: str
+    transposed: bool
+    split: str | None
+
+
+@dataclass
+class _Counts:
+    images: int = 0
+    instances: int = 0
+    pixels: int = 0
+    bytes: int = 0
+    vertices: int = 0
+    by_place: dict[tuple[str | None, str | None], Counter[int]] = field(default_factory=dict)
+    images_by_place: dict[tuple[str | None, str | None], Counter[int]] = field(default_factory=dict)
+
+
+class SnapshotWriter:
+    """A snapshot in the making, at `path`, which must not exist."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = FindingLog(findings_path(path))
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        # A crash throws the whole file away: nothing needs to be durable, nothing is ever rolled back.
+        self._connection.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB}; BEGIN; {_SCHEMA}"
+        )
+        self._positions = 0
+        self._nameless = 0
+        self._counts = _Counts()
+
+    def close(self) -> None:
+        """Let go of the files, sealed or not."""
+        self._connection.close()
+        self.log.close()
+
+    def take_name(self, key: str) -> bool:
+        """Whether this name was free; it is taken now."""
+        return self._connection.execute("INSERT OR IGNORE INTO name_taken VALUES (?)", (key,)).rowcount == 1
+
+    def next_position(self) -> int:
+        """Return the number of the image that comes next: 1, 2, ..."""
+        self._positions += 1
+        return self._positions
+
+    def add_category(self, category: FoundCategory) -> bool:
+        """Add a class; false when its key is there already."""
+        row = (category.key, category.name, category.supercategory)
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO category(key, name, supercategory) VALUES (?, ?, ?)", row
+        )
+        return cursor.rowcount == 1
+
+    def categories(self) -> list[tuple[Key, Category]]:
+        """Return the classes with their keys, in order."""
+        rows = self._connection.execute("SELECT key, id, name, supercategory FROM category ORDER BY id")
+        return [(key, Category(*values)) for key, *values in rows]
+
+    def add_image(self, position: int, image: FoundImage, bundle_name: str, path: Path | None, *, kept: bool) -> bool:
+        """Add an image; false when its key is there already."""
+        row = (
+            *(position, image.key, image.id, kept, image.name, bundle_name),
+            *(None if path is None else os.fsencode(path), image.width, image.height, image.subset),
+            encoded(image.attributes),
+        )
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO image(position, key, wanted, kept, name, bundle_name, path, width, height, subset, attributes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        return cursor.rowcount == 1
+
+    def find_image(self, key: Key) -> ImageRow | None:
+        """Return the image with this key."""
+        return self._image_row("key = ?", key)
+
+    def next_image(self, after: int) -> ImageRow | None:
+        """Return the first kept image behind a position."""
+        return self._image_row("position > ? AND kept = 1 ORDER BY position LIMIT 1", after)
+
+    def leave_out_image(self, position: int) -> None:
+        """Leave out an image and its objects."""
+        self._connection.execute("UPDATE image SET kept = 0 WHERE position = ?", (position,))
+        self._connection.execute("DELETE FROM object WHERE image = ?", (position,))
+
+    def add_object(self, number: int | None, row: tuple[int, int, bool, Shape, Mapping[str, Any]]) -> bool:
+        """Add an object (image's position, class id, crowd, shape, attributes); false when its number is none to keep.
+
+        Then it has a number below 0 until `renumber` gives it one of its own.
+        """
+        image, category, crowd, shape, attributes = row
+        values = (image, category, crowd, pack_shape(shape), encoded(attributes))
+        if number is not None and 1 <= number <= LARGEST_ID and self._insert_object((number, *values)):
+            return True
+        self._nameless += 1
+        self._insert_object((-self._nameless, *values))
+        return False
+
+    def renumber(self, above: int) -> Iterator[tuple[int, str]]:
+        """Give every object without a number of its own one above all others; yield it and its image's name."""
+        highest = self._connection.execute("SELECT max(id) FROM object").fetchone()[0] or 0
+        highest = max(above, highest, 0)
+        for turn in range(1, self._nameless + 1):
+            self._connection.execute("UPDATE object SET id = ? WHERE id = ?", (highest + turn, -turn))
+            query = "SELECT name FROM image WHERE position = (SELECT image FROM object WHERE id = ?)"
+            yield highest + turn, self._connection.execute(query, (highest + turn,)).fetchone()[0]
+
+    def number_images(self) -> None:
+        """Keep the project's own image ids when each image has one of its own that is at least 1; else number them 1, 2, ..."""
+        query = "SELECT count(*) = count(DISTINCT wanted) AND min(wanted) >= 1 AND max(wanted) <= ? FROM image"
+        own = self._connection.execute(query, (LARGEST_ID,)).fetchone()[0]
+        self._connection.execute(f"UPDATE image SET id = {'wanted' if own else 'position'}")  # noqa: S608 - two constants
+        self._connection.execute("CREATE UNIQUE INDEX image_id ON image(id)")
+
+    def count_images(self) -> tuple[int, int]:
+        """Return how many images there are, and how many of them are kept."""
+        query = "SELECT count(*), coalesce(sum(kept), 0) FROM image"
+        found, kept = self._connection.execute(query).fetchone()
+        return found, kept
+
+    def image_names(self) -> Iterator[str]:
+        """Yield the names of all images, kept or not."""
+        return (name for (name,) in self._connection.execute("SELECT name FROM image ORDER BY position"))
+
+    def objects_of(self, position: int) -> list[tuple[int, int, Shape]]:
+        """Return id, class id and shape of each object of an image, by id."""
+        rows = self._connection.execute(
+            "SELECT id, category, shape FROM object WHERE image = ? ORDER BY id", (position,)
+        )
+        return [(number, category, unpack_shape(shape)) for number, category, shape in rows]
+
+    def replace_shape(self, number: int, shape: Shape | None) -> None:
+        """Give an object another shape; with None it is left out."""
+        if shape is None:
+            self._connection.execute("DELETE FROM object WHERE id = ?", (number,))
+        else:
+            self._connection.execute("UPDATE object SET shape = ? WHERE id = ?", (pack_shape(shape), number))
+
+    def settle_image(self, row: ImageRow, image: Settled, categories: list[int], vertices: int) -> None:
+        """Write down what an image turned out to be; `categories` has the class of each of its objects."""
+        self._connection.execute(
+            "UPDATE image SET width = ?, height = ?, size = ?, mtime_ns = ?, mode = ?, transposed = ?, split = ? WHERE position = ?",
+            (
+                *(image.width, image.height, image.size, image.mtime_ns, image.mode, image.transposed, image.split),
+                row.position,
+            ),
+        )
+        counts = self._counts
+        counts.images += 1
+        counts.instances += len(categories)
+        counts.pixels += image.width * image.height
+        counts.bytes += image.size
+        counts.vertices += vertices
+        place = (image.split, row.subset)
+        counts.by_place.setdefault(place, Counter()).update(categories)
+        counts.images_by_place.setdefault(place, Counter()).update([0, *set(categories)])
+
+    def seal(self, name: str, source_format: str, info: Mapping[str, Any]) -> Snapshot:
+        """Write the facts, close the file, and return it as what it is from now on."""
+        counts = self._counts
+        categories = tuple(category for _, category in self.categories())
+        facts = ProjectFacts(name, source_format, categories, counts.images, counts.instances, dict(info))
+        totals = Totals(counts.images, counts.instances, counts.pixels, counts.bytes, counts.vertices)
+        self._connection.executemany(
+            "INSERT INTO fact VALUES (?, ?)",
+            [("facts", msgspec.json.encode(facts)), ("totals", msgspec.json.encode(totals))],
+        )
+        self._connection.executemany("INSERT INTO tally VALUES (?, ?, ?, ?, ?)", self._tallies())
+        self._connection.execute("COMMIT")
+        self.close()
+        return Snapshot(self.path)
+
+    def _tallies(self) -> Iterator[tuple[str | None, str | None, int | None, int, int]]:
+        counts = self._counts
+        for place in sorted(counts.by_place, key=lambda each: (each[0] or "", each[1] or "")):
+            objects, images = counts.by_place[place], counts.images_by_place[place]
+            yield (*place, None, images[0], objects.total())
+            for category in sorted(objects):
+                yield (*place, category, images[category], objects[category])
+
+    def _image_row(self, where: str, value: Key) -> ImageRow | None:
+        query = f"SELECT position, name, kept, path, width, height, subset FROM image WHERE {where}"  # noqa: S608 - constants only
+        row = self._connection.execute(query, (value,)).fetchone()
+        if row is None:
+            return None
+        position, name, kept, path, *rest = row
+        return ImageRow(position, name, bool(kept), None if path is None else Path(os.fsdecode(path)), *rest)
+
+    def _insert_object(self, row: tuple[Any, ...]) -> bool:
+        cursor = self._connection.execute("INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?)", row)
+        return cursor.rowcount == 1
+
+
+def encoded(values: Mapping[str, Any]) -> bytes | None:
+    """Return plain values as json, None when there are none."""
+    return msgspec.json.encode(dict(values)) if values else None

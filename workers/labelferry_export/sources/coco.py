@@ -1,0 +1,370 @@
+"""COCO instances: a folder of images with instances json, or the json file itself. Polygons, both forms of RLE, crowds, boxes.
+
+What stands where (the first that is there): `instances.json` or `instances_SUBSET.json` at the top, or in `annotations/`;
+`annotations/coco/` of a bundle; `SUBSET/_annotations.coco.json`; else the one other json that is COCO. Images lie beside it:
+in `images/`, in `SUBSET/`, in `images/SUBSET/`, or at the top.
+
+The rings of a `segmentation` are a union: COCO has no holes in polygons (pycocotools fills them). A mask is traced along the
+edges of its pixels, holes and all. Of an annotation that has only a box, the box is the outline.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from labelferry_export.errors import ExportError
+from labelferry_export.findings import Finding
+from labelferry_export.geometry.rle import RleError, runs_of_rle, size_of_rle
+from labelferry_export.geometry.shape import Part, Ring, Shape
+from labelferry_export.geometry.trace import shape_of_runs
+from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
+from labelferry_export.picture import MAX_PIXELS
+from labelferry_export.selection import listed
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Key, Sink
+from labelferry_export.sources.labelferry_form import MARK
+from labelferry_protocol.errors import Code
+
+ARRAYS = ("categories", "images", "annotations")
+INDEX_SHARE = 0.3
+"""Of the time a file takes, what finding its arrays takes."""
+ELEMENTS_AT_ONCE = 64
+PREFIX = "instances_"
+
+T = TypeVar("T")
+_Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_Id = _Whole | str
+_Number = int | float | None
+
+
+class _Category(Struct):
+    id: _Id
+    name: str | _Whole | None = None
+    supercategory: str | None = None
+
+
+class _Image(Struct):
+    id: _Id
+    file_name: str
+    width: _Number = None
+    height: _Number = None
+
+
+class _Mask(Struct):
+    counts: str | list[int]
+    size: list[int]
+
+
+class _Annotation(Struct):
+    image_id: _Id
+    category_id: _Id
+    id: int | float | str | None = None
+    segmentation: list[list[float] | float] | _Mask | None = None
+    """Rings; some writers put a single ring without the list around it."""
+    bbox: list[float | None] | None = None
+    iscrowd: bool | _Number = False
+    attributes: dict[str, Any] | None = None
+
+
+_INFO = Decoder(dict[str, Any])
+_CATEGORY = Decoder(_Category)
+_IMAGE = Decoder(_Image)
+_ANNOTATION = Decoder(_Annotation)
+
+
+class _Unusable(Exception):
+    """An annotation has no outline; the text says why."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """One annotation file of a project. `subset` is what its name, or its folder's, says."""
+
+    path: Path
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
+class _Layout:
+    root: Path
+    files: tuple[_File, ...]
+
+
+class CocoSource:
+    """See the module."""
+
+    name = "coco"
+    title = "COCO"
+    looks_for = "instances.json or annotations/instances_*.json beside the images, or a json file with images, annotations and categories"
+
+    def recognises(self, path: Path) -> bool:
+        """As `Source.recognises`. A json file that is broken counts: reading it says where."""
+        try:
+            return bool(_lay_out(path).files)
+        except OSError:
+            return False
+
+    def read(self, path: Path, sink: Sink) -> Iterator[float]:
+        """As `Source.read`."""
+        layout = _lay_out(path)
+        files = layout.files
+        if len(files) > 1 and any(file.subset is None for file in files):
+            names = listed([file.path.name for file in files])
+            raise ExportError(
+                Code.USAGE, f"{path.name} holds several COCO files, {names}: name one of them as the source", path.name
+            )
+        classes: dict[str, Key] = {}
+        for turn, file in enumerate(files):
+            with JsonStream(file.path, file.path.name) as stream:
+                reading = _FileReading(layout, file, stream, sink, classes)
+                if turn == 0:
+                    yield from reading.index()
+                    name = path.stem if path.is_file() else path.name
+                    sink.begin(FoundProject(name, layout.root, reading.info()))
+                else:
+                    yield from ((turn + part) / len(files) for part in reading.index())
+                yield from ((turn + part) / len(files) for part in reading.tell())
+
+
+SOURCE = CocoSource()
+
+
+class _FileReading:
+    """The reading of one annotation file. `classes` has the key of each class name, over all files of the project."""
+
+    def __init__(self, layout: _Layout, file: _File, stream: JsonStream, sink: Sink, classes: dict[str, Key]) -> None:
+        self._layout = layout
+        self._file = file
+        self._stream = stream
+        self._sink = sink
+        self._classes = classes
+        self._aliases: dict[Key, Key] = {}
+        """The keys of this file's classes, and those that the sink has them under: files may number the same classes differently."""
+        self._places: dict[str, int] = {}
+        self._offset = 0
+
+    def index(self) -> Iterator[float]:
+        """Find the arrays; yield how far the file is read."""
+        steps = self._stream.index()
+        while True:
+            try:
+                yield INDEX_SHARE * next(steps) / max(1, self._stream.size)
+            except StopIteration as end:
+                self._places = end.value
+                break
+        missing = [key for key in ARRAYS if key not in self._places]
+        if missing:
+            name = self._stream.name
+            raise ExportError(Code.SOURCE, f"{name} is not a COCO annotation file: it has no {listed(missing)}", name)
+
+    def info(self) -> dict[str, Any]:
+        """Return what the file says of itself."""
+        if "info" not in self._places:
+            return {}
+        try:
+            return _INFO.decode(self._stream.value(self._places["info"]), self._stream.name)
+        except WrongType:
+            return {}
+
+    def tell(self) -> Iterator[float]:
+        """Tell the sink what is in the arrays; yield how far the file is read."""
+        for category in self._each("categories", _CATEGORY, Finding.REFERENCE_BROKEN):
+            self._tell_category(category)
+        folders = _folders(self._layout.root, self._file)
+        for count, image in enumerate(self._each("images", _IMAGE, Finding.IMAGE_MISSING)):
+            self._tell_image(image, folders)
+            if count % ELEMENTS_AT_ONCE == 0:
+                yield self._done()
+        for count, annotation in enumerate(self._each("annotations", _ANNOTATION, Finding.OBJECT_DROPPED)):
+            self._tell_object(annotation)
+            if count % ELEMENTS_AT_ONCE == 0:
+                yield self._done()
+        self._stream.check_unchanged()
+
+    def _done(self) -> float:
+        return INDEX_SHARE + (1 - INDEX_SHARE) * self._offset / max(1, self._stream.size)
+
+    def _each(self, key: str, decoder: Decoder[T], finding: Finding) -> Iterator[T]:
+        """Yield the elements of an array that are what they should be; complain of the others."""
+        for count, element in enumerate(self._stream.elements(self._places[key]), 1):
+            self._offset = element.offset
+            try:
+                yield decoder.decode(element, self._stream.name)
+            except WrongType as error:
+                message = f"number {count} of the {key} of {self._stream.name} (at byte {element.offset}) cannot be read: {error}"
+                self._sink.complain(finding, message)
+
+    def _tell_category(self, category: _Category) -> None:
+        name = "" if category.name is None else str(category.name)
+        key = self._key(category.id)
+        known = self._classes.get(name) if self._several else None
+        if known is None:
+            self._classes[name] = known = key
+            self._sink.add_category(FoundCategory(key, name, category.supercategory or ""))
+        self._aliases[category.id] = known
+
+    def _tell_image(self, image: _Image, folders: tuple[str, ...]) -> None:
+        subset = self._file.subset
+        self._sink.add_image(
+            FoundImage(
+                key=self._key(image.id),
+                name=f"{subset}/{image.file_name}" if self._several else image.file_name,
+                file=image.file_name,
+                folders=folders,
+                width=_size(image.width),
+                height=_size(image.height),
+                id=image.id if isinstance(image.id, int) else None,
+                subset=subset,
+            )
+        )
+
+    def _tell_object(self, annotation: _Annotation) -> None:
+        number = annotation.id if isinstance(annotation.id, int) else None
+        label = f"annotation {annotation.id} of {self._stream.name}"
+        try:
+            shape = _shape(annotation)
+        except (_Unusable, RleError) as error:
+            self._sink.complain(Finding.OBJECT_DROPPED, f"{label} cannot be exported: {error}", object_id=number)
+            return
+        if not annotation.segmentation:
+            self._sink.note(Finding.OTHER, f"{label} has no outline: its box is used as outline", object_id=number)
+        elif _is_row_of_pixels(shape, annotation.bbox):
+            shape = Shape((Part(_box(annotation.bbox)),))
+            message = f"{label} is an outline through the centres of one row of pixels, which encloses nothing: its box is used"
+            self._sink.note(Finding.OBJECT_REPAIRED, message, object_id=number)
+        mask = annotation.segmentation if isinstance(annotation.segmentation, _Mask) else None
+        self._sink.add_object(
+            FoundObject(
+                image=self._key(annotation.image_id),
+                category=self._aliases.get(annotation.category_id, annotation.category_id),
+                shape=shape,
+                label=label,
+                id=number,
+                crowd=bool(annotation.iscrowd),
+                canvas=size_of_rle(mask.size) if mask else None,
+                attributes=annotation.attributes or {},
+            )
+        )
+
+    @property
+    def _several(self) -> bool:
+        return len(self._layout.files) > 1
+
+    def _key(self, number: Key) -> Key:
+        return f"{self._file.subset}/{number}" if self._several else number
+
+
+def _shape(annotation: _Annotation) -> Shape:
+    """Return the outline as it stands, not clean yet; raise `_Unusable` or `RleError` when there is none."""
+    segmentation = annotation.segmentation
+    if isinstance(segmentation, _Mask):
+        width, height = size_of_rle(segmentation.size)
+        if width * height > MAX_PIXELS:
+            raise _Unusable(
+                f"its mask has {width}x{height} pixels, over the limit of {MAX_PIXELS // 1_000_000} megapixels"
+            )
+        traced = shape_of_runs(runs_of_rle(segmentation.counts, width, height))
+        if traced is None:
+            raise _Unusable("its mask is empty")
+        return traced
+    if not segmentation:
+        return Shape((Part(_box(annotation.bbox)),))
+    if isinstance(segmentation[0], list):
+        return Shape(tuple(Part(_ring(ring)) for ring in segmentation if isinstance(ring, list)))
+    return Shape((Part(_ring(segmentation)),))
+
+
+def _is_row_of_pixels(shape: Shape, box: Sequence[float | None] | None) -> bool:
+    """Whether an outline that encloses nothing is drawn through the centres of one row, or column, of pixels that is its box.
+
+    Contour finders draw objects one pixel wide so; their box, and their area where they say it, are those of the pixels.
+    """
+    if len(shape.parts) != 1 or box is None or len(box) != 4 or None in box or 1 not in box[2:]:
+        return False
+    points = shape.parts[0].outer
+    if not len(points):
+        return False
+    low, extent = points.min(axis=0), np.ptp(points, axis=0)
+    return bool((extent == 0).any() and np.array_equal([*low, *(extent + 1)], [float(each or 0) for each in box]))
+
+
+def _ring(numbers: Sequence[object]) -> Ring:
+    if len(numbers) % 2:
+        raise _Unusable(f"its outline has {len(numbers)} numbers, which are no pairs of x and y")
+    return np.array(numbers, np.float64).reshape(-1, 2)
+
+
+def _box(box: Sequence[float | None] | None) -> Ring:
+    if box is None or len(box) != 4 or None in box:
+        raise _Unusable("it has neither an outline nor a box")
+    x, y, width, height = (float(each or 0) for each in box)
+    if not (width > 0 and height > 0):
+        raise _Unusable("it has no outline, and its box is empty")
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+
+
+def _size(value: _Number) -> int | None:
+    """Return a width or height as the project says it, None when it says none that an image can have."""
+    return int(value) if value is not None and 1 <= value < 2**31 else None
+
+
+def _folders(root: Path, file: _File) -> tuple[str, ...]:
+    """Return the folders, relative to `root`, that a file's images may lie in."""
+    names = ["images/", ""]
+    if file.subset is not None:
+        names = [f"{file.subset}/", f"images/{file.subset}/", *names]
+    return tuple(name for name in names if (root / name).is_dir())
+
+
+def _lay_out(path: Path) -> _Layout:
+    """Return where the annotation files of a project are; none when it is no COCO project."""
+    if path.is_file():
+        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+        return _Layout(
+            root, (_File(path, _subset(path)),) if path.suffix.lower() == ".json" and _may_be_coco(path) else ()
+        )
+    for files in _known_places(path):
+        if files:
+            return _Layout(path, files)
+    others = [each for each in sorted(path.glob("*.json")) if _says_coco(each)]
+    return _Layout(path, tuple(_File(each) for each in others))
+
+
+def _known_places(path: Path) -> Iterator[tuple[_File, ...]]:
+    folders = [path, path / "annotations"]
+    if not (path / "annotations" / "json").is_dir():
+        folders.append(path / "annotations" / "coco")
+    for folder in folders:
+        yield _files(folder.glob("instances.json")) or _files(folder.glob(f"{PREFIX}*.json"))
+    yield tuple(
+        _File(each, each.parent.name) for each in sorted(path.glob("*/_annotations.coco.json")) if each.is_file()
+    )
+
+
+def _files(found: Iterable[Path]) -> tuple[_File, ...]:
+    return tuple(_File(each, _subset(each)) for each in sorted(found) if each.is_file())
+
+
+def _subset(path: Path) -> str | None:
+    return path.stem.removeprefix(PREFIX) or None if path.stem.startswith(PREFIX) else None
+
+
+def _may_be_coco(path: Path) -> bool:
+    """Whether a json file that somebody names is COCO, or so broken that reading it must say where."""
+    try:
+        keys = first_keys(path, {*ARRAYS, MARK})
+    except ExportError:
+        return True
+    return MARK not in keys and not keys.isdisjoint(ARRAYS)
+
+
+def _says_coco(path: Path) -> bool:
+    """Whether a json file that happens to lie there is COCO."""
+    try:
+        keys = first_keys(path, {*ARRAYS, MARK})
+    except ExportError:
+        return False
+    return MARK not in keys and not keys.isdisjoint(ARRAYS)
