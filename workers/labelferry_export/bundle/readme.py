@@ -1,0 +1,115 @@
+"""README.md of a bundle: for the person who unzips it. What is inside, the classes, how to load each format, every kind of warning in words."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from labelferry_export import formats
+from labelferry_export.bundle.contents import Contents
+from labelferry_export.findings import Finding, FindingLog
+from labelferry_export.job import Job
+
+SHOWN = 20
+"""So many findings of one kind are spelled out; the manifest has them all."""
+
+MEANINGS: dict[Finding, str] = {
+    Finding.IMAGE_MISSING: "Images that are not there: left out",
+    Finding.IMAGE_BROKEN: "Images that cannot be read",
+    Finding.IMAGE_SIZE: "Images whose size is not the one the project says",
+    Finding.IMAGE_RENAMED: "Images renamed, so that names are safe and unique",
+    Finding.OBJECT_DROPPED: "Objects left out",
+    Finding.OBJECT_REPAIRED: "Objects whose outline was repaired",
+    Finding.OBJECT_CLIPPED: "Objects cut off at the border of their image",
+    Finding.OBJECT_RENUMBERED: "Objects that got another number",
+    Finding.OBJECT_NO_PIXEL: "Objects that cover no pixel centre: kept, with an empty mask",
+    Finding.REFERENCE_BROKEN: "Ids that point nowhere",
+    Finding.FORMAT_LOSS: "What a format cannot say",
+    Finding.CONTRAST_WINDOW: "Images shown in a contrast window on their overlay; the originals are as they were",
+    Finding.OTHER: "Other remarks",
+}
+"""What the kinds of findings are called for people."""
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|#])")
+
+
+def readme(job: Job, contents: Contents) -> str:
+    """Return README.md."""
+    sections = [
+        _title(job, contents),
+        "\n".join(_inside(job, contents)),
+        "\n".join(_classes(job, contents)),
+        "\n".join(_splits(contents)),
+        "\n".join(_loading(job)),
+        "\n".join(_warnings(job)),
+        "Check that every file is whole: `sha256sum -c SHA256SUMS`. All of the above for programs: `manifest.json`.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def plain(text: str) -> str:
+    """Return `text` so that markdown shows it as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _title(job: Job, contents: Contents) -> str:
+    total = contents.total
+    text = f"# {plain(job.facts.name)}\n\n{total.images} images with {total.objects} objects of {len(contents.classes)} classes."
+    if job.partial:
+        text += f"\n\n**This bundle is partial**: the export was cancelled. It holds the {total.images} images finished by then, of {job.totals.images}."
+    return text
+
+
+def _inside(job: Job, contents: Contents) -> Iterator[str]:
+    scale = job.options.scale
+    yield "## Inside\n"
+    if job.options.images:
+        yield f"- `images/`: {contents.total.images} originals, bit for bit"
+    if job.finished.overlays:
+        yield f"- `visualizations/`: {job.finished.overlays} overlays; the number at an object is its id in every format and table"
+    for name in job.finished.formats:
+        yield f"- {formats.find(name).title}"
+    if job.finished.metrics:
+        unit = f"micrometres, at {scale!r} micrometres per pixel" if scale else "pixels"
+        yield f"- `metrics/`: measures of objects, images and classes ({', '.join(job.finished.metrics)}), lengths in {unit}"
+
+
+def _classes(job: Job, contents: Contents) -> Iterator[str]:
+    yield "## Classes\n\n| id | name | images | objects |\n|---|---|---|---|"
+    for each in job.facts.categories:
+        count = contents.classes[each.id]
+        yield f"| {each.id} | {plain(each.name)} | {count.images} | {count.objects} |"
+
+
+def _splits(contents: Contents) -> Iterator[str]:
+    if contents.splits:
+        yield "## Splits\n\n| split | images | objects |\n|---|---|---|"
+    for name, count in contents.splits.items():
+        yield f"| {plain(name)} | {count.images} | {count.objects} |"
+
+
+def _loading(job: Job) -> Iterator[str]:
+    if job.finished.formats:
+        yield "## Loading it"
+    for name in job.finished.formats:
+        yield f"\n**{formats.find(name).title}**: {formats.find(name).usage}"
+
+
+def _warnings(job: Job) -> Iterator[str]:
+    logs = (job.snapshot.log, job.findings)
+    codes = dict.fromkeys(code for log in logs for code in log.counts)
+    if codes:
+        yield "## Warnings"
+    for code in codes:
+        total = sum(log.counts.get(code, 0) for log in logs)
+        yield f"\n{MEANINGS[code]} ({total}):\n"
+        yield from (f"- {plain(sentence)}" for sentence in islice(_sentences(logs, code), SHOWN))
+        if total > SHOWN:
+            yield f"- and {total - SHOWN} more: see `findings` in `manifest.json`"
+
+
+def _sentences(logs: tuple[FindingLog, ...], code: Finding) -> Iterator[str]:
+    for log in logs:
+        for warn in log if code in log.counts else ():
+            if warn.code is code:
+                where = f"{warn.image}: " if warn.image and warn.image not in warn.message else ""
+                yield f"{where}{warn.message}"

@@ -1,0 +1,182 @@
+"""The seam of the engine: one export, from a project to a bundle, told unit by unit. The worker's child and library users call this.
+
+A caller iterates `Exporter.run` and may stop between two updates by closing it. Everything lies in the staging directory until
+the bundle is whole; removing that directory removes every trace.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from labelferry_export import costs
+from labelferry_export.check import check
+from labelferry_export.errors import ExportError
+from labelferry_export.faults import said_plainly
+from labelferry_export.job import Job
+from labelferry_export.plan import Meter, Planned, Step, Update
+from labelferry_export.project import read_project
+from labelferry_export.result import ExportResult, result_of
+from labelferry_export.snapshot import Snapshot
+from labelferry_export.stage import StageWork
+from labelferry_export.stages import annotations, compression, in_order
+from labelferry_protocol.errors import Code
+from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.words import Stage
+
+READING = "reading"
+READING_VERB = "Reading project"
+
+__all__ = ["ExportResult", "Exporter", "Update"]
+
+
+class Exporter:
+    """One export of the project at `source` into the zip at `target`.
+
+    `staging` is an existing directory that is this export's own; `target` may lie in it, and is only there when the bundle is
+    whole. Nothing is read outside of `roots`. `clock` counts seconds and never runs backwards.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        target: Path,
+        options: ExportOptions,
+        *,
+        staging: Path,
+        roots: Sequence[Path],
+        clock: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._options = options
+        self._staging = staging
+        self._roots = roots
+        self._clock = clock
+        self._job: Job | None = None
+        self._result: ExportResult | None = None
+
+    @property
+    def result(self) -> ExportResult:
+        """What was made; there when `run` has ended by itself, or `pack_partial` has returned."""
+        if self._result is None:
+            raise RuntimeError("an export has no result before it has ended")
+        return self._result
+
+    def run(self) -> Generator[Update, None, None]:
+        """Make the bundle, an update after every unit of work. Raises `ExportError` and nothing else."""
+        with said_plainly(self._staging):
+            try:
+                self._check()
+                stages = self._stages()
+                meter = Meter(_first_plan(self._options, stages), self._clock)
+                job = self._job = Job(self._options, (yield from self._read(meter)), self._staging)
+                _replan(meter, job, stages)
+                for stage in stages:
+                    yield from _run(stage, job, meter)
+                self._result = self._publish(job)
+                yield from meter.arrive(compression.STAGE.name, Step(0.0, compression.VERB, ""))
+            finally:
+                if self._job is not None:
+                    self._job.suspend()
+
+    def pack_partial(self) -> ExportResult | None:
+        """After `run` was stopped: make a bundle of the images that are finished, or return None when none is.
+
+        The formats are written for exactly these images; overlays and metrics are those that were complete. The manifest says
+        that it is partial. Raises `ExportError` and nothing else.
+        """
+        job = self._job
+        if job is None or self._result is not None:
+            return self._result
+        with said_plainly(self._staging):
+            if self._options.images:
+                job.limit = job.finished.images
+            if job.image_count <= len(job.left_out):
+                return None
+            job.partial = True
+            try:
+                job.resume()
+                for stage in (annotations.STAGE, compression.STAGE):
+                    for _ in stage.run(job):
+                        pass
+                self._result = self._publish(job)
+            finally:
+                job.suspend()
+        return self._result
+
+    def _stages(self) -> list[StageWork]:
+        typical = costs.TYPICAL
+        return [stage for stage in in_order() if stage.cost(self._options, typical) > 0]
+
+    def _check(self) -> None:
+        check(self._options)
+        for folder in {self._staging, self._target.parent}:
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                raise ExportError(
+                    Code.OUTPUT,
+                    f"the folder {folder} is not there or cannot be written to: make it, or choose another",
+                    str(folder),
+                )
+
+    def _read(self, meter: Meter) -> Generator[Update, None, Snapshot]:
+        cost = costs.reading(costs.TYPICAL)
+        yield from meter.advance(READING, Step(0.0, READING_VERB, self._source.name, 0))
+        reading = read_project(self._source, self._options, self._staging / "snapshot.part", self._roots)
+        current, fraction = 0, 0.0
+        with closing(reading):
+            while True:
+                try:
+                    each = next(reading)
+                except StopIteration as end:
+                    snapshot: Snapshot = end.value
+                    meter.close(READING)
+                    return snapshot
+                meter.replan({READING: Planned(Stage.IMAGES, cost, each.total or 0)})
+                step = Step(cost * (each.fraction - fraction), READING_VERB, each.item, each.current - current)
+                yield from meter.advance(READING, step)
+                current, fraction = each.current, each.fraction
+
+    def _publish(self, job: Job) -> ExportResult:
+        made = job.archive.path
+        try:
+            made.replace(self._target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_over(made, self._target)
+        return result_of(job, self._target)
+
+
+def _first_plan(options: ExportOptions, stages: Sequence[StageWork]) -> dict[str, Planned]:
+    """Return a plan for a project that nothing is known of yet: right in its shares, as far as the options tell."""
+    plan = {READING: Planned(Stage.IMAGES, costs.reading(costs.TYPICAL), 0)}
+    return plan | {each.name: Planned(each.stage, each.cost(options, costs.TYPICAL), 0) for each in stages}
+
+
+def _replan(meter: Meter, job: Job, stages: Sequence[StageWork]) -> None:
+    meter.replan(
+        {READING: Planned(Stage.IMAGES, costs.reading(job.totals), job.totals.images)}
+        | {each.name: each.planned(job) for each in stages}
+    )
+
+
+def _run(stage: StageWork, job: Job, meter: Meter) -> Iterator[Update]:
+    meter.replan({stage.name: stage.planned(job)})
+    with closing(stage.run(job)) as steps:
+        for step in steps:
+            yield from meter.advance(stage.name, step)
+    meter.close(stage.name)
+
+
+def _copy_over(made: Path, target: Path) -> None:
+    """Bring a file to another file system: under a name of its own first, so that `target` is whole or not there."""
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(made, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    made.unlink()

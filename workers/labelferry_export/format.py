@@ -1,0 +1,120 @@
+"""What a format is, and what it sees of a job. To add one: a file in `formats/`, or a package with an entry point."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from labelferry_export.bundle.archive import EntryWriter
+from labelferry_export.findings import Finding, Warn
+from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.plan import Step
+from labelferry_protocol.options import FormatOption
+
+BATCH = 1000
+"""Objects written in one unit of work: some tens of milliseconds."""
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What a format can say of a project, in a few words each, as its row in the table of formats shows it."""
+
+    holes: str
+    parts: str
+    crowds: str
+    attributes: str
+    splits: str
+    coordinates: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a format: its default, its allowed values (empty: any of the default's type), and what it does."""
+
+    default: FormatOption
+    help: str
+    choices: tuple[FormatOption, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What writing takes, ms on the machine of `costs`: per image and per object."""
+
+    image: float
+    object: float
+
+    def of(self, images: int, objects: int) -> float:
+        """Return the cost of so many images with so many objects, ms."""
+        return self.image * images + self.object * objects
+
+
+class FormatJob(Protocol):
+    """What a format sees: the project as it is exported, and the bundle it writes into."""
+
+    @property
+    def facts(self) -> ProjectFacts:
+        """The project, its categories in order with ids 1..K."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits in the order of the options; empty when the project is exported in one piece."""
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the bundle holds the image files."""
+
+    @property
+    def options(self) -> Mapping[str, FormatOption]:
+        """The format's own options, every one with a value."""
+
+    def images(self, split: str | None = None) -> Iterator[Image]:
+        """Yield the images that are exported, in order; those of one split, or all."""
+
+    def instances(self, image: Image) -> list[Instance]:
+        """Return the objects of an image, in order."""
+
+    def open(self, name: str) -> EntryWriter:
+        """Begin a file of the bundle, a context manager with `write(bytes)`."""
+
+    def report(self, warn: Warn) -> None:
+        """Say what was bridged, split, filled, dropped, renamed, clipped or rounded."""
+
+    def step(self, image: Image, objects: int, last: bool = True) -> Step:
+        """Return the unit of work that so many objects of an image were; `last` says that the image is finished."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: what it is called, what it can say, and how it is written.
+
+    `usage` is a paragraph of markdown for the bundle's README: how to load it from the unzipped bundle. `write` writes the whole
+    project, a yield after every batch of objects; nothing is left open when it ends.
+    """
+
+    name: str
+    title: str
+    usage: str
+    properties: Properties
+    cost: Cost
+    write: Callable[[FormatJob], Iterator[Step]]
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a pure per-image function returns: bytes for the file, and what could not be said."""
+
+    data: bytes
+    losses: tuple[Warn, ...] = field(default=())
+
+
+def loss(
+    image: Image, object_id: int | None, format_name: str, message: str, code: Finding = Finding.FORMAT_LOSS
+) -> Warn:
+    """Return the finding that `format_name` cannot say something of an object (or of a whole image)."""
+    return Warn(code=code, message=message, image=image.name, object_id=object_id, format=format_name)
+
+
+def batches(instances: Sequence[Instance]) -> Iterator[tuple[Sequence[Instance], bool]]:
+    """Yield an image's objects, at most `BATCH` at a time, each with whether it is the last; one empty batch for an image without."""
+    for start in range(0, max(len(instances), 1), BATCH):
+        yield instances[start : start + BATCH], start + BATCH >= len(instances)

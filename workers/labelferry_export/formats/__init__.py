@@ -1,0 +1,64 @@
+"""The formats a bundle can hold: one file here each, and those of third parties by the entry point group `labelferry.formats`.
+
+A file here whose name does not begin with an underscore has a constant `FORMAT`, which is a `Format`; an entry point names one.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+
+from labelferry_export.errors import ExportError
+from labelferry_export.format import Format, Option
+from labelferry_protocol.errors import Code
+from labelferry_protocol.options import FormatOption
+
+GROUP = "labelferry.formats"
+
+
+@cache
+def known() -> Mapping[str, Format]:
+    """Return every format by its name, in the order of names; ours win over a third party's of the same name."""
+    found: dict[str, Format] = {point.name: point.load() for point in entry_points(group=GROUP)}
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            each: Format = importlib.import_module(f"{__name__}.{module.name}").FORMAT
+            found[each.name] = each
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> Format:
+    """Return the format of this name; a usage error names the known ones."""
+    try:
+        return known()[name]
+    except KeyError:
+        raise ExportError(
+            Code.USAGE, f"no format is called {name!r}: choose from {', '.join(known())}", item=name
+        ) from None
+
+
+def resolve(wanted: Format, given: Mapping[str, FormatOption]) -> dict[str, FormatOption]:
+    """Return the values of all options of a format; a usage error names what is unknown or out of place."""
+    for name, value in given.items():
+        if name not in wanted.options:
+            names = ", ".join(wanted.options) or "none"
+            raise ExportError(
+                Code.USAGE, f"the format {wanted.name} has no option {name!r}; it has: {names}", item=wanted.name
+            )
+        _check_value(wanted, name, wanted.options[name], value)
+    return {name: given.get(name, option.default) for name, option in wanted.options.items()}
+
+
+def _check_value(wanted: Format, name: str, option: Option, value: FormatOption) -> None:
+    if option.choices:
+        if not any(value == choice and type(value) is type(choice) for choice in option.choices):
+            choices = ", ".join(str(choice) for choice in option.choices)
+            raise ExportError(
+                Code.USAGE, f"the option {name} of {wanted.name} is one of {choices}, not {value!r}", item=wanted.name
+            )
+    elif type(value) is not type(option.default) and not (type(option.default) is float and type(value) is int):
+        kind = type(option.default).__name__
+        raise ExportError(
+            Code.USAGE, f"the option {name} of {wanted.name} is a {kind}, not {value!r}", item=wanted.name
+        )

@@ -1,0 +1,165 @@
+"""COCO instances: one json with images, annotations and categories. Polygons where they are exact, RLE where there are holes.
+
+COCO unions the rings of a `segmentation`, so a hole cannot be said by rings; it is said by run lengths, with `iscrowd` 0. `area`
+and `bbox` are those of the mask that a reader makes of what is written here, as pycocotools computes them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from labelferry_export.findings import Finding
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
+from labelferry_export.formats._numbers import flat
+from labelferry_export.geometry.raster import runs_of_all
+from labelferry_export.geometry.rle import counts_of, packed_counts_of
+from labelferry_export.geometry.runs import Runs
+from labelferry_export.geometry.shape import Shape
+from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
+from labelferry_export.plan import Step
+
+Number = int | float
+HEADS_PER_STEP = 256
+"""After so many image records the caller may stop."""
+
+
+class Rle(msgspec.Struct, frozen=True):
+    """Run lengths, column by column, zeros first: a list of them, or COCO's compressed string."""
+
+    size: tuple[int, int]
+    counts: list[int] | str
+
+
+class CocoAnnotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An element of `annotations`. `attributes` is what CVAT and Datumaro call it; other readers ignore it."""
+
+    id: int
+    image_id: int
+    category_id: int
+    segmentation: list[list[Number]] | Rle
+    area: int
+    bbox: tuple[Number, Number, Number, Number]
+    iscrowd: int
+    attributes: dict[str, Attribute] = {}
+
+
+class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An element of `images`; `file_name` is relative to the bundle's `images/`."""
+
+    id: int
+    width: int
+    height: int
+    file_name: str
+
+
+class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
+    """An element of `categories`."""
+
+    id: int
+    name: str
+    supercategory: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def annotations_of(image: Image, instances: Sequence[Instance], rle: str) -> Written:
+    """Return an image's annotations, joined by commas; `rle` is `compressed` or `uncompressed`."""
+    masks = runs_of_all([each.shape for each in instances], image.width, image.height) if instances else []
+    rows, losses = [], []
+    for instance, runs in zip(instances, masks, strict=True):
+        box = runs.bbox
+        if box is None:
+            message = f"object {instance.id} covers no pixel centre: COCO area 0, bbox of its vertices"
+            losses.append(loss(image, instance.id, "coco", message, Finding.OBJECT_NO_PIXEL))
+        as_runs = instance.crowd or instance.shape.has_holes
+        rows.append(
+            CocoAnnotation(
+                id=instance.id,
+                image_id=image.id,
+                category_id=instance.category_id,
+                segmentation=_rle(runs, rle) if as_runs else [flat(part.outer) for part in instance.shape.parts],
+                area=runs.area,
+                bbox=box or _vertex_box(instance.shape),
+                iscrowd=int(instance.crowd),
+                attributes=instance.attributes,
+            )
+        )
+    return Written(b",\n".join(map(_encode, rows)), tuple(losses))
+
+
+def _rle(runs: Runs, kind: str) -> Rle:
+    counts = packed_counts_of(runs) if kind == "compressed" else counts_of(runs)
+    return Rle(size=(runs.height, runs.width), counts=counts)
+
+
+def _vertex_box(shape: Shape) -> tuple[Number, Number, Number, Number]:
+    points = np.concatenate([part.outer for part in shape.parts])
+    low, high = points.min(axis=0), points.max(axis=0)
+    x, y, width, height = flat(np.stack([low, high - low]))
+    return x, y, width, height
+
+
+def _head(facts: ProjectFacts) -> bytes:
+    info = {**facts.info, "description": facts.info.get("description", facts.name)}
+    categories = [
+        CocoCategory(id=each.id, name=each.name, supercategory=each.supercategory) for each in facts.categories
+    ]
+    return b'{"info":%b,\n"licenses":[],\n"categories":%b,\n"images":[' % (_encode(info), _encode(categories))
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write `instances.json`, or with splits `instances_<split>.json` for each."""
+    if not job.splits:
+        yield from _write_file(job, "instances", None)
+    for split in job.splits:
+        yield from _write_file(job, f"instances_{split}", split)
+
+
+def _write_file(job: FormatJob, stem: str, split: str | None) -> Iterator[Step]:
+    with job.open(f"annotations/coco/{stem}.json") as file:
+        file.write(_head(job.facts))
+        comma = b"\n"
+        for number, image in enumerate(job.images(split), start=1):
+            record = CocoImage(id=image.id, width=image.width, height=image.height, file_name=image.bundle_file)
+            file.write(comma + _encode(record))
+            comma = b",\n"
+            if number % HEADS_PER_STEP == 0:
+                yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
+        file.write(b'],\n"annotations":[')
+        comma = b"\n"
+        for image in job.images(split):
+            for batch, last in batches(job.instances(image)):
+                written = annotations_of(image, batch, str(job.options["rle"]))
+                for warn in written.losses:
+                    job.report(warn)
+                if batch:
+                    file.write(comma + written.data)
+                    comma = b",\n"
+                yield job.step(image, len(batch), last)
+        file.write(b"]}\n")
+
+
+FORMAT = Format(
+    name="coco",
+    title="COCO instances",
+    usage=(
+        "`pycocotools.coco.COCO('annotations/coco/instances.json')`, with splits `instances_<split>.json`. `file_name` is "
+        "relative to `images/`. Objects with holes are run lengths (RLE) with `iscrowd` 0, crowds run lengths with `iscrowd` 1. "
+        "`area` and `bbox` are those of the mask, as pycocotools computes them."
+    ),
+    properties=Properties(
+        holes="exact (run lengths)",
+        parts="exact (several rings)",
+        crowds="exact (run lengths, iscrowd 1)",
+        attributes="yes",
+        splits="a file each",
+        coordinates="pixel edges, full precision",
+    ),
+    cost=Cost(image=0.3, object=0.02),
+    write=write,
+    options={
+        "rle": Option("compressed", "how run lengths are written", choices=("compressed", "uncompressed")),
+    },
+)

@@ -1,0 +1,111 @@
+"""labelferry's own form: lossless json that can be exported again. Its structs and rules are in `sources/labelferry_form.py`."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, batches
+from labelferry_export.geometry.shape import Shape
+from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.plan import Step
+from labelferry_export.sources.labelferry_form import (
+    FORM_VERSION,
+    FormCategory,
+    FormImage,
+    FormInstance,
+    FormPart,
+)
+
+IMAGES_PER_STEP = 256
+"""After so many image records the caller may stop."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def instances_of(image: Image, instances: Sequence[Instance]) -> Written:
+    """Return an image's objects, joined by commas; nothing is lost."""
+    rows = [
+        FormInstance(
+            id=each.id,
+            image_id=image.id,
+            category_id=each.category_id,
+            parts=_parts(each.shape),
+            crowd=each.crowd,
+            attributes=each.attributes,
+        )
+        for each in instances
+    ]
+    return Written(b",\n".join(map(_encode, rows)))
+
+
+def _parts(shape: Shape) -> list[FormPart]:
+    return [
+        FormPart(outer=part.outer.reshape(-1).tolist(), holes=[hole.reshape(-1).tolist() for hole in part.holes])
+        for part in shape.parts
+    ]
+
+
+def _image(image: Image, has_images: bool) -> FormImage:
+    return FormImage(
+        id=image.id,
+        name=image.name,
+        width=image.width,
+        height=image.height,
+        file=image.bundle_file if has_images else "",
+        subset=image.subset,
+        split=image.split,
+        attributes=image.attributes,
+    )
+
+
+def _head(facts: ProjectFacts) -> bytes:
+    categories = [
+        FormCategory(id=each.id, name=each.name, supercategory=each.supercategory) for each in facts.categories
+    ]
+    return b'{"labelferry":%d,\n"name":%b,\n"info":%b,\n"categories":%b,\n"images":[' % (
+        FORM_VERSION,
+        _encode(facts.name),
+        _encode(facts.info),
+        _encode(categories),
+    )
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write `annotations.json`: all images and all objects, whatever the splits."""
+    with job.open("annotations/json/annotations.json") as file:
+        file.write(_head(job.facts))
+        comma = b"\n"
+        for number, image in enumerate(job.images(), start=1):
+            file.write(comma + _encode(_image(image, job.has_images)))
+            comma = b",\n"
+            if number % IMAGES_PER_STEP == 0:
+                yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
+        file.write(b'],\n"instances":[')
+        comma = b"\n"
+        for image in job.images():
+            for batch, last in batches(job.instances(image)):
+                if batch:
+                    file.write(comma + instances_of(image, batch).data)
+                    comma = b",\n"
+                yield job.step(image, len(batch), last)
+        file.write(b"]}\n")
+
+
+FORMAT = Format(
+    name="json",
+    title="labelferry json",
+    usage=(
+        "`annotations/json/annotations.json` holds everything of the project: parts, holes, crowds, attributes, full precision. "
+        "The unzipped bundle can be exported again: `labelferry export FOLDER -o OTHER.zip`."
+    ),
+    properties=Properties(
+        holes="exact",
+        parts="exact",
+        crowds="exact",
+        attributes="yes",
+        splits="one file, the split is a field",
+        coordinates="pixel edges, full precision",
+    ),
+    cost=Cost(image=0.1, object=0.015),
+    write=write,
+)

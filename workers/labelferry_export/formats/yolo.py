@@ -1,0 +1,112 @@
+"""YOLO segment, as Ultralytics reads it: a text file an image, a row an object, and `data.yaml` at the bundle's root.
+
+A row is one ring, normalised to the image: several parts and holes become one ring by bridges of no width, and every object
+this happens to is reported. The reader finds a label by replacing the last `/images/` of an image's path by `/labels/`, so the
+labels lie in a tree beside `images/`, and `data.yaml` has no `path`: its own folder is the root.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from labelferry_export.findings import Warn
+from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, loss
+from labelferry_export.formats._bridge import bridged
+from labelferry_export.formats._yaml import quoted
+from labelferry_export.geometry.shape import Ring
+from labelferry_export.model import Image, Instance
+from labelferry_export.plan import Step
+
+LEAST_SIDE = 10
+"""Ultralytics refuses images with a side under 10 px."""
+ROLES: dict[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""The keys of data.yaml, and the splits that fill them by name."""
+
+
+def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
+    """Return an image's label file: empty for an image without objects."""
+    rows: list[str] = []
+    losses: list[Warn] = []
+    if min(image.width, image.height) < LEAST_SIDE:
+        losses.append(loss(image, None, "yolo", f"YOLO readers refuse an image of {image.width} x {image.height} px"))
+    for each in instances:
+        if each.crowd:
+            losses.append(loss(image, each.id, "yolo", f"object {each.id} is a crowd, which YOLO cannot say: left out"))
+            continue
+        if len(each.shape.parts) > 1 or each.shape.has_holes:
+            losses.append(
+                loss(image, each.id, "yolo", f"object {each.id}: {_what_was_bridged(each)} joined to one ring")
+            )
+            ring = bridged(each.shape)
+        else:
+            ring = each.shape.parts[0].outer
+        rows.append(_row(each.category_id - 1, ring, image))
+    return Written("".join(rows).encode("ascii"), tuple(losses))
+
+
+def _what_was_bridged(instance: Instance) -> str:
+    parts = len(instance.shape.parts)
+    holes = sum(len(part.holes) for part in instance.shape.parts)
+    counted = [f"{parts} parts" if parts > 1 else "", f"{holes} hole{'s' if holes > 1 else ''}" if holes else ""]
+    return " and ".join(filter(None, counted))
+
+
+def _row(index: int, ring: Ring, image: Image) -> str:
+    values = (ring / (image.width, image.height)).clip(0.0, 1.0).reshape(-1)
+    return f"{index}{' %.6f' * len(values)}\n" % tuple(values.tolist())
+
+
+def data_yaml(splits: Sequence[str], names: Sequence[str]) -> str:
+    """Return data.yaml. `train` and `val` are always there, as the reader wants it, if need be with the same images."""
+    lines = [f"{key}: {quoted(folder)}" for key, folder in _folders(splits).items()]
+    lines += [f"nc: {len(names)}", "names:"] + [f"  {index}: {quoted(name)}" for index, name in enumerate(names)]
+    return "\n".join(lines if names else [*lines[:-1], "names: {}"]) + "\n"
+
+
+def _folders(splits: Sequence[str]) -> dict[str, str]:
+    if not splits:
+        return {"train": "images", "val": "images"}
+    by_role = {role: next((each for each in splits if each.lower() in names), None) for role, names in ROLES.items()}
+    free = [each for each in splits if each not in by_role.values()]
+    train = by_role["train"] or (free.pop(0) if free else splits[0])
+    val = by_role["val"] or (free.pop(0) if free else by_role["test"] or train)
+    chosen = {"train": train, "val": val, "test": by_role["test"]}
+    return {role: f"images/{split}" for role, split in chosen.items() if split}
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write `data.yaml` and a label file for every image."""
+    with job.open("data.yaml") as file:
+        file.write(data_yaml(job.splits, [each.name for each in job.facts.categories]).encode())
+    for image in job.images():
+        instances = job.instances(image)
+        written = labels_of(image, instances)
+        for warn in written.losses:
+            job.report(warn)
+        with job.open(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
+            file.write(written.data)
+        yield job.step(image, len(instances))
+
+
+FORMAT = Format(
+    name="yolo",
+    title="YOLO segment",
+    usage=(
+        "`yolo segment train data=data.yaml` in the unzipped folder. Labels lie in `labels/`, beside `images/`, one row an object: "
+        "class index from 0, then x and y in turn, 0 to 1. Objects of several parts or with holes are one ring with bridges of no "
+        "width; crowds are left out. Without splits, `train` and `val` are the same images."
+    ),
+    properties=Properties(
+        holes="bridged (keyhole), reported",
+        parts="bridged, reported",
+        crowds="left out, reported",
+        attributes="no",
+        splits="folders",
+        coordinates="normalised, 6 decimals",
+    ),
+    cost=Cost(image=0.2, object=0.02),
+    write=write,
+)

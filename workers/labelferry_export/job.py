@@ -1,0 +1,125 @@
+"""One export as its stages see it: the options, the snapshot, the bundle so far, what is left out, what was noticed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labelferry_export.bundle.archive import Archive, EntryWriter, Mark
+from labelferry_export.bundle.contents import Contents
+from labelferry_export.costs import Totals
+from labelferry_export.findings import FindingLog, Warn
+from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.snapshot import Snapshot
+from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.words import OnError
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A moment at which everything begun was finished: what a partial bundle is cut back to."""
+
+    archive: Mark
+    findings: int
+
+
+@dataclass
+class Finished:
+    """What is complete in the bundle: how many images and overlays, and which formats and metrics."""
+
+    images: int = 0
+    overlays: int = 0
+    formats: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
+
+
+class Job:
+    """The state of one export. Stages read the project through it, so that an image that is left out is left out everywhere."""
+
+    def __init__(self, options: ExportOptions, snapshot: Snapshot, staging: Path) -> None:
+        self.options = options
+        self.snapshot = snapshot
+        self.staging = staging
+        self.archive = Archive(staging / "bundle.part", staging / "listing.part")
+        self.findings = FindingLog(staging / "findings.part")
+        self.left_out: set[int] = set()
+        """Images that could not be exported, by id."""
+        self.limit: int | None = None
+        """So many images from the first on are exported; None is all."""
+        self.partial = False
+        self.contents = Contents()
+        """What the bundle holds, counted while it is closed."""
+        self.skipped = 0
+        """Images left out because they could not be exported, while reading or since."""
+        self.finished = Finished()
+        self.checkpoint = Checkpoint(self.archive.mark(), len(self.findings))
+        known = snapshot.totals
+        self.totals = Totals(known.images, known.instances, known.pixels / 1e6, known.bytes / 1e6)
+
+    @property
+    def facts(self) -> ProjectFacts:
+        """The project."""
+        return self.snapshot.facts
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits in the order of the options."""
+        return tuple(self.options.split)
+
+    @property
+    def skips(self) -> bool:
+        """Whether an image that cannot be exported is left out, rather than the end of the job."""
+        return self.options.on_error is OnError.SKIP
+
+    @property
+    def image_count(self) -> int:
+        """How many images the snapshot has, those included that were left out since."""
+        return self.totals.images if self.limit is None else min(self.limit, self.totals.images)
+
+    def images(self, split: str | None = None) -> Iterator[Image]:
+        """Yield the images that are exported, in order; those of one split, or all."""
+        for position, image in enumerate(self.snapshot.images()):
+            if self.limit is not None and position >= self.limit:
+                return
+            if image.id not in self.left_out and split in (None, image.split):
+                yield image
+
+    def instances(self, image: Image) -> list[Instance]:
+        """Return the objects of an image, in order."""
+        return self.snapshot.instances(image.id)
+
+    def open(self, name: str) -> EntryWriter:
+        """Begin a file of the bundle."""
+        return self.archive.open(name)
+
+    def report(self, warn: Warn) -> None:
+        """Keep a finding."""
+        self.findings.add(warn)
+
+    @property
+    def findings_bytes(self) -> int:
+        """How long the findings are as text."""
+        return sum(log.path.stat().st_size for log in (self.snapshot.log, self.findings))
+
+    def check_off(self) -> None:
+        """Say that everything begun is finished: a partial bundle may be cut back to here."""
+        self.checkpoint = Checkpoint(self.archive.mark(), len(self.findings))
+
+    def suspend(self) -> None:
+        """Let go of all files; what is in them stays."""
+        self.archive.abandon()
+        self.findings.close()
+        self.snapshot.close()
+
+    def resume(self) -> None:
+        """Take the files up again, cut back to the last checkpoint."""
+        self.snapshot = Snapshot(self.snapshot.path)
+        self.archive.resume(self.checkpoint.archive)
+        _keep_lines(self.findings.path, self.checkpoint.findings)
+        self.findings = FindingLog(self.findings.path)
+
+
+def _keep_lines(path: Path, count: int) -> None:
+    with path.open("r+b") as lines:
+        for _ in range(count):
+            lines.readline()
+        lines.truncate(lines.tell())

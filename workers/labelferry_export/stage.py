@@ -1,0 +1,29 @@
+"""What a stage is. To add one: a file in `stages/` and its place in the order there, or a package with an entry point."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from labelferry_export.costs import Totals
+from labelferry_export.job import Job
+from labelferry_export.plan import Planned, Step
+from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.words import Stage
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """A stage: as which of the protocol's stages it is told, what it costs (ms), how many items it has, and how it is done.
+
+    `cost` is asked before the project is read, too, with typical totals; a stage that costs 0 is not run. `run` yields a step
+    after every unit; the caller may stop between two, so nothing else is begun between the end of a unit and its yield.
+    """
+
+    name: str
+    stage: Stage
+    cost: Callable[[ExportOptions, Totals], float]
+    total: Callable[[Job], int]
+    run: Callable[[Job], Generator[Step, None, None]]
+
+    def planned(self, job: Job) -> Planned:
+        """Return this stage's part of the plan, now that the project is known."""
+        return Planned(self.stage, self.cost(job.options, job.totals), self.total(job))

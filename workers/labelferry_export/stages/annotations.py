@@ -1,0 +1,86 @@
+"""The stage `annotations`: the formats, one after the other, each over the whole project."""
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+
+from labelferry_export import formats
+from labelferry_export.bundle.archive import EntryWriter
+from labelferry_export.costs import Totals
+from labelferry_export.findings import Warn
+from labelferry_export.format import Format
+from labelferry_export.job import Job
+from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.plan import Step
+from labelferry_export.stage import StageWork
+from labelferry_protocol.options import ExportOptions, FormatOption
+from labelferry_protocol.words import Stage
+
+
+@dataclass(frozen=True)
+class FormatView:
+    """A job as one format sees it."""
+
+    job: Job
+    format: Format
+    options: Mapping[str, FormatOption]
+
+    @property
+    def facts(self) -> ProjectFacts:
+        """The project, its categories in order with ids 1..K."""
+        return self.job.facts
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits in the order of the options."""
+        return self.job.splits
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the bundle holds the image files."""
+        return self.job.options.images
+
+    def images(self, split: str | None = None) -> Iterator[Image]:
+        """Yield the images that are exported, in order; those of one split, or all."""
+        return self.job.images(split)
+
+    def instances(self, image: Image) -> list[Instance]:
+        """Return the objects of an image, in order."""
+        return self.job.instances(image)
+
+    def open(self, name: str) -> EntryWriter:
+        """Begin a file of the bundle."""
+        return self.job.open(name)
+
+    def report(self, warn: Warn) -> None:
+        """Keep a finding."""
+        self.job.report(warn)
+
+    def step(self, image: Image, objects: int, last: bool = True) -> Step:
+        """Return the unit of work that so many objects of an image were."""
+        cost = self.format.cost.of(int(last), objects)
+        return Step(cost, f"Writing {self.format.name}", image.bundle_name, int(last))
+
+
+def wanted(options: ExportOptions) -> list[str]:
+    """Return the names of the formats, once each, in the order they were asked for."""
+    return list(dict.fromkeys(options.formats))
+
+
+def cost(options: ExportOptions, totals: Totals) -> float:
+    """Return what all formats cost, ms."""
+    return sum(formats.find(name).cost.of(totals.images, totals.objects) for name in wanted(options))
+
+
+def run(job: Job) -> Generator[Step, None, None]:
+    """Write every format that is not written yet."""
+    for name in wanted(job.options):
+        if name in job.finished.formats:
+            continue
+        each = formats.find(name)
+        view = FormatView(job, each, formats.resolve(each, job.options.format_options.get(name, {})))
+        yield from each.write(view)
+        job.finished.formats.append(name)
+        job.check_off()
+
+
+STAGE = StageWork("annotations", Stage.ANNOTATIONS, cost, lambda job: len(wanted(job.options)) * job.image_count, run)

@@ -1,0 +1,87 @@
+"""The stage `compression`: what closes the bundle. Everything else went into the zip as it was made; now come the README, the manifest,
+the checksums and the zip's directory.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+
+from labelferry_export import costs
+from labelferry_export.bundle.contents import Contents, Count
+from labelferry_export.bundle.manifest import manifest
+from labelferry_export.bundle.readme import readme
+from labelferry_export.costs import Totals
+from labelferry_export.findings import Finding
+from labelferry_export.job import Job
+from labelferry_export.plan import Step
+from labelferry_export.stage import StageWork
+from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.words import Stage
+
+VERB = "Compressing bundle"
+FILE_BYTES = 230
+"""About what the manifest, the checksums and the directory hold of a file, besides three times its name."""
+LISTED_BYTES = 60
+README_BYTES = 2000
+LINES_PER_BLOCK = 500
+SKIPPED = (Finding.IMAGE_MISSING, Finding.IMAGE_BROKEN)
+
+
+def cost(options: ExportOptions, totals: Totals) -> float:
+    """Return what closing the bundle costs, ms."""
+    files_per_image = options.images + options.visualizations + ("yolo" in options.formats)
+    return costs.finishing(files_per_image * totals.images)
+
+
+def total(job: Job) -> int:
+    """Return about how many bytes are to be written, from what is in the bundle now."""
+    files = job.archive.count
+    names = max(job.archive.listing_bytes - files * LISTED_BYTES, 0)
+    return README_BYTES + FILE_BYTES * files + 3 * names + job.findings_bytes
+
+
+def run(job: Job) -> Generator[Step, None, None]:
+    """Write the last files and close the zip."""
+    share = cost(job.options, job.totals) / max(total(job), 1)
+    counted = yield from count(job)
+    job.contents = counted
+    job.skipped = len(job.left_out) + sum(job.snapshot.log.counts.get(code, 0) for code in SKIPPED)
+    yield from _write(job, "README.md", [readme(job, counted).encode()], share)
+    yield from _write(job, "manifest.json", manifest(job, counted, job.skipped), share)
+    yield from _write(job, "SHA256SUMS", checksums(job), share)
+    for size in job.archive.finish():
+        yield Step(size * share, VERB, "", size)
+
+
+def count(job: Job) -> Generator[Step, None, Contents]:
+    """Count what the bundle holds: from the snapshot's own counts, or image by image where some were left out."""
+    contents = Contents(
+        classes={each.id: Count() for each in job.facts.categories}, splits={split: Count() for split in job.splits}
+    )
+    if not job.left_out and job.limit is None:
+        for tally in job.snapshot.tallies:
+            contents.add_tally(tally)
+        return contents
+    for image in job.images():
+        contents.add_image(image.split, [each.category_id for each in job.instances(image)])
+        yield Step(0.0, VERB, image.bundle_name, 0)
+    return contents
+
+
+def checksums(job: Job) -> Iterator[bytes]:
+    """Yield SHA256SUMS in blocks, as `sha256sum -c` reads it: every file that is in the archive by now."""
+    pending = []
+    for entry in job.archive.entries():
+        pending.append(f"{entry.sha256.hex()}  {entry.name}\n".encode())
+        if len(pending) >= LINES_PER_BLOCK:
+            yield b"".join(pending)
+            pending.clear()
+    yield b"".join(pending)
+
+
+def _write(job: Job, name: str, blocks: Iterable[bytes], share: float) -> Generator[Step, None, None]:
+    with job.open(name) as file:
+        for block in blocks:
+            file.write(block)
+            yield Step(len(block) * share, VERB, name, len(block))
+
+
+STAGE = StageWork("compression", Stage.COMPRESSION, cost, total, run)
