@@ -43,6 +43,11 @@ class Code(StrEnum):
     """The broker's ledger or depot cannot take it."""
     INTERNAL = "internal"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Code":
+        """Take a code of a newer version as `INTERNAL`; a job that failed with it has failed."""
+        return cls.INTERNAL
+
 
 EXIT_DONE = 0
 EXIT_FAILED = 1

@@ -1,0 +1,191 @@
+"""One bundle's way from the depot, pure: shows the token, asks for chunks, hands out the bytes in order. Sockets and files are elsewhere.
+
+`Pace` beside it turns what has come into the percent, the words and the time left of a progress event.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from labelferry.conversation import unsent_delay
+from labelferry_protocol.depot import BundleOpened, Chunk, CloseBundle, OpenBundle, RequestChunk
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.message import Message
+from labelferry_protocol.requests import DownloadOpened, Refused
+from labelferry_protocol.window import Window
+
+REPEAT_SECONDS = 1.0
+"""Between two showings of the token while the depot does not answer."""
+STALL_SECONDS = 3.0
+"""Without a word from the depot for so long, the connection is made anew."""
+MOST_PIECES = 16
+"""Chunks kept for somebody who does not take them; no more are asked for then."""
+BUSY_SECONDS = 1.0
+"""Until a busy depot is asked again, where it does not say."""
+
+
+class Fetch:
+    """A download of the bundle in `opened`, of which the first `received` bytes are here."""
+
+    def __init__(self, opened: DownloadOpened, received: int, now: float) -> None:
+        self.opened = opened
+        self.received = received
+        self.error: Refusal | None = None
+        self.heard_at = now
+        """When the depot last said something (s): patience is the caller's."""
+        self._window: Window | None = None
+        self._pieces: deque[bytes] = deque()
+        self._show_at = now
+        self._unsent = 0
+        self._stalled_at = now
+
+    @property
+    def done(self) -> bool:
+        """Whether every byte has been handed out."""
+        return self.received == self.opened.bundle.size and not self._pieces
+
+    def take(self) -> bytes | None:
+        """Return the next bytes to write; None when there are none now."""
+        if not self._pieces:
+            return None
+        piece = self._pieces.popleft()
+        self.received += len(piece)
+        return piece
+
+    def turn(self, now: float) -> list[Message]:
+        """Return what to send now."""
+        if self.error is not None or self._complete:
+            return []
+        if self._window is not None:
+            if len(self._pieces) >= MOST_PIECES:
+                return []
+            job_id = self.opened.job_id
+            asks = self._window.ask(now)
+            return [RequestChunk(job_id=job_id, offset=offset, length=length) for offset, length in asks]
+        if now < self._show_at:
+            return []
+        self._show_at = now + REPEAT_SECONDS
+        return [OpenBundle(token=self.opened.token)]
+
+    def not_sent(self, now: float) -> None:
+        """Note that there was no connection to send on; chunks are asked for again by themselves."""
+        if self._window is None:
+            self._show_at = now + unsent_delay(self._unsent)
+            self._unsent += 1
+
+    def heard(self, message: BundleOpened | Chunk | Refused | Message, payload: bytes, now: float) -> None:
+        """Take what the depot said; what makes no sense here is passed over."""
+        self.heard_at = now
+        self._stalled_at = now
+        if isinstance(message, BundleOpened):
+            self._opened(message)
+        elif isinstance(message, Chunk) and self._window is not None and message.job_id == self.opened.job_id:
+            self._pieces.extend(self._window.take(message.offset, payload))
+        elif isinstance(message, Refused):
+            self._refused(message, now)
+
+    def stalled(self, now: float) -> bool:
+        """Whether the connection should be made anew; say `reconnected` when it is."""
+        return self.error is None and not self._complete and now - self._stalled_at >= STALL_SECONDS
+
+    def reconnected(self, now: float) -> None:
+        """Begin again on a new connection, from the byte that is wanted next."""
+        self._stalled_at = now
+        self._show_at = now
+        self._unsent = 0
+        self._window = None
+
+    def renewed(self, opened: DownloadOpened, now: float) -> None:
+        """Go on with a new token for the same bundle."""
+        self.opened = opened
+        self.error = None
+        self.reconnected(now)
+
+    def goodbye(self) -> list[Message]:
+        """Return what to say when no more is wanted."""
+        return [] if self._window is None else [CloseBundle(job_id=self.opened.job_id)]
+
+    def deadline(self) -> float:
+        """Return when `turn` or `stalled` has something to do next."""
+        if self.error is not None or self._complete:
+            return float("inf")
+        stall = self._stalled_at + STALL_SECONDS
+        return min(stall, self._show_at) if self._window is None else stall
+
+    @property
+    def _here(self) -> int:
+        return self.received + sum(map(len, self._pieces))
+
+    @property
+    def _complete(self) -> bool:
+        return self._here == self.opened.bundle.size
+
+    def _opened(self, message: BundleOpened) -> None:
+        bundle = self.opened.bundle
+        if (message.size, message.sha256) != (bundle.size, bundle.sha256):
+            self.error = Refusal(
+                Code.GONE, "the depot holds another bundle than the one that was published: run the job again"
+            )
+        elif self._window is None:
+            self._window = Window(size=bundle.size, chunk=message.chunk_bytes, received=self._here)
+
+    def _refused(self, message: Refused, now: float) -> None:
+        if message.code is Code.REGISTER:
+            self.reconnected(now)
+        elif message.code is Code.BUSY:
+            self.reconnected(now)
+            self._show_at = now + (message.retry_after or BUSY_SECONDS)
+            self._stalled_at = self._show_at
+        else:
+            self.error = Refusal(message.code, message.message, message.retry_after)
+
+
+RATE_SECONDS = 5.0
+"""What the rate is taken over."""
+FIRST_RATE_SECONDS = 0.2
+"""How long bytes must have flowed before a time left is told."""
+EVENT_SECONDS = 0.05
+"""Between two progress events within one full point."""
+
+
+@dataclass
+class Pace:
+    """How fast a download of `size` bytes goes, and when it is worth telling."""
+
+    size: int
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+    _told_at: float = float("-inf")
+    _told_point: int = -1
+
+    def worth_telling(self, received: int, now: float) -> bool:
+        """Note what has come, and return whether to tell: at each full point, and between them at most about 20 times a second."""
+        if not self._marks or now > self._marks[-1][0]:
+            self._marks.append((now, received))
+        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_SECONDS:
+            self._marks.popleft()
+        point = int(self.percent(received))
+        if point == self._told_point and now - self._told_at < EVENT_SECONDS:
+            return False
+        self._told_point, self._told_at = point, now
+        return True
+
+    def percent(self, received: int) -> float:
+        """Return how far it is (0-100)."""
+        return 100.0 * received / self.size if self.size else 100.0
+
+    def seconds_left(self, received: int) -> float | None:
+        """Return the time it still takes at the rate of the last seconds; None until there is one."""
+        if not self._marks:
+            return None
+        (since, before), (until, _) = self._marks[0], self._marks[-1]
+        if until - since < FIRST_RATE_SECONDS or received <= before:
+            return None
+        return (self.size - received) * (until - since) / (received - before)
+
+
+def words_of(received: int, size: int) -> str:
+    """Return what a person reads while a bundle comes: `Downloading bundle (3 of 40 MB)`."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            digits = 1 if size < 10 * factor else 0
+            return f"Downloading bundle ({received / factor:.{digits}f} of {size / factor:.{digits}f} {unit})"
+    return f"Downloading bundle ({received} of {size} bytes)"

@@ -1,0 +1,302 @@
+"""One connection to a broker, pure: what the client knows, whom frames are for, and what the sockets must do next.
+
+A shell (`client.py`, `async_client.py`) owns the sockets and the clock: it hands in what came (`received`), then gives the
+turn the time (`turn`), performs the effects, and waits for at most `wait` seconds. No socket, no thread, no clock here.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from labelferry.conversation import Conversation, Question
+from labelferry.effects import Close, Effect, Open, Send, Subscribe, Unsubscribe
+from labelferry.errors import Unreachable
+from labelferry.fetch import Fetch
+from labelferry.stream import AskSnapshot, EventStream
+from labelferry_protocol import codec, topics, version
+from labelferry_protocol.depot import DepotSays
+from labelferry_protocol.endpoints import Endpoint, Lane, reached
+from labelferry_protocol.errors import Code, LabelferryError, Malformed, Refusal
+from labelferry_protocol.events import Beat, EventsLane, Snapshot
+from labelferry_protocol.message import Message
+from labelferry_protocol.requests import BrokerAnswers, DownloadOpened, GetSnapshot, Hello, Refused, Welcome
+
+A = TypeVar("A", bound=Message)
+
+REQUESTS = "requests"
+EVENTS = "events"
+REOPEN_SECONDS = 3.0
+"""A lane that should speak and has not for so long is connected anew: a half-open connection tells nobody, and a new one asks DNS again."""
+MOST_STEP_SECONDS = 1.0
+"""What one turn may count as: a client that was stopped, or whose user did something else, has not waited."""
+MOST_WAIT_SECONDS = 0.5
+TRANSIENT = frozenset({Code.BUSY, Code.STORE, Code.INTERNAL})
+"""Refusals of a snapshot after which a stream asks again instead of ending."""
+
+
+class Session:
+    """What one client knows. Its `now` is in lived seconds: time in which nobody turned the session does not count."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        new_ref: Callable[[], str],
+        *,
+        timeout: float,
+        patience: float,
+        advice: str,
+        software: str,
+    ) -> None:
+        self.timeout = timeout
+        self.patience = patience
+        self.now = 0.0
+        self.welcome: Welcome | None = None
+        self._endpoint = endpoint
+        self._advice = advice
+        self._software = software
+        self._conversation = Conversation(new_ref)
+        self._hello: Question[Welcome] | None = None
+        self._failure: LabelferryError | None = None
+        self._streams: list[EventStream] = []
+        self._snapshots: dict[EventStream, Question[Snapshot]] = {}
+        self._refused: dict[EventStream, LabelferryError] = {}
+        self._fetches: dict[str, Fetch] = {}
+        self._fetch_count = 0
+        self._effects: list[Effect] = []
+        self._turned_at: float | None = None
+        self._heard = {REQUESTS: 0.0, EVENTS: 0.0}
+        self._opened: dict[str, float] = {}
+
+    def connect(self) -> Question[Welcome] | None:
+        """Say hello, unless that is done; return the question while it is open or failed, None once the broker has answered."""
+        if self.welcome is not None:
+            return None
+        if REQUESTS not in self._opened:
+            self._open(REQUESTS, Lane.REQUESTS)
+        self._say_hello()
+        return self._hello
+
+    def ask(self, message: Message, expects: type[A], timeout: float | None = None) -> Question[A]:
+        """Ask the broker; the answer appears in the question. `timeout` in seconds, the client's own by default."""
+        return self._conversation.ask(message, expects, self.now, self.timeout if timeout is None else timeout)
+
+    def forget(self, question: Question[Any]) -> None:
+        """Wait no more for an answer."""
+        self._conversation.forget(question)
+
+    def watch(self, job_id: str) -> EventStream:
+        """Return a stream of a job's events, its topic subscribed to."""
+        if EVENTS not in self._opened:
+            self._open(EVENTS, Lane.EVENTS)
+            self._effects.append(Subscribe(topics.BEAT))
+        if not self._watched(job_id):
+            self._effects.append(Subscribe(topics.topic_of(job_id)))
+        stream = EventStream(job_id, self.now)
+        self._streams.append(stream)
+        return stream
+
+    def unwatch(self, stream: EventStream) -> None:
+        """Let go of a stream; its topic is unsubscribed from with the last one."""
+        if stream not in self._streams:
+            return
+        self._streams.remove(stream)
+        self._refused.pop(stream, None)
+        question = self._snapshots.pop(stream, None)
+        if question is not None:
+            self._conversation.forget(question)
+        if not self._watched(stream.job_id):
+            self._effects.append(Unsubscribe(topics.topic_of(stream.job_id)))
+
+    def fetch(self, opened: DownloadOpened, received: int) -> Fetch:
+        """Return a download on a socket of its own, from the byte `received` on."""
+        self._fetch_count += 1
+        name = f"depot-{self._fetch_count}"
+        fetch = Fetch(opened, received, self.now)
+        self._fetches[name] = fetch
+        self._open(name, Lane.DEPOT)
+        return fetch
+
+    def drop(self, fetch: Fetch) -> None:
+        """Let go of a download."""
+        for name in [name for name, each in self._fetches.items() if each is fetch]:
+            self._effects += [Send(name, tuple(codec.frames(each)), None) for each in fetch.goodbye()]
+            self._effects.append(Close(name))
+            del self._fetches[name], self._opened[name]
+
+    def check(self, waiting: EventStream | Fetch | None = None) -> None:
+        """Raise what ends whatever waits here: a refusal of its own, a broker of another version, or one that is away for too long."""
+        if self._failure is not None:
+            raise self._failure
+        if isinstance(waiting, EventStream) and waiting in self._refused:
+            raise self._refused[waiting]
+        if waiting is None:
+            return
+        heard = waiting.heard_at if isinstance(waiting, Fetch) else max(waiting.since, *self._heard.values())
+        if self.now - heard > self.patience:
+            raise self.unreachable(f" any more (since {self.now - heard:.0f} s)")
+
+    def unreachable(self, what: str = "") -> Unreachable:
+        """Return the error that says where no broker answers, and what to look at."""
+        return Unreachable(f"no broker answers at {self._endpoint}{what}: {self._advice}")
+
+    # What the shell says
+
+    def received(self, name: str, parts: Sequence[bytes]) -> None:
+        """Take the frames that came on a socket; what cannot be understood is passed over, as a newer broker may say it."""
+        try:
+            if name == REQUESTS:
+                self._answered(parts)
+            elif name == EVENTS:
+                self._pushed(parts)
+            elif name in self._fetches:
+                _, message = codec.parse(parts, DepotSays)
+                self._fetches[name].heard(message, parts[2] if len(parts) > 2 else b"", self.now)
+        except Malformed:
+            return
+        except Refusal as refusal:
+            if refusal.code is Code.PROTOCOL:
+                self._failure = refusal
+
+    def step(self, now: float) -> None:
+        """Let time pass, to `now` (s, any steady clock); called before `received`, so that what came has the right time."""
+        if self._turned_at is not None:
+            passed = now - self._turned_at
+            self.now += min(max(passed, 0.0), MOST_STEP_SECONDS)
+            if passed > MOST_STEP_SECONDS:
+                for stream in self._streams:
+                    stream.paused(self.now)
+        self._turned_at = now
+
+    def turn(self) -> list[Effect]:
+        """Return what to do with the sockets now; called after everything that came was `received`."""
+        self._tick_lanes()
+        self._tick_streams()
+        self._tick_fetches()
+        for question in self._conversation.due(self.now):
+            if self.welcome is not None or question is self._hello:
+                self._conversation.sent(question, self.now)
+                frames = tuple(codec.frames(question.message, question.ref))
+                self._effects.append(Send(REQUESTS, frames, question))
+        effects, self._effects = self._effects, []
+        return effects
+
+    def not_sent(self, effect: Send) -> None:
+        """Take it that an effect found no connection; it is tried again soon."""
+        if isinstance(effect.ticket, Question):
+            self._conversation.not_sent(effect.ticket, self.now)
+        elif effect.ticket is not None:
+            effect.ticket.not_sent(self.now)
+
+    def wait(self) -> float:
+        """Return for how long nothing needs to be done unless something comes (s)."""
+        if self._effects:
+            return 0.0
+        held_back = self.welcome is None
+        questions = self._hello.send_at if held_back and self._hello is not None else self._conversation.deadline()
+        times = [
+            questions,
+            *(each.deadline() for each in self._streams),
+            *(each.deadline() for each in self._fetches.values()),
+        ]
+        return max(0.0, min(MOST_WAIT_SECONDS, min(times) - self.now))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return not (self._effects or self._streams or self._fetches or self._conversation.open)
+
+    # Inside
+
+    def _watched(self, job_id: str) -> bool:
+        return any(each.job_id == job_id for each in self._streams)
+
+    def _open(self, name: str, lane: Lane) -> None:
+        told = "" if self.welcome is None else self.welcome.endpoints.get(lane, "")
+        endpoint = reached(told, self._endpoint) if told else self._endpoint.lane(lane)
+        if lane is Lane.REQUESTS:
+            endpoint = self._endpoint.lane(lane)
+        self._effects.append(Open(name, lane, endpoint))
+        self._opened[name] = self.now
+
+    def _say_hello(self) -> None:
+        if self._hello is not None and self._hello.open:
+            self._hello.send_at = self.now
+            return
+        hello = Hello(
+            minimum_version=version.MINIMUM,
+            maximum_version=version.MAXIMUM,
+            features=tuple(sorted(version.FEATURES)),
+            software=self._software,
+        )
+        self._hello = self.ask(hello, Welcome)
+
+    def _answered(self, parts: Sequence[bytes]) -> None:
+        self._heard[REQUESTS] = self.now
+        try:
+            ref, message = codec.parse(parts, BrokerAnswers)
+        except Malformed as error:
+            ref = codec.parse_header(parts[0]).ref if parts else ""
+            self._conversation.failed(
+                ref, Malformed(f"the broker's answer cannot be understood here ({error}): update labelferry")
+            )
+            return
+        hello_ref = "" if self._hello is None else self._hello.ref
+        if isinstance(message, Refused) and message.code is Code.REGISTER and ref != hello_ref:
+            self._say_hello()
+        question = self._conversation.answered(ref, message, self.now)
+        if question is not None and isinstance(question.answer, Welcome):
+            self.welcome = question.answer
+
+    def _pushed(self, parts: Sequence[bytes]) -> None:
+        self._heard[EVENTS] = self.now
+        if len(parts) != 2:
+            return
+        message = codec.unpack(parts[1], EventsLane)
+        if isinstance(message, Beat):
+            self._beat(message)
+        for stream in self._streams:
+            if isinstance(message, Beat) or message.job_id == stream.job_id:
+                stream.pushed(message, self.now)
+            else:
+                stream.lane_spoke(self.now)
+
+    def _beat(self, beat: Beat) -> None:
+        if self.welcome is not None and beat.epoch > self.welcome.epoch:
+            self._say_hello()
+
+    def _tick_lanes(self) -> None:
+        sent = [each.sent_at for each in self._conversation.open if each.sent_at is not None]
+        if sent and self.now - max(min(sent), self._heard[REQUESTS], self._opened[REQUESTS]) >= REOPEN_SECONDS:
+            self._open(REQUESTS, Lane.REQUESTS)
+            self._conversation.reconnected(self.now)
+            if self.welcome is not None:
+                self._say_hello()
+        if self._streams and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
+            self._open(EVENTS, Lane.EVENTS)
+            jobs = dict.fromkeys(each.job_id for each in self._streams)
+            self._effects += [Subscribe(topic) for topic in (topics.BEAT, *map(topics.topic_of, jobs))]
+
+    def _tick_streams(self) -> None:
+        for stream, question in list(self._snapshots.items()):
+            if question.open:
+                continue
+            del self._snapshots[stream]
+            if question.answer is not None:
+                stream.answered(question.answer, self.now)
+            elif question.error is None or (isinstance(question.error, Refusal) and question.error.code in TRANSIENT):
+                stream.unanswered(self.now)
+            else:
+                self._refused[stream] = question.error
+        for stream in self._streams:
+            for wish in stream.tick(self.now):
+                if isinstance(wish, AskSnapshot):
+                    self._snapshots[stream] = self.ask(GetSnapshot(job_id=stream.job_id), Snapshot)
+                else:
+                    topic = topics.topic_of(stream.job_id)
+                    self._effects += [Unsubscribe(topic), Subscribe(topic)]
+
+    def _tick_fetches(self) -> None:
+        for name, fetch in self._fetches.items():
+            if fetch.stalled(self.now):
+                self._open(name, Lane.DEPOT)
+                fetch.reconnected(self.now)
+            self._effects += [Send(name, tuple(codec.frames(each)), fetch) for each in fetch.turn(self.now)]
