@@ -1,6 +1,7 @@
 """The carrier: the depot's actor. Owns its sockets, serves chunks out and in, and never waits for a slow peer or the disk's sync."""
 
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import zmq
@@ -69,22 +70,22 @@ class Carrier:
         self._broker = BrokerLane(vault, self._uploads)
         self._ticked_at = 0.0
         self._dropped = 0
+        self._to_broker: deque[DepotToBroker] = deque()
+        self._poller = zmq.Poller()
 
     def run(self, lifeline: Lifeline) -> None:
         """Say ready, serve until the broker has gone or says so, close."""
+        for source in [self._inner, self._sealer.socket, self._door, *lifeline.descriptors]:
+            self._poller.register(source, zmq.POLLIN)
         self._sealer.start()
         self._tell_broker(DepotReady(endpoint=self._settings.endpoint))
         self._broker.sweep()
-        poller = zmq.Poller()
-        for socket in (self._inner, self._sealer.socket, self._door):
-            poller.register(socket, zmq.POLLIN)
-        for descriptor in lifeline.descriptors:
-            poller.register(descriptor, zmq.POLLIN)
         try:
             while not lifeline.ended() and self._whole():
                 self._tick()
-                ready = dict(poller.poll(int(TICK_SECONDS * 1000)))
+                ready = dict(self._poller.poll(int(TICK_SECONDS * 1000)))
                 if self._inner in ready:
+                    self._flush()
                     self._from_broker()
                 if self._sealer.socket in ready:
                     self._from_sealer()
@@ -186,10 +187,18 @@ class Carrier:
             self._tell_broker(question)
 
     def _tell_broker(self, message: DepotToBroker) -> None:
+        self._to_broker.append(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what the broker has not been told; what does not go now (not connected yet) goes when it can."""
         try:
-            self._inner.send_multipart(codec.frames(message), zmq.NOBLOCK)
+            while self._to_broker:
+                self._inner.send_multipart(codec.frames(self._to_broker[0]), zmq.NOBLOCK)
+                self._to_broker.popleft()
         except zmq.Again:
-            log.warning("broker does not listen")
+            pass
+        self._poller.modify(self._inner, zmq.POLLIN | zmq.POLLOUT if self._to_broker else zmq.POLLIN)
 
     def _send(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
