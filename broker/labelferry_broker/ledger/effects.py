@@ -6,7 +6,7 @@ Nothing here acts. The Dispatcher performs; a test compares.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from labelferry_broker.ledger.rows import AttemptRow, JobRow, TemplateRow, TransferRow
+from labelferry_broker.ledger.rows import AttemptRow, JobRow, Outcome, TemplateRow, TransferRow
 from labelferry_protocol import depot, requests, work
 from labelferry_protocol.events import BundleFacts, JobEvent, Snapshot
 from labelferry_protocol.tokens import Claims, Purpose
@@ -54,10 +54,14 @@ class AddAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateAttempt:
-    """Save: how an attempt ended."""
+class EndAttempt:
+    """Save: how an attempt ended, if it has not ended before; anything else is a bug and must stop the broker."""
 
-    row: AttemptRow
+    job_id: str
+    attempt: int
+    ended_at: float
+    outcome: Outcome
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +158,9 @@ class AdmitDownload:
         )
 
 
-Save = AddJob | UpdateJob | AddAttempt | UpdateAttempt | SaveTransfer | SaveTemplate | DropTemplate
+Save = AddJob | UpdateJob | AddAttempt | EndAttempt | SaveTransfer | SaveTemplate | DropTemplate
 Sending = Reply | Tell | Publish | Order | TellDepot | AdmitUpload | AdmitDownload
 Effect = Save | Sending
 
-SAVES = (AddJob, UpdateJob, AddAttempt, UpdateAttempt, SaveTransfer, SaveTemplate, DropTemplate)
+SAVES = (AddJob, UpdateJob, AddAttempt, EndAttempt, SaveTransfer, SaveTemplate, DropTemplate)
 """The classes of `Save`, for `isinstance`."""

@@ -53,3 +53,6 @@ class LedgerSettings:
     """Event numbers reserved durably at a time; after a restart a job goes on above its reserve."""
     waiters_per_job: int = 256
     """Cancels of one job that may wait for its end."""
+    templates_per_user: int = 200
+    options_bytes: int = 48 * 1024
+    """The largest source and options of a job together, packed: they travel in one lease."""

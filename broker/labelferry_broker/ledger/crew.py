@@ -1,0 +1,85 @@
+"""The workers that are connected now, and which jobs each of them has."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from labelferry_broker.ledger.jobs import Job
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One registered worker process. `seen` is the steady time of its last word."""
+
+    worker_id: str
+    user: str
+    peer: bytes
+    host: str
+    slots: int
+    seen: float
+    draining: bool = False
+    connected: bool = True
+    foreign: int = 0
+    """Slots taken by attempts that it still lists though they are not its own any more."""
+
+
+class Crew:
+    """Workers by id and by connection; jobs by the worker that has them, also while that worker is not connected."""
+
+    def __init__(self) -> None:
+        self.workers: dict[str, Worker] = {}
+        self._of_peer: dict[bytes, Worker] = {}
+        self._held: defaultdict[str, dict[str, Job]] = defaultdict(dict)
+
+    def enter(self, worker: Worker) -> None:
+        """Let a worker in, in the place of an older connection of the same process."""
+        self.leave(worker.worker_id)
+        self.workers[worker.worker_id] = worker
+        self._of_peer[worker.peer] = worker
+
+    def leave(self, worker_id: str) -> None:
+        """Forget a worker, but not what it has."""
+        worker = self.workers.pop(worker_id, None)
+        if worker is not None:
+            self._of_peer.pop(worker.peer, None)
+
+    def of_peer(self, peer: bytes) -> Worker | None:
+        """Return the worker at a connection."""
+        return self._of_peer.get(peer)
+
+    def give(self, worker_id: str, job: Job) -> None:
+        """Note that a worker has a job."""
+        self._held[worker_id][job.row.job_id] = job
+
+    def take_back(self, worker_id: str, job_id: str) -> None:
+        """Note that a worker has a job no more."""
+        held = self._held.get(worker_id)
+        if held is not None:
+            held.pop(job_id, None)
+            if not held:
+                del self._held[worker_id]
+
+    def held_by(self, worker_id: str) -> list[Job]:
+        """Return the jobs that a worker has."""
+        return list(self._held.get(worker_id, {}).values())
+
+    def held_job(self, worker_id: str, job_id: str, attempt: int) -> Job | None:
+        """Return a job if this worker has this very attempt of it."""
+        job = self._held.get(worker_id, {}).get(job_id)
+        return job if job is not None and job.row.attempt == attempt else None
+
+    def busy(self, worker: Worker) -> int:
+        """Return how many of a worker's slots are taken."""
+        return len(self._held.get(worker.worker_id, {})) + worker.foreign
+
+    def pick(self, tried: set[str]) -> Worker | None:
+        """Return the worker to lease to: one where this job has not ended badly before, then the one with most free slots."""
+        best: Worker | None = None
+        best_rank = (False, 0)
+        for worker in self.workers.values():
+            if worker.draining or not worker.connected:
+                continue
+            free = worker.slots - self.busy(worker)
+            rank = (worker.worker_id not in tried, free)
+            if free > 0 and rank > best_rank:
+                best, best_rank = worker, rank
+        return best

@@ -1,0 +1,53 @@
+"""A job that has not ended, in memory: its row, and beside it what a crash may forget."""
+
+from dataclasses import dataclass, field
+
+from labelferry_broker.ledger.rows import JobRow
+from labelferry_protocol.requests import Submit
+from labelferry_protocol.words import State
+
+HELD = (State.RUNNING, State.CANCELLING)
+"""The states in which a worker has the job."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One live job. `row` is what the store has, or will have after this turn, but for the newest progress."""
+
+    row: JobRow
+    seq: int
+    """The number of the last event."""
+    told_at: float = 0.0
+    """When the lease was told last, by the steady clock."""
+    granted: bool = False
+    """Whether the depot may have something of the current attempt."""
+    order_gap: float = 0.0
+    """Seconds until the cancel order is repeated; 0 when it needs no repeating."""
+    waiters: dict[tuple[bytes, str], None] = field(default_factory=dict)
+    """Who asked for a cancel and waits for the end: peer and correlation id, in the order of asking."""
+    tried: set[str] = field(default_factory=set)
+    """Workers at which an attempt ended badly: others are asked first."""
+
+    @property
+    def held(self) -> bool:
+        """Whether a worker has it."""
+        return self.row.state in HELD
+
+    @property
+    def begun(self) -> bool:
+        """Whether the worker said that the current attempt has begun."""
+        return self.row.started is not None and self.row.started.attempt == self.row.attempt
+
+
+def project_name(message: Submit) -> str:
+    """Return what a submitted project is called: its option, or the last part of where it is."""
+    if message.options.name:
+        return message.options.name
+    place = message.source.location.split("?")[0].replace("\\", "/").rstrip("/")
+    return place.rpartition("/")[2][:255] or "project"
+
+
+def bundle_name(project: str) -> str:
+    """Return the file name that a project's bundle is offered under: safe in any directory, ending in `.zip`."""
+    safe = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in project)
+    return (safe.strip(". ")[:100] or "export") + ".zip"

@@ -1,0 +1,46 @@
+"""Progress frames: who may send them, which are stale, and what subscribers are told."""
+
+from labelferry_broker.ledger.book import Book
+from labelferry_broker.ledger.effects import Publish
+from labelferry_broker.ledger.jobs import Job
+from labelferry_protocol import limits
+from labelferry_protocol.events import Progress, StageProgress
+from labelferry_protocol.words import Phase, State
+from labelferry_protocol.work import ProgressFrame
+
+BELOW_DONE = 99.99
+"""The most that a worker may say: 100 is said when the bundle is published."""
+
+
+def take(book: Book, user: str, frame: ProgressFrame) -> None:
+    """Publish a frame that comes from the holder of an attempt that has begun and is not behind the one before; drop any other."""
+    job = book.crew.held_job(frame.worker_id, frame.job_id, frame.attempt)
+    if job is None or job.row.worker_user != user or job.row.state is not State.RUNNING or not job.begun:
+        return
+    done = min(frame.progress, BELOW_DONE)
+    if _stale(job, done):
+        return
+    progress = book.stamp(
+        job,
+        Progress,
+        progress=done,
+        phase=Phase.PROCESSING,
+        stage=frame.stage,
+        message=frame.message[: limits.MESSAGE_CHARACTERS],
+        stage_progress=_shorten(frame.stage_progress),
+        estimated_time_remaining=frame.estimated_time_remaining,
+    )
+    book.note_progress(job, progress)
+    book.emit(Publish(progress))
+
+
+def _stale(job: Job, done: float) -> bool:
+    last = job.row.progress
+    return last is not None and last.attempt == job.row.attempt and done < last.progress
+
+
+def _shorten(stage: StageProgress) -> StageProgress:
+    if stage.current_item is None or len(stage.current_item) <= limits.ITEM_CHARACTERS:
+        return stage
+    item = stage.current_item[: limits.ITEM_CHARACTERS - 1] + "…"
+    return StageProgress(current=stage.current, total=stage.total, current_item=item)
