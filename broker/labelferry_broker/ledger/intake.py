@@ -30,7 +30,7 @@ def set_timeout(book: Book, job: Job) -> None:
 
 
 def _make(book: Book, asker: Asker, message: Submit) -> JobRow:
-    templates.check_size(book, message.source, message.options)
+    templates.check_options(book, message.source, message.options)
     limit = book.settings.queued_per_user
     if book.queued_of.get(asker.user, 0) >= limit:
         raise Refusal(

@@ -1,5 +1,7 @@
 """Progress frames: who may send them, which are stale, and what subscribers are told."""
 
+from math import isfinite
+
 from labelferry_broker.ledger.book import Book
 from labelferry_broker.ledger.effects import Publish
 from labelferry_broker.ledger.jobs import Job
@@ -18,8 +20,9 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
     if job is None or job.row.worker_user != user or job.row.state is not State.RUNNING or not job.begun:
         return
     done = min(frame.progress, BELOW_DONE)
-    if _stale(job, done):
+    if not done >= _before(job):  # which a NaN is not either
         return
+    left = frame.estimated_time_remaining
     progress = book.stamp(
         job,
         Progress,
@@ -28,15 +31,15 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
         stage=frame.stage,
         message=frame.message[: limits.MESSAGE_CHARACTERS],
         stage_progress=_shorten(frame.stage_progress),
-        estimated_time_remaining=frame.estimated_time_remaining,
+        estimated_time_remaining=left if left is not None and isfinite(left) else None,
     )
     book.note_progress(job, progress)
     book.emit(Publish(progress))
 
 
-def _stale(job: Job, done: float) -> bool:
+def _before(job: Job) -> float:
     last = job.row.progress
-    return last is not None and last.attempt == job.row.attempt and done < last.progress
+    return last.progress if last is not None and last.attempt == job.row.attempt else 0.0
 
 
 def _shorten(stage: StageProgress) -> StageProgress:

@@ -13,7 +13,7 @@ from labelferry_protocol.message import Part
 
 def save(book: Book, peer: bytes, ref: str, asker: Asker, message: requests.SaveTemplate) -> None:
     """Keep options under a name, in the place of older ones."""
-    check_size(book, message.options)
+    check_options(book, message.options)
     names = book.archive.template_names(asker.user)
     limit = book.settings.templates_per_user
     if message.name not in names and len(names) >= limit:
@@ -41,11 +41,22 @@ def list_names(book: Book, peer: bytes, ref: str, asker: Asker, _: requests.List
     book.emit(Reply(peer, ref, requests.Templates(names=names)))
 
 
-def check_size(book: Book, *parts: Part) -> None:
-    """Refuse options that would not fit into the messages that carry them on."""
+def check_options(book: Book, *parts: Part) -> None:
+    """Refuse options that do not fit into the messages that carry them on, or hold a number that is none (NaN)."""
+    for part in parts:
+        if not _same_when_kept(part):
+            raise Refusal(Code.USAGE, "an option is not a finite number")
     size = sum(len(msgspec.msgpack.encode(part)) for part in parts)
     if size > book.settings.options_bytes:
         raise Refusal(Code.USAGE, f"the options take {size} bytes, over the limit of {book.settings.options_bytes}")
+
+
+def _same_when_kept(part: Part) -> bool:
+    """Whether a part comes back as it was from the store, which keeps JSON."""
+    try:
+        return bool(msgspec.json.decode(msgspec.json.encode(part), type=type(part)) == part)
+    except msgspec.ValidationError:
+        return False
 
 
 def _find(book: Book, asker: Asker, name: str) -> TemplateRow:

@@ -1,36 +1,94 @@
 """The store itself: opened by one broker at a time, written in whole turns, read by the ledger as its `Archive`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
 
 from labelferry_broker.ledger.effects import Save
-from labelferry_broker.ledger.rows import Loaded
+from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, TemplateRow, TransferRow
+from labelferry_broker.store import columns, migrations
+from labelferry_broker.store.lock import Lock
+from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
+from labelferry_broker.store.writing import Diverged, write_turn
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.life import TERMINAL
+from labelferry_protocol.words import State, TransferState
+
+T = TypeVar("T")
+
+FILE = "ledger.sqlite3"
+BUSY_SECONDS = 5.0
 
 
 class Store:
-    """The rows of every job, attempt, transfer and template. Implements `labelferry_broker.ledger.archive.Archive`."""
+    """The rows of every job, attempt, transfer and template. Implements `labelferry_broker.ledger.archive.Archive`.
+
+    Two connections: one writes turns, one reads, each seeing what was committed. To be used by one thread.
+    """
+
+    def __init__(self, engine: sa.Engine, lock: Lock | None, place: str) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._place = place
+        self._epoch = 0
+        self._writer = engine.connect()
+        self._reader = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def open(cls, place: Path | str) -> Self:
+    def open(cls, place: Path | str, busy_seconds: float = BUSY_SECONDS) -> Self:
         """Open the ledger of a state directory (made when it is missing), or of a database URL, and begin an epoch.
 
         Raises `Refusal(STORE)` with what to do: another broker has it, it is of a newer labelferry, the disk is full or read-only.
         """
-        raise NotImplementedError
+        lock = None
+        if isinstance(place, str) and "://" in place:
+            engine, name = sa.create_engine(place), sa.make_url(place).render_as_string()
+        else:
+            directory = Path(place)
+            lock = _own(directory)
+            engine, name = _sqlite(directory / FILE, busy_seconds), str(directory / FILE)
+        store = None
+        try:
+            with _translated(name, "opened"):
+                store = cls(engine, lock, name)
+                migrations.migrate(store._reader)
+                store.begin_epoch()
+        except BaseException:
+            if store is not None:
+                store.close()
+            elif lock is not None:
+                lock.release()
+            raise
+        return store
 
     @property
     def epoch(self) -> int:
         """This incarnation's number, higher than any before, durably."""
-        raise NotImplementedError
+        return self._epoch
 
     def begin_epoch(self) -> int:
         """Begin another epoch, as after a restart: what to do after `apply` was refused, before a new `Ledger` is made."""
-        raise NotImplementedError
+        row = META.c.name == "epoch"
+        with _translated(self._place, "written"), self._writer.begin():
+            raised = self._writer.execute(sa.update(META).where(row).values(value=META.c.value + 1))
+            if raised.rowcount == 0:
+                self._writer.execute(sa.insert(META).values(name="epoch", value=1))
+            epoch = self._writer.execute(sa.select(META.c.value).where(row)).scalar_one()
+        self._epoch = epoch
+        return self._epoch
 
     def load(self) -> Loaded:
         """Return what a ledger that starts must know."""
-        raise NotImplementedError
+        live = [state.value for state in State if state not in TERMINAL]
+        jobs = self._read(sa.select(JOBS).where(JOBS.c.state.in_(live)).order_by(JOBS.c.number))
+        return Loaded(
+            jobs=tuple(map(columns.job_row, jobs)),
+            last_job_number=self._last(JOBS.c.number),
+            last_transfer_number=self._last(TRANSFERS.c.number),
+        )
 
     def apply(self, saves: Sequence[Save]) -> None:
         """Write a turn, all of it or nothing, durable on return; nothing at all for an empty one.
@@ -38,8 +96,121 @@ class Store:
         Raises `Refusal(STORE)` when the disk is full or the database locked: nothing was written. Raises `Diverged` when
         the rows are not what the ledger believed, or a later epoch has begun: a bug or a second broker; stop.
         """
-        raise NotImplementedError
+        if saves:
+            with _translated(self._place, "written"), self._writer.begin():
+                write_turn(self._writer, self._epoch, saves)
 
     def close(self) -> None:
         """Close the database and let go of the lock; may be repeated."""
-        raise NotImplementedError
+        for connection in (self._reader, self._writer):
+            connection.close()
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    def job(self, job_id: str) -> JobRow | None:
+        """Return a job, ended or not."""
+        return _only(map(columns.job_row, self._read(sa.select(JOBS).where(JOBS.c.job_id == job_id))))
+
+    def job_of_key(self, owner: str, idempotency_key: str) -> JobRow | None:
+        """Return the job that this user's key has made."""
+        query = sa.select(JOBS).where(JOBS.c.owner == owner, JOBS.c.idempotency_key == idempotency_key)
+        return _only(map(columns.job_row, self._read(query)))
+
+    def attempt(self, job_id: str, attempt: int) -> AttemptRow | None:
+        """Return one attempt of a job."""
+        query = sa.select(ATTEMPTS).where(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.attempt == attempt)
+        return _only(map(columns.attempt_row, self._read(query)))
+
+    def history(self, owner: str | None, before: int | None, limit: int) -> Sequence[JobRow]:
+        """Return at most `limit` jobs, newest first: of one owner or of all (None), with a number below `before`."""
+        query = sa.select(JOBS).order_by(JOBS.c.number.desc()).limit(limit)
+        if owner is not None:
+            query = query.where(JOBS.c.owner == owner)
+        if before is not None:
+            query = query.where(JOBS.c.number < before)
+        return list(map(columns.job_row, self._read(query)))
+
+    def count_by_state(self, owner: str | None) -> Mapping[State, int]:
+        """Return how many jobs are in each state, of one owner or of all (None); states without a job are left out."""
+        query = sa.select(JOBS.c.state, sa.func.count().label("jobs")).group_by(JOBS.c.state)
+        if owner is not None:
+            query = query.where(JOBS.c.owner == owner)
+        return {State(row["state"]): row["jobs"] for row in self._read(query)}
+
+    def transfer(self, transfer_id: str) -> TransferRow | None:
+        """Return one download."""
+        query = sa.select(TRANSFERS).where(TRANSFERS.c.transfer_id == transfer_id)
+        return _only(map(columns.transfer_row, self._read(query)))
+
+    def transfers(self, job_id: str, limit: int) -> Sequence[TransferRow]:
+        """Return at most `limit` downloads of a job, newest first."""
+        query = sa.select(TRANSFERS).where(TRANSFERS.c.job_id == job_id).order_by(TRANSFERS.c.number.desc())
+        return list(map(columns.transfer_row, self._read(query.limit(limit))))
+
+    def count_downloads(self, job_ids: Iterable[str]) -> Mapping[str, int]:
+        """Return how many downloads of each job are complete; jobs without one are left out."""
+        query = (
+            sa.select(TRANSFERS.c.job_id, sa.func.count().label("downloads"))
+            .where(TRANSFERS.c.job_id.in_(list(job_ids)), TRANSFERS.c.state == TransferState.COMPLETED.value)
+            .group_by(TRANSFERS.c.job_id)
+        )
+        return {row["job_id"]: row["downloads"] for row in self._read(query)}
+
+    def template(self, owner: str, name: str) -> TemplateRow | None:
+        """Return a user's template."""
+        query = sa.select(TEMPLATES).where(TEMPLATES.c.owner == owner, TEMPLATES.c.name == name)
+        return _only(map(columns.template_row, self._read(query)))
+
+    def template_names(self, owner: str) -> Sequence[str]:
+        """Return the names of a user's templates, sorted."""
+        return sorted(row["name"] for row in self._read(sa.select(TEMPLATES.c.name).where(TEMPLATES.c.owner == owner)))
+
+    def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with _translated(self._place, "read"):
+            return [dict(record) for record in self._reader.execute(query).mappings()]
+
+    def _last(self, numbers: sa.Column[int]) -> int:
+        (record,) = self._read(sa.select(sa.func.coalesce(sa.func.max(numbers), 0).label("last")))
+        return int(record["last"])
+
+
+def _own(directory: Path) -> Lock:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Lock(directory)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Refusal(Code.STORE, f"the state directory {directory} cannot be used: {reason}") from None
+
+
+def _sqlite(path: Path, busy_seconds: float) -> sa.Engine:
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # a reply must outlive a power cut, not only a crash
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    return engine
+
+
+@contextmanager
+def _translated(place: str, verb: str) -> Iterator[None]:
+    """Make what the database says a sentence for a person; rows that are not as believed stay `Diverged`."""
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        raise Diverged(f"the ledger {place} does not hold what the broker believed: {error.orig}") from error
+    except sa.exc.DBAPIError as error:
+        raise Refusal(
+            Code.STORE, f"the ledger {place} cannot be {verb} now: {error.orig}", retry_after=BUSY_SECONDS
+        ) from error
+
+
+def _only(rows: Iterable[T]) -> T | None:
+    return next(iter(rows), None)

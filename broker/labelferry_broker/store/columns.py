@@ -1,0 +1,97 @@
+"""Rows to columns and back. What has parts of its own becomes JSON, which a person can read with any SQL shell."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from labelferry_broker.ledger.rows import AttemptRow, CancelMark, JobRow, Outcome, TemplateRow, TransferRow
+from labelferry_protocol.events import BundleFacts, Cancelled, Completed, ExportCounts, Failed, Progress, Started
+from labelferry_protocol.options import ExportOptions, Source
+from labelferry_protocol.words import State, TransferState
+
+T = TypeVar("T")
+Columns = dict[str, Any]
+
+FIXED = ("job_id", "number", "owner", "idempotency_key", "project", "source", "options", "created_at")
+"""Columns of a job that never change."""
+_JSON: dict[str, Any] = {
+    "source": Source,
+    "options": ExportOptions,
+    "reasons": tuple[str, ...],
+    "cancel": CancelMark,
+    "started": Started,
+    "progress": Progress,
+    "terminal": Completed | Failed | Cancelled,
+    "bundle": BundleFacts,
+    "counts": ExportCounts,
+}
+_JOB_FIELDS = JobRow.__struct_fields__
+_CHANGING = tuple(name for name in _JOB_FIELDS if name not in FIXED)
+_encode = msgspec.json.Encoder().encode
+
+
+def job_columns(row: JobRow) -> Columns:
+    """Return all columns of a job."""
+    return {name: _out(name, getattr(row, name)) for name in _JOB_FIELDS}
+
+
+def changing_columns(row: JobRow) -> Columns:
+    """Return the columns of a job that may change."""
+    return {name: _out(name, getattr(row, name)) for name in _CHANGING}
+
+
+def job_row(columns: Mapping[str, Any]) -> JobRow:
+    """Return the job in a record of `jobs`."""
+    values = {name: _in(name, columns[name]) for name in _JOB_FIELDS}
+    return JobRow(**(values | {"state": State(columns["state"])}))
+
+
+def attempt_columns(row: AttemptRow) -> Columns:
+    """Return the columns of an attempt."""
+    return msgspec.structs.asdict(row) | {"outcome": row.outcome.value}
+
+
+def attempt_row(columns: Mapping[str, Any]) -> AttemptRow:
+    """Return the attempt in a record of `attempts`."""
+    return AttemptRow(**(dict(columns) | {"outcome": Outcome(columns["outcome"])}))
+
+
+def transfer_columns(row: TransferRow) -> Columns:
+    """Return the columns of a transfer."""
+    columns = msgspec.structs.asdict(row) | {"state": row.state.value, "user_name": row.user}
+    del columns["user"]
+    return columns
+
+
+def transfer_row(columns: Mapping[str, Any]) -> TransferRow:
+    """Return the transfer in a record of `transfers`."""
+    values = dict(columns) | {"state": TransferState(columns["state"]), "user": columns["user_name"]}
+    del values["user_name"]
+    return TransferRow(**values)
+
+
+def template_columns(row: TemplateRow) -> Columns:
+    """Return the columns of a template."""
+    return msgspec.structs.asdict(row) | {"options": _out("options", row.options)}
+
+
+def template_row(columns: Mapping[str, Any]) -> TemplateRow:
+    """Return the template in a record of `templates`."""
+    return TemplateRow(**(dict(columns) | {"options": _in("options", columns["options"])}))
+
+
+def _out(name: str, value: Any) -> Any:
+    if name in _JSON and value is not None:
+        return _encode(value).decode()
+    return value.value if isinstance(value, State) else value
+
+
+def _in(name: str, value: Any) -> Any:
+    return _decoder(name).decode(value) if name in _JSON and value is not None else value
+
+
+@cache
+def _decoder(name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_JSON[name])
