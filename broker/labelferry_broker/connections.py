@@ -13,12 +13,13 @@ from zmq.utils.monitor import recv_monitor_message
 
 
 class Connections:
-    """The connections of one bound socket. Attach before peers come."""
+    """The connections of one bound socket, by descriptor: which peer is on it, and under which name the doorman let it in."""
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._watched = socket
         self.monitor: zmq.Socket[bytes] = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._peers: dict[int, bytes] = {}
+        self._names: dict[int, str] = {}
         self._overtaken: Counter[int] = Counter()
 
     def seen(self, frame: zmq.Frame, peer: bytes) -> bytes | None:
@@ -27,8 +28,11 @@ class Connections:
         if descriptor is None:
             return None
         before = self._peers.get(descriptor)
+        if before == peer:
+            return None
         self._peers[descriptor] = peer
-        if before is None or before == peer:
+        self._names[descriptor] = _name_of(frame)
+        if before is None:
             return None
         # Its own disconnect event is still to come and must not be taken for the new peer's.
         self._overtaken[descriptor] += 1
@@ -42,13 +46,22 @@ class Connections:
             if self._overtaken[descriptor] > 0:
                 self._overtaken[descriptor] -= 1
                 continue
+            self._names.pop(descriptor, None)
             closed.append((descriptor, self._peers.pop(descriptor, None)))
         return closed
 
+    def cut_named(self, names: frozenset[str]) -> int:
+        """Close every connection that was let in under one of these User-Ids; return how many."""
+        doomed = [descriptor for descriptor, name in self._names.items() if name in names]
+        for descriptor in doomed:
+            cut(descriptor)
+        return len(doomed)
+
     def close(self) -> None:
         """Detach from the socket; before the socket is closed."""
-        self._watched.disable_monitor()
-        self.monitor.close(linger=0)
+        if not self.monitor.closed:
+            self._watched.disable_monitor()
+            self.monitor.close(linger=0)
 
 
 def descriptor_of(frame: zmq.Frame) -> int | None:
@@ -57,6 +70,13 @@ def descriptor_of(frame: zmq.Frame) -> int | None:
         return int(frame.get(zmq.SRCFD))
     except (zmq.ZMQError, ValueError, TypeError):
         return None
+
+
+def _name_of(frame: zmq.Frame) -> str:
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
 
 
 def cut(descriptor: int) -> None:

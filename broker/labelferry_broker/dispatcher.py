@@ -9,18 +9,18 @@ import math
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import zmq
 
-from labelferry_broker.connections import Connections, cut
+from labelferry_broker.connections import Connections
 from labelferry_broker.delivery import Delivery
 from labelferry_broker.depot_post import DepotPost
 from labelferry_broker.doorman import Doorman
 from labelferry_broker.fanout import Fanout
-from labelferry_broker.intake import drain
-from labelferry_broker.lanes import Lanes
+from labelferry_broker.intake import Parts, drain
+from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, Save, UpdateJob
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
@@ -29,6 +29,7 @@ from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.store import Store
 from labelferry_protocol import codec, limits, version
 from labelferry_protocol.depot import DepotReady
+from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import Beat
 from labelferry_protocol.requests import Hello, Welcome
@@ -83,9 +84,10 @@ class Dispatcher:
         self._depot = depot
         self._doorman = doorman
         self._clock = clock
-        self._workers, self._watchers, self._listeners = map(Connections, (lanes.work, lanes.events, lanes.control))
-        self._events = Fanout(lanes.events, open_door=lanes.open_door, cut=cut)
-        self._control = Fanout(lanes.control, open_door=lanes.open_door, cut=cut)
+        self._connections = {lane: Connections(lanes.socket(lane)) for lane in DISPATCHED}
+        self._workers = self._connections[Lane.WORK]
+        self._events = Fanout(lanes.events, self._connections[Lane.EVENTS], open_door=lanes.open_door)
+        self._control = Fanout(lanes.control, self._connections[Lane.CONTROL], open_door=lanes.open_door)
         self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret)
         self._ready = False
         self._beat_at = -math.inf
@@ -105,7 +107,7 @@ class Dispatcher:
                     announce()
                 poller.poll(self._patience())
         finally:
-            for connections in (self._workers, self._watchers, self._listeners):
+            for connections in self._connections.values():
                 connections.close()
 
     def _turn(self) -> None:
@@ -144,19 +146,25 @@ class Dispatcher:
             if before is not None:
                 effects += self._ledger.worker_dropped(before, now)
             effects += self._reception.from_worker(parts, now)
-        for parts in drain(self._lanes.requests, BATCH):
+        for parts in self._drain(Lane.REQUESTS):
             effects += self._reception.from_client(parts, now)
-        for parts in drain(self._lanes.progress, BATCH):
+        for parts in self._drain(Lane.PROGRESS):
             effects += self._reception.from_progress(parts, now)
         due = self._ledger.next_deadline
         if due is not None and due <= now.steady:
             effects += self._ledger.tick(now)
         return effects
 
+    def _drain(self, lane: Lane) -> Iterator[Parts]:
+        """Yield what came on a lane, and note on which connections; who has gone from there is nobody's concern."""
+        connections = self._connections[lane]
+        connections.gone()
+        for parts in drain(self._lanes.socket(lane), BATCH):
+            connections.seen(parts[-1], parts[0].bytes if lane is Lane.REQUESTS else b"")
+            yield parts
+
     def _admit_watchers(self, now: Moment) -> None:
         """Decide the new subscriptions of events: a beat for everybody, a job for who may see it, its snapshot first."""
-        for descriptor, _ in self._watchers.gone():
-            self._events.forget(descriptor)
         for wish in self._events.wishes(BATCH):
             if wish.topic == BEAT:
                 self._events.grant(BEAT, codec.pack(self._beat_of(now)))
@@ -175,8 +183,6 @@ class Dispatcher:
 
     def _admit_listeners(self) -> None:
         """Decide the new subscriptions of control: workers, one exact job or worker at a time (ids cannot be guessed)."""
-        for descriptor, _ in self._listeners.gone():
-            self._control.forget(descriptor)
         for wish in self._control.wishes(BATCH):
             if wish.speaker.may_work and identity_of(wish.topic) is not None:
                 self._control.grant(wish.topic)
@@ -213,6 +219,10 @@ class Dispatcher:
             raise Refusal(Code.INTERNAL, "the doorman has died, so the broker stops: start it again, and report this")
         if self._depot.watch():
             self._ledger.depot_lost()
+        revoked = self._doorman.revoked() if self._doorman is not None else frozenset()
+        if revoked:
+            cuts = sum(connections.cut_named(revoked) for connections in self._connections.values())
+            log.warning("keys taken back", names=",".join(sorted(revoked)), connections_cut=cuts)
 
     def _begin_afresh(self, now: Moment) -> None:
         """Give up the ledger, which is ahead of the store or broken, for one made from the store."""
@@ -234,10 +244,8 @@ class Dispatcher:
 
     def _poller(self, lifeline: Lifeline) -> zmq.Poller:
         poller = zmq.Poller()
-        lanes = self._lanes
-        sockets = [self._depot.socket, lanes.work, lanes.requests, lanes.events, lanes.control, lanes.progress]
-        monitors = [self._workers.monitor, self._watchers.monitor, self._listeners.monitor]
-        for source in [*sockets, *monitors, *lifeline.descriptors]:
+        sockets = [self._depot.socket, self._workers.monitor, *map(self._lanes.socket, DISPATCHED)]
+        for source in [*sockets, *lifeline.descriptors]:
             poller.register(source, zmq.POLLIN)
         return poller
 

@@ -77,6 +77,8 @@ class Doorman:
         self._seen: tuple[tuple[str, int, int, int], ...] | None = None
         self._known: dict[str, tuple[Role, str]] = {}
         self._turned_away: deque[str] = deque(maxlen=64)
+        self._revoked: set[bytes] = set()
+        """The owner's: names heard of and not yet asked for."""
         self._asks = context.socket(zmq.ROUTER)
         self._orders = context.socket(zmq.PAIR)
         self._owner = context.socket(zmq.PAIR)
@@ -105,9 +107,20 @@ class Doorman:
         if not self.alive:
             return False
         self._owner.send_multipart([b"turned-away", public])
-        if not self._owner.poll(int(patience * 1000)):
-            return False
-        return self._owner.recv() == b"yes"
+        while self._owner.poll(int(patience * 1000)):
+            answer = self._owner.recv_multipart()
+            if answer[0] != b"revoked":
+                return answer == [b"yes"]
+            self._revoked.update(answer[1:])
+        return False
+
+    def revoked(self) -> frozenset[str]:
+        """Return the User-Ids whose key was taken back since the last look: their connections are to be cut. In the owner's thread."""
+        while self._owner.poll(0):
+            self._revoked.update(self._owner.recv_multipart()[1:])
+        names = frozenset(name.decode() for name in self._revoked)
+        self._revoked.clear()
+        return names
 
     def stop(self) -> None:
         """End the thread and close its sockets. In the owner's thread; may be called twice."""
@@ -175,14 +188,21 @@ class Doorman:
             seen = _look(self._keys)
             if seen == self._seen:
                 return
-            self._known = authorized(self._keys)
-            self._seen = seen
+            known = authorized(self._keys)
         except OSError as error:
             # A door whose list cannot be read stays shut: a key taken back must not live on by it.
-            self._known, self._seen = {}, None
             log.error("keys cannot be read, nobody is let in", keys=self._keys, reason=error.strerror)
+            self._take(None, {})
             return
-        log.info("keys read", known=len(self._known))
+        self._take(seen, known)
+        log.info("keys read", known=len(known))
+
+    def _take(self, seen: tuple[tuple[str, int, int, int], ...] | None, known: dict[str, tuple[Role, str]]) -> None:
+        """Know these keys from now on, and tell the owner whose were taken back."""
+        revoked = {user_id(*found).encode() for key, found in self._known.items() if known.get(key) != found}
+        self._seen, self._known = seen, known
+        if revoked:
+            self._orders.send_multipart([b"revoked", *sorted(revoked)])
 
 
 def _read_ask(parts: list[bytes]) -> _Ask | None:

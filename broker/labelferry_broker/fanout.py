@@ -4,12 +4,12 @@ What libzmq does here, measured: after a subscription frame was received, the ne
 it matches. So whatever comes is answered at once: a grant with the first message, everything else with one that matches nobody.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import zmq
 
-from labelferry_broker.connections import descriptor_of
+from labelferry_broker.connections import Connections, cut, descriptor_of
 from labelferry_broker.intake import drain
 from labelferry_protocol.errors import Refusal
 from labelferry_protocol.topics import TOPIC_LENGTH
@@ -35,16 +35,18 @@ class Wish(NamedTuple):
 class Fanout:
     """The lane of one XPUB socket. Whoever owns the socket calls this, in one thread."""
 
-    def __init__(self, socket: zmq.Socket[bytes], *, open_door: bool, cut: Callable[[int], None]) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], connections: Connections, *, open_door: bool) -> None:
         self._socket = socket
+        self._connections = connections
         self._open_door = open_door
-        self._cut = cut
         self._counts: dict[int, int] = {}
         """Subscriptions by connection (its descriptor)."""
         self.dropped = 0
 
     def wishes(self, at_most: int) -> Iterator[Wish]:
         """Yield the subscriptions that came. Each must be granted before the next is taken; one that is not, is denied."""
+        for descriptor, _ in self._connections.gone():
+            self._counts.pop(descriptor, None)
         for parts in drain(self._socket, at_most):
             said = parts[0].bytes
             wish = self._wish(parts[0], said) if len(parts) == 1 else None
@@ -67,10 +69,6 @@ class Fanout:
         """Send to all subscribers of a topic; never blocks, and leaves out whoever lags too far behind."""
         self._send(topic, body)
 
-    def forget(self, descriptor: int) -> None:
-        """Forget the count of a connection that has gone."""
-        self._counts.pop(descriptor, None)
-
     def _wish(self, frame: zmq.Frame, said: bytes) -> Wish | None:
         if said[:1] != b"\x01":
             self._count(frame, -1)
@@ -86,13 +84,15 @@ class Fanout:
         """Count a subscription; cut the connection that has too many, and return whether this one may be looked at."""
         descriptor = descriptor_of(frame)
         if descriptor is None:
+            # Of a connection that has closed: libzmq unsubscribes it itself.
             return True
+        self._connections.seen(frame, b"")
         count = self._counts[descriptor] = max(0, self._counts.get(descriptor, 0) + step)
         if count <= MAX_SUBSCRIPTIONS:
             return True
         log.warning("connection cut: too many subscriptions", count=count)
         self._counts.pop(descriptor)
-        self._cut(descriptor)
+        cut(descriptor)
         return False
 
     def _send(self, topic: bytes, body: bytes) -> None:

@@ -17,6 +17,8 @@ _KINDS: dict[Lane, int] = {
     Lane.PROGRESS: zmq.SUB,
     Lane.CONTROL: zmq.XPUB,
 }
+DISPATCHED = tuple(_KINDS)
+"""The lanes that the dispatcher owns; the depot's is its own."""
 CLOSING_MILLISECONDS = 200
 """What is still in a socket at the end may take so long to leave."""
 
@@ -31,6 +33,11 @@ class Lanes:
     progress: zmq.Socket[bytes]
     control: zmq.Socket[bytes]
     open_door: bool
+
+    def socket(self, lane: Lane) -> zmq.Socket[bytes]:
+        """Return a lane's socket."""
+        found: zmq.Socket[bytes] = getattr(self, lane.value)
+        return found
 
     def close(self) -> None:
         """Close them all."""

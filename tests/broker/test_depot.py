@@ -497,6 +497,21 @@ def test_an_unknown_key_hears_nothing_of_the_depot(
         assert peer.quiet()
 
 
+def test_a_key_taken_back_ends_its_connections(
+    start_broker: Callable[..., PretendedBroker], keys: Path, data: bytes
+) -> None:
+    broker = start_broker(keys)
+    alice, bob = broker.connect("alice"), broker.connect("bob")
+    monitor = alice.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    for peer in (alice, bob):
+        assert isinstance(peer.ask(RequestChunk(job_id=JOB, offset=0, length=1)), Refused)
+    (keys / "authorized" / "user-alice.pub").unlink()
+    assert monitor.poll(5000)
+    assert isinstance(bob.ask(RequestChunk(job_id=JOB, offset=0, length=1)), Refused)
+    alice.socket.disable_monitor()
+    monitor.close(linger=0)
+
+
 def test_garbage_is_refused_and_kills_nobody(broker: PretendedBroker, data: bytes) -> None:
     chance = random.Random(3)
     peer = broker.connect()

@@ -116,6 +116,16 @@ def test_a_key_counts_from_the_moment_its_file_is_there_until_it_is_removed(cont
     assert not entered
 
 
+def test_a_key_that_is_taken_back_is_told_to_the_owner_once(context: Context, keys: Path, doorman: Doorman) -> None:
+    _, endpoint = open_lane(context, keys, Lane.REQUESTS)
+    assert knock(context, endpoint, client(keys, "alice"))[1]
+    (keys / "authorized" / "user-alice.pub").unlink()
+    assert not knock(context, endpoint, client(keys, "alice"))[1]
+    assert doorman.revoked() == {"user:alice"}
+    assert doorman.revoked() == frozenset()
+    assert doorman.turned_away(client(keys, "alice").public)
+
+
 @pytest.mark.usefixtures("doorman")
 def test_a_keys_directory_that_is_gone_lets_nobody_in(context: Context, keys: Path) -> None:
     _, endpoint = open_lane(context, keys, Lane.REQUESTS)

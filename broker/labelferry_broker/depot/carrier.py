@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import zmq
 
+from labelferry_broker.connections import Connections
 from labelferry_broker.depot.answer import Answer, check_bearer, refused
 from labelferry_broker.depot.broker_lane import BrokerLane
 from labelferry_broker.depot.downloads import Downloads
@@ -69,6 +70,7 @@ class Carrier:
         self._uploads = Uploads(vault, secret)
         self._broker = BrokerLane(vault, self._uploads)
         self._ticked_at = 0.0
+        self._connections = Connections(door)
         self._dropped = 0
         self._to_broker: deque[DepotToBroker] = deque()
         self._poller = zmq.Poller()
@@ -123,6 +125,7 @@ class Carrier:
 
     def _from_door(self) -> None:
         for parts in drain(self._door, BATCH):
+            self._connections.seen(parts[-1], parts[0].bytes)
             if len(parts) < 3:
                 continue
             peer, rest = parts[0].bytes, parts[1:]
@@ -175,6 +178,10 @@ class Carrier:
         if now - self._ticked_at < TICK_SECONDS:
             return
         self._ticked_at = now
+        self._connections.gone()
+        revoked = self._doorman.revoked() if self._doorman is not None else frozenset()
+        if revoked:
+            log.warning("keys taken back", connections_cut=self._connections.cut_named(revoked))
         self._send(self._uploads.tick(now))
         self._ask_broker()
         if self._dropped:
@@ -217,6 +224,7 @@ class Carrier:
         self._downloads.close_all()
         self._uploads.close_all()
         self._sealer.stop()
+        self._connections.close()
         self._door.close(linger=100)
         self._inner.close(linger=0)
 
