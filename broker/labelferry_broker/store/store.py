@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from labelferry_broker.ledger.effects import Save
 from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, TemplateRow, TransferRow
 from labelferry_broker.store import columns, migrations
+from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.lock import Lock
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
-from labelferry_broker.store.writing import Diverged, write_turn
+from labelferry_broker.store.writing import write_turn
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.life import TERMINAL
 from labelferry_protocol.words import State, TransferState

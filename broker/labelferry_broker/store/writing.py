@@ -16,11 +16,8 @@ from labelferry_broker.ledger.effects import (
 )
 from labelferry_broker.ledger.rows import Outcome, TemplateRow
 from labelferry_broker.store import columns
+from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
-
-
-class Diverged(Exception):
-    """The rows are not what the ledger believed, or a later broker has begun: nothing was written, and the broker must stop."""
 
 
 UPDATE_JOB = sa.update(JOBS).where(JOBS.c.job_id == sa.bindparam("the_job"), JOBS.c.state == sa.bindparam("previous"))
