@@ -22,32 +22,41 @@ class Marks:
 
 
 def blend(picture: Bytes, pixel: Integers, coverage: Bytes | int, colour: Bytes) -> None:
-    """Lay `colour`, shape (n, 3) or (3,), on the pixels (no number twice) of a C-ordered `picture`, shape (h, w, 3), in place.
+    """Lay `colour`, shape (n, 3), on the pixels (no number twice) of a C-ordered `picture`, shape (h, w, 3), in place.
 
-    Every channel becomes round((old * (255 - coverage) + colour * coverage) / 255); coverage 255 is the colour exactly.
+    `coverage` is one for all, or (n,). Every channel becomes round((old * (255 - coverage) + colour * coverage) / 255).
     """
     flat = picture.reshape(-1, 3)
-    ink: NDArray[np.uint16] | int = int(coverage) if isinstance(coverage, int) else coverage.astype(np.uint16)[:, None]
+    ink = np.uint16(coverage) if isinstance(coverage, int) else coverage.astype(np.uint16)[:, None]
     mixed = flat.take(pixel, axis=0).astype(np.uint16)
-    mixed *= FULL - ink
-    mixed += colour.astype(np.uint16) * np.uint16(ink) if isinstance(ink, int) else colour.astype(np.uint16) * ink
+    mixed *= np.uint16(FULL) - ink
+    fresh = colour.astype(np.uint16)
+    fresh *= ink
+    mixed += fresh
+    # Division by 255, rounded, for all that two products of bytes can add up to here.
     mixed += 128
     mixed += mixed >> 8
-    flat[pixel] = (mixed >> 8).astype(np.uint8)
+    mixed >>= 8
+    flat[pixel] = mixed.astype(np.uint8)
 
 
 def lay(picture: Bytes, marks: Iterable[Marks], colours: Bytes) -> None:
-    """Blend a layer into `picture`, shape (h, w, 3), in place: where marks meet, the one that covers most is seen, of equals the last."""
+    """Blend a layer into `picture`, shape (h, w, 3), in place: where marks meet, the one that covers most is seen, of equals the last.
+
+    `colours` has the shape (k, 3).
+    """
     size = picture.shape[0] * picture.shape[1]
     coverage = np.zeros(size, np.uint8)
-    colour = np.zeros(size, np.min_scalar_type(max(len(colours) - 1, 0)))
+    colour = np.zeros(size, np.min_scalar_type(len(colours)))
     for each in marks:
-        more = np.flatnonzero(each.coverage >= coverage[each.pixel])
         # A stable sort of bytes is linear, and the last of several assignments to one place is the one that stays.
-        order = more[np.argsort(each.coverage[more], kind="stable")]
-        pixel = each.pixel[order]
-        coverage[pixel] = each.coverage[order]
+        order = np.argsort(each.coverage, kind="stable")
+        pixel, covers = each.pixel[order], each.coverage[order]
+        more = covers >= coverage[pixel]
+        if not more.all():
+            order, pixel, covers = order[more], pixel[more], covers[more]
+        coverage[pixel] = covers
         colour[pixel] = each.colour[order]
-    touched = np.flatnonzero(coverage)
+    touched = np.flatnonzero(coverage > 0)
     if len(touched):
         blend(picture, touched, coverage[touched], colours[colour[touched]])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelferry_export.geometry.ring import Floats, Integers
-from labelferry_export.overlays.anchors import Anchors, anchors_of
+from labelferry_export.overlays.anchors import anchors_of
 from labelferry_export.overlays.ink import Marks, lay
 from labelferry_export.overlays.numerals import SIZES, digits_of, numerals
 from labelferry_export.overlays.stretches import Stretches
@@ -21,8 +21,8 @@ LEAST_LARGEST = 11
 """The largest font of a small image, px."""
 FITS = (0.8, 0.6)
 """A number is at most this share of its object's box, width and height, unless the smallest font is wider."""
-SPECK = 4
-"""An object whose box is no longer than this on either side gets no number, px: it would be hidden under it."""
+HIDES = 2.2
+"""An object gets no number that is more than so many times as long as it: the object would be lost under it."""
 CLEARANCE = 5
 """Px of an object above and below the middle of its number."""
 
@@ -31,18 +31,17 @@ class Numbers:
     """The ids of an image's objects, with their places and sizes; drawn band by band."""
 
     def __init__(self, objects: Stretches, ids: Sequence[int]) -> None:
-        """`ids` are those of the objects that `objects` counts."""
+        """`ids` are those of the objects that `objects` counts; one of these at least has pixels."""
         anchors = anchors_of(objects, CLEARANCE)
-        large = np.flatnonzero(anchors.box.max(axis=1) > SPECK)
-        self._ids = [ids[index] for index in anchors.index[large].tolist()]
-        self._place, self._size = anchors.place[large], (objects.height, objects.width)
-        self._fonts = self._choose(Anchors(anchors.index[large], self._place, anchors.box[large]))
+        self._ids = [ids[index] for index in anchors.index.tolist()]
+        self._place, self._size = anchors.place, (objects.height, objects.width)
+        self._fonts = self._choose(anchors.box)
 
     def draw(self, picture: Bytes, top: int) -> None:
         """Lay the numbers on a band of the picture, shape (rows, w, 3), in place; `top` is its first row."""
         rows, width = picture.shape[:2]
         halos, glyphs = [], []
-        for font in np.unique(self._fonts).tolist():
+        for font in np.unique(self._fonts[self._fonts > 0]).tolist():
             margin = 2 * SIZES[-1]
             y = self._place[:, 1]
             near = np.flatnonzero((self._fonts == font) & (y > top - margin) & (y < top + rows + margin))
@@ -52,14 +51,13 @@ class Numbers:
         lay(picture, halos, HALO)
         lay(picture, glyphs, GLYPH)
 
-    def _choose(self, anchors: Anchors) -> Integers:
-        """Return the font size of each number, px."""
-        largest = max(LEAST_LARGEST, min(self._size) // IMAGE_SHARE)
-        fonts = np.full(len(self._ids), SIZES[0], np.int64)
-        if not self._ids:
-            return fonts
+    def _choose(self, box: Floats) -> Integers:
+        """Return the font size of each number, px, for objects with boxes (n, 2); 0 for no number."""
         digits, starts = digits_of(self._ids)
-        room = anchors.box * FITS
+        speck = numerals(SIZES[0]).widths(digits, starts) > HIDES * box.max(axis=1)
+        fonts = np.where(speck, 0, SIZES[0])
+        room = box * FITS
+        largest = max(LEAST_LARGEST, min(self._size) // IMAGE_SHARE)
         for size in (size for size in SIZES[1:] if size <= largest):
             tiles = numerals(size)
             fonts[(tiles.widths(digits, starts) <= room[:, 0]) & (tiles.height <= room[:, 1])] = size

@@ -9,13 +9,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from labelferry_export.geometry.ring import Integers
-from labelferry_export.overlays.ink import Marks
+from labelferry_export.overlays.ink import FULL, Marks
 
 Bytes = NDArray[np.uint8]
 
-SIZES = (8, 9, 10, 11, 12, 14, 16, 19, 22, 26, 31, 37, 44)
-"""Heights of the font, px."""
+TINY = 5
+"""The height of the digits below: smaller than any font can be drawn well."""
+SIZES = (TINY, 8, 9, 10, 11, 12, 14, 16, 19, 22, 26, 31, 37, 44)
+"""Heights of the digits' font, px."""
 DIGITS = "0123456789"
+TINY_ROWS = (
+    "111 010 110 110 101 111 011 111 111 111",
+    "101 110 001 001 101 100 100 001 101 101",
+    "101 010 010 110 111 110 111 010 111 111",
+    "101 010 100 001 001 001 101 010 101 001",
+    "111 111 111 110 001 110 111 010 111 110",
+)
+"""The ten digits side by side, row by row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,37 +63,42 @@ class Numerals:
 
 @cache
 def numerals(size: int) -> Numerals:
-    """Return the digits of Pillow's own font at a height of `size` px."""
-    font = ImageFont.load_default(size)
-    top, bottom = _extent(font)
+    """Return the digits at a height of `size` px: our own pixels where it is `TINY`, else Pillow's own font."""
     rim = max(1, round(size / 14))
-    tiles = [_tile(font, digit, top, bottom, rim) for digit in DIGITS]
-    halos = [_widened(tile, rim) for tile in tiles]
+    tiles, advance = _tiny_tiles() if size == TINY else _font_tiles(size)
+    glyphs = [np.pad(tile, rim) for tile in tiles]
+    halos = [_widened(glyph, rim) for glyph in glyphs]
     places = [np.nonzero(halo) for halo in halos]
     counts = np.array([len(y) for y, _ in places], np.int64)
     return Numerals(
         x=np.concatenate([x for _, x in places]) - rim,
         y=np.concatenate([y for y, _ in places]) - rim,
-        glyph=np.concatenate([tile[place] for tile, place in zip(tiles, places, strict=True)]),
+        glyph=np.concatenate([glyph[place] for glyph, place in zip(glyphs, places, strict=True)]),
         halo=np.concatenate([halo[place] for halo, place in zip(halos, places, strict=True)]),
         starts=np.cumsum(counts) - counts,
         counts=counts,
-        advance=np.array([round(font.getlength(digit)) for digit in DIGITS], np.int64),
-        height=bottom - top,
+        advance=np.array(advance, np.int64),
+        height=len(tiles[0]),
     )
 
 
-def _extent(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:
+def _tiny_tiles() -> tuple[list[Bytes], list[int]]:
+    rows = [row.split() for row in TINY_ROWS]
+    tiles = [np.array([[int(bit) * FULL for bit in row[digit]] for row in rows], np.uint8) for digit in range(10)]
+    return tiles, [tile.shape[1] + 1 for tile in tiles]
+
+
+def _font_tiles(size: int) -> tuple[list[Bytes], list[int]]:
+    """Return the digits' coverage, all of one height, and how far the pen moves at each, px."""
+    font = ImageFont.load_default(size)
     boxes = [font.getbbox(digit) for digit in DIGITS]
-    return int(min(box[1] for box in boxes)), int(np.ceil(max(box[3] for box in boxes)))
-
-
-def _tile(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, digit: str, top: int, bottom: int, rim: int) -> Bytes:
-    """Return a digit's coverage with `rim` px of nothing around it."""
-    width = int(np.ceil(font.getlength(digit))) + 1
-    tile = Image.new("L", (width + 2 * rim, bottom - top + 2 * rim))
-    ImageDraw.Draw(tile).text((rim, rim - top), digit, fill=255, font=font)
-    return np.asarray(tile)
+    top, bottom = min(int(box[1]) for box in boxes), max(int(np.ceil(box[3])) for box in boxes)
+    tiles = []
+    for digit, box in zip(DIGITS, boxes, strict=True):
+        tile = Image.new("L", (int(np.ceil(box[2])) + 1, bottom - top))
+        ImageDraw.Draw(tile).text((0, -top), digit, fill=FULL, font=font)
+        tiles.append(np.asarray(tile))
+    return tiles, [round(font.getlength(digit)) for digit in DIGITS]
 
 
 def _widened(tile: Bytes, rim: int) -> Bytes:

@@ -42,28 +42,42 @@ class Outlines:
 
     def _near(self, begin: Floats, reach: Floats, colour: Integers, size: tuple[int, int]) -> Marks:
         corner = np.ceil(begin + reach / 2 - self._window / 2 - 0.5)
-        coverage = self._coverage(begin - corner, reach)
-        x = corner[:, 0].astype(np.int64)[:, None] + np.arange(self._window)
-        y = corner[:, 1].astype(np.int64)[:, None] + np.arange(self._window)
-        inside = ((y >= 0) & (y < size[0]))[:, :, None] & ((x >= 0) & (x < size[1]))[:, None, :]
-        seen = np.flatnonzero((coverage > 0) & inside)
-        pixel = (y * size[1])[:, :, None] + x[:, None, :]
-        return Marks(
-            pixel.reshape(-1)[seen], coverage.reshape(-1)[seen], colour[seen // self._window**2]
-        )
+        covered = self._coverage(begin - corner, reach)
+        x, y = corner.astype(np.int64).T
+        rows, width = size
+        seen = covered > 0
+        last = self._window - 1
+        if min(x.min(), y.min()) < 0 or x.max() + last >= width or y.max() + last >= rows:
+            across, down = x[:, None] + np.arange(self._window), y[:, None] + np.arange(self._window)
+            seen &= ((down >= 0) & (down < rows))[:, :, None] & ((across >= 0) & (across < width))[:, None, :]
+        window, place = np.divmod(np.flatnonzero(seen), self._window**2)
+        step = (np.arange(self._window)[:, None] * width + np.arange(self._window)).reshape(-1)
+        return Marks((y * width + x)[window] + step[place], covered[seen], colour[window])
 
     def _coverage(self, begin: Floats, reach: Floats) -> NDArray[np.uint8]:
         """Return how much of each pixel of the windows the stroke covers, (pieces, window, window), by its centre's distance.
 
         `begin` is told from a window's corner; single precision does for the few pixels of a window.
         """
-        a, d = begin.astype(np.float32), reach.astype(np.float32)
+        a, d = begin.astype(np.float32)[:, :, None], reach.astype(np.float32)[:, :, None]
         centre = np.arange(self._window, dtype=np.float32) + np.float32(0.5)
-        x = (centre - a[:, :1])[:, None, :]
-        y = (centre - a[:, 1:])[:, :, None]
-        dx, dy = d[:, 0, None, None], d[:, 1, None, None]
-        along = (x * dx + y * dy) / np.maximum(dx * dx + dy * dy, np.float32(1e-12))
-        np.clip(along, 0, 1, out=along)
-        distance = np.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2)
-        covered = np.clip(np.float32(self._half + 0.5) - distance, 0, 1)
-        return np.rint(covered * np.float32(FULL)).astype(np.uint8)
+        x, y = centre - a[:, 0], centre - a[:, 1]
+        dx, dy = d[:, 0], d[:, 1]
+        length = np.maximum(dx * dx + dy * dy, np.float32(1e-12))
+        along = (x * dx / length)[:, None, :] + (y * dy / length)[:, :, None]
+        np.minimum(along, 1, out=along)
+        np.maximum(along, 0, out=along)
+        aside = x[:, None, :] - along * dx[:, :, None]
+        aside *= aside
+        along *= -dy[:, :, None]
+        along += y[:, :, None]
+        along *= along
+        aside += along
+        np.sqrt(aside, out=aside)
+        # From distance to coverage: 1 within the stroke, 0 a pixel farther out, and between them what is cut off.
+        np.subtract(np.float32(self._half + 0.5), aside, out=aside)
+        aside *= FULL
+        aside += np.float32(0.5)
+        np.minimum(aside, FULL, out=aside)
+        np.maximum(aside, 0, out=aside)
+        return aside.astype(np.uint8)

@@ -1,0 +1,45 @@
+"""What a writer of tables is, and where it writes to. To add one: a file `..._table.py` here, or a package with an entry point."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from labelferry_export.findings import Warn
+from labelferry_export.format import Cost
+from labelferry_export.tables.measuring import Measurements
+
+FOLDER = "metrics"
+"""Where the tables lie in a bundle."""
+
+
+class OpenFile(Protocol):
+    """A file of the bundle while it is written."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add bytes."""
+
+
+class Target(Protocol):
+    """What a writer sees of a job."""
+
+    def open(self, name: str) -> AbstractContextManager[OpenFile]:
+        """Begin a file of the bundle; one at a time."""
+
+    def report(self, warn: Warn) -> None:
+        """Say what a table cannot hold."""
+
+
+@dataclass(frozen=True)
+class MetricWriter:
+    """A writer of tables: its name in the options, what it is called, how its files are opened (`usage`, markdown), what it costs.
+
+    `write` writes its files and yields, after every block of rows, how many objects were among them; nothing is left open when
+    it ends.
+    """
+
+    name: str
+    title: str
+    usage: str
+    cost: Cost
+    write: Callable[[Target, Measurements], Iterator[int]]
