@@ -1,0 +1,114 @@
+"""One attempt on this worker, as one literal table. Pure.
+
+An attempt has a child while it is running, stopping, packing or dying; a staging directory until it is cleared; and a last
+word to say to the broker, unless it was taken away (fenced), for then nobody wants to hear of it. A pair without a row is
+something that comes too late, and changes nothing.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from labelferry_protocol.work import AttemptCancelled, AttemptFailed, AttemptFinished, CancelOrder, Holding, Lease
+from labelferry_workers.reports import Moved, Packed
+
+LastWord = AttemptFinished | AttemptFailed | AttemptCancelled
+
+
+class Step(StrEnum):
+    """Where an attempt is on this worker."""
+
+    RUNNING = "running"
+    """A child has the lease, begun or not."""
+    STOPPING = "stopping"
+    """The child was told to stop."""
+    PACKING = "packing"
+    """The child has stopped and packs the finished part."""
+    DYING = "dying"
+    """The child was killed; its end is awaited."""
+    ASKING = "asking"
+    """The bundle is ready; the broker is asked whether it may be brought."""
+    BRINGING = "bringing"
+    """The bundle is on its way to the depot."""
+    CLEARING = "clearing"
+    """The staging directory is being removed."""
+    REPORTING = "reporting"
+    """Nothing is left here; the last word is repeated until it is answered."""
+
+
+class Move(StrEnum):
+    """What can happen to an attempt."""
+
+    STOP = "stop"
+    PACK = "pack"
+    BUNDLE = "bundle"
+    END = "end"
+    KILL = "kill"
+    DIE = "die"
+    GRANT = "grant"
+    RENEW = "renew"
+    CLEAR = "clear"
+
+
+WAYS: dict[tuple[Step, Move], Step] = {
+    (Step.RUNNING, Move.STOP): Step.STOPPING,
+    (Step.RUNNING, Move.BUNDLE): Step.ASKING,
+    (Step.RUNNING, Move.END): Step.CLEARING,
+    (Step.RUNNING, Move.KILL): Step.DYING,
+    (Step.RUNNING, Move.DIE): Step.CLEARING,
+    (Step.STOPPING, Move.PACK): Step.PACKING,
+    (Step.STOPPING, Move.BUNDLE): Step.ASKING,
+    (Step.STOPPING, Move.END): Step.CLEARING,
+    (Step.STOPPING, Move.KILL): Step.DYING,
+    (Step.STOPPING, Move.DIE): Step.CLEARING,
+    (Step.PACKING, Move.BUNDLE): Step.ASKING,
+    (Step.PACKING, Move.END): Step.CLEARING,
+    (Step.PACKING, Move.KILL): Step.DYING,
+    (Step.PACKING, Move.DIE): Step.CLEARING,
+    (Step.DYING, Move.DIE): Step.CLEARING,
+    (Step.ASKING, Move.GRANT): Step.BRINGING,
+    (Step.ASKING, Move.END): Step.CLEARING,
+    (Step.BRINGING, Move.RENEW): Step.ASKING,
+    (Step.BRINGING, Move.END): Step.CLEARING,
+    (Step.CLEARING, Move.CLEAR): Step.REPORTING,
+}
+
+WITH_CHILD = frozenset({Step.RUNNING, Step.STOPPING, Step.PACKING, Step.DYING})
+FENCED_IN_TIME = frozenset({Step.RUNNING, Step.STOPPING, Step.PACKING, Step.ASKING, Step.BRINGING})
+"""Where an attempt must not be any more when its lease ends. What is done and cleared may still say so."""
+
+
+@dataclass
+class Attempt:
+    """All that the crew knows of one attempt. Times are of a steady clock, in seconds."""
+
+    lease: Lease
+    leased_until: float
+    step: Step = Step.RUNNING
+    kill_at: float | None = None
+    """When the child that was told to stop is killed."""
+    order: CancelOrder | None = None
+    """The cancel it is under."""
+    forced: bool = False
+    packed: Packed | None = None
+    word: LastWord | None = None
+    """What will be said when it is cleared, or is being said."""
+    taken_away: bool = False
+    """Whether the lease has ended: then nobody wants to hear of it."""
+    clear_again_at: float | None = None
+    clear_until: float = 0.0
+    moved: Moved | None = None
+    moved_at: float = 0.0
+    stall_shown: bool = False
+    asked: int = 0
+    key: Holding = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = Holding(job_id=self.lease.job_id, attempt=self.lease.attempt)
+
+    def can(self, move: Move) -> bool:
+        """Return whether `move` has a way from here."""
+        return (self.step, move) in WAYS
+
+    def take(self, move: Move) -> None:
+        """Go the way of `move`; one that `can` denies is a fault of the caller's."""
+        self.step = WAYS[self.step, move]

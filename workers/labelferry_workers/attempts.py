@@ -1,0 +1,328 @@
+"""The attempts that a worker holds, and what becomes of each: the larger half of the crew. Pure.
+
+Whatever ends an attempt, the order is the same: the child is at work on it no more, then what it wrote is removed, then the
+last word is said, then it is forgotten.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from labelferry_protocol import work
+from labelferry_protocol.errors import Code
+from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Lease
+from labelferry_workers import words
+from labelferry_workers.attempt import FENCED_IN_TIME, WITH_CHILD, Attempt, LastWord, Move, Step
+from labelferry_workers.instructions import (
+    Abandon,
+    Begin,
+    Bring,
+    Clear,
+    Instruction,
+    Kill,
+    Send,
+    Show,
+    Stop,
+    Unwatch,
+    Watch,
+)
+from labelferry_workers.outbox import Outbox
+from labelferry_workers.reports import Begun, Broke, Moved, Packed, Packing, Report, Stopped, Warm
+from labelferry_workers.settings import CrewSettings
+
+Instructions = Iterator[Instruction]
+
+MAX_GRACE_SECONDS = 60.0
+MAX_ENDED = 1024
+"""Attempts remembered after their end, so that a late lease does not begin one again."""
+MAX_ASKS = 3
+"""How often it is asked whether a bundle may be brought, when the depot turns the token down."""
+
+
+class Attempts:
+    """The attempts of one worker. Each method's instructions are made while they are read: read them all, at once."""
+
+    def __init__(self, worker_id: str, settings: CrewSettings, outbox: Outbox) -> None:
+        self._worker_id = worker_id
+        self._settings = settings
+        self._outbox = outbox
+        self._held: dict[Holding, Attempt] = {}
+        self._ended: dict[Holding, bool] = {}
+        """Attempts that ended with a word to the broker: whether they were cleared."""
+
+    @property
+    def holding(self) -> Holdings:
+        """What is held, as the broker is told."""
+        return tuple(self._held)
+
+    @property
+    def busy(self) -> int:
+        """How many attempts take a slot: all but those that only wait for an answer."""
+        return sum(1 for attempt in self._held.values() if attempt.step is not Step.REPORTING)
+
+    def get(self, key: Holding) -> Attempt | None:
+        """Return an attempt that is held; None for any other."""
+        return self._held.get(key)
+
+    def next_at(self, fence_margin: float) -> float | None:
+        """When `tick` has something to do next."""
+        moments: list[float | None] = []
+        for attempt in self._held.values():
+            moments += [attempt.kill_at, attempt.clear_again_at]
+            if attempt.step in FENCED_IN_TIME:
+                moments.append(attempt.leased_until - fence_margin)
+            if attempt.step is Step.RUNNING and not attempt.stall_shown:
+                moments.append(attempt.moved_at + self._settings.stall_seconds)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    # leases
+
+    def begin(self, lease: Lease, leased_until: float, now: float) -> Instructions:
+        """Take a lease up, unless it is known, or was ended before it came."""
+        key = Holding(job_id=lease.job_id, attempt=lease.attempt)
+        if key in self._held or key in self._ended:
+            return
+        self._held[key] = Attempt(lease, leased_until, moved_at=now)
+        yield Watch(key.job_id)
+        yield Begin(lease)
+
+    def prolong(self, holding: Holdings, leased_until: float) -> None:
+        """Take note that the leases of what was held when the broker was told run on."""
+        for key in holding:
+            if key in self._held:
+                self._held[key].leased_until = leased_until
+
+    def fence(self, key: Holding, now: float) -> Instructions:
+        """Take away an attempt: what it made is removed, and no word is said of it."""
+        attempt = self._held.get(key)
+        self._outbox.drop(key)
+        if attempt is None:
+            return
+        attempt.taken_away = True
+        if attempt.step is Step.REPORTING:
+            yield from self._forget(attempt)
+        else:
+            yield from self._kill(attempt, None, now)
+
+    def shut_down(self, now: float) -> Instructions:
+        """End whatever has not ended by itself, and give it back to the broker."""
+        for attempt in list(self._held.values()):
+            sentence = "the worker was shut down before the export had ended"
+            word = words.failed(self._worker_id, attempt.key, Code.WORKER_LOST, sentence, retryable=True)
+            yield from self._kill(attempt, word, now)
+
+    def cancel(self, order: CancelOrder, now: float) -> Instructions:
+        """Stop an attempt. One that is not here is confirmed at once: nothing of it is left, and nothing will be begun."""
+        key = Holding(job_id=order.job_id, attempt=order.attempt)
+        attempt = self._held.get(key)
+        if attempt is None:
+            if not self._outbox.holds(key):
+                word = words.cancelled(self._worker_id, key)
+                self._remember(key, clean=self._ended.get(key, True))
+                self._outbox.put(msgspec.structs.replace(word, cleanup_completed=self._ended[key]), key, now)
+            return
+        yield Send(CancelSeen(worker_id=self._worker_id, job_id=key.job_id, attempt=key.attempt))
+        repeated = attempt.order is not None and attempt.order.keep_partial == order.keep_partial
+        attempt.order = order
+        if not repeated:
+            yield from self._obey(attempt, order, now)
+
+    def _obey(self, attempt: Attempt, order: CancelOrder, now: float) -> Instructions:
+        match attempt.step:
+            case Step.RUNNING:
+                attempt.take(Move.STOP)
+                attempt.kill_at = now + min(order.grace, MAX_GRACE_SECONDS)
+                yield Stop(order)
+            case Step.STOPPING:
+                yield Stop(order)
+            case Step.PACKING if not order.keep_partial:
+                yield from self._kill(attempt, words.cancelled(self._worker_id, attempt.key), now)
+            case Step.ASKING if order.keep_partial:
+                # It was asked as a whole bundle, which the cancel has overtaken.
+                self._outbox.drop(attempt.key)
+                self._ask(attempt, now)
+            case Step.ASKING | Step.BRINGING if not order.keep_partial:
+                yield from self._end(attempt, words.cancelled(self._worker_id, attempt.key), now)
+            case Step.REPORTING:
+                # The cancel came first in the ledger, or there would be no order: the word that waits will not be heard.
+                self._outbox.drop(attempt.key)
+                self._speak(attempt, clean=self._ended.get(attempt.key, True), now=now)
+
+    # the child
+
+    def report(self, report: Report, now: float) -> Instructions:
+        """Take a child's report; one that comes too late changes nothing."""
+        attempt = None if isinstance(report, Warm) else self._held.get(report.key)
+        if attempt is None or attempt.step not in WITH_CHILD:
+            return
+        match report:
+            case Begun(key=key):
+                begun = work.AttemptStarted(worker_id=self._worker_id, job_id=key.job_id, attempt=key.attempt)
+                self._outbox.put(begun, key, now)
+            case Moved():
+                attempt.moved, attempt.moved_at, attempt.stall_shown = report, now, False
+                if attempt.step is Step.RUNNING:
+                    yield Show(words.frame_of(self._worker_id, report))
+            case Packing() if attempt.can(Move.PACK):
+                attempt.take(Move.PACK)
+                attempt.kill_at = now + self._settings.partial_seconds
+            case Packed() if attempt.can(Move.BUNDLE):
+                yield from self._packed(attempt, report, now)
+            case Stopped(key=key):
+                yield from self._end(attempt, words.cancelled(self._worker_id, key), now)
+            case Broke():
+                yield from self._end(attempt, words.broken(self._worker_id, report), now)
+
+    def died(self, key: Holding, how: str, now: float) -> Instructions:
+        """Take the end of a child that was at work on an attempt; `how` is a clause: `was killed by signal 9`."""
+        attempt = self._held.get(key)
+        if attempt is None or not attempt.can(Move.DIE):
+            return
+        if attempt.step is not Step.DYING:
+            sentence = f"the export process {how}"
+            attempt.word = words.failed(self._worker_id, key, Code.WORKER_LOST, sentence, retryable=True)
+        attempt.take(Move.DIE)
+        yield from self._clear(attempt, now)
+
+    def _packed(self, attempt: Attempt, report: Packed, now: float) -> Instructions:
+        attempt.packed = report
+        if attempt.order is not None and not attempt.order.keep_partial:
+            yield from self._end(attempt, words.cancelled(self._worker_id, attempt.key), now)
+            return
+        attempt.take(Move.BUNDLE)
+        attempt.kill_at = None
+        self._ask(attempt, now)
+
+    # publishing
+
+    def grant(self, key: Holding, token: bytes) -> Instructions:
+        """Take the broker's leave to bring a bundle."""
+        attempt = self._held.get(key)
+        if attempt is None or not attempt.can(Move.GRANT) or attempt.packed is None:
+            return
+        attempt.take(Move.GRANT)
+        yield Bring(key, token, attempt.packed.size)
+        yield from self.bringing(key, 0, None)
+
+    def bringing(self, key: Holding, sent: int, seconds_left: float | None) -> Instructions:
+        """Take how much of a bundle has left for the depot, in bytes."""
+        attempt = self._held.get(key)
+        if attempt is not None and attempt.step is Step.BRINGING and attempt.packed is not None:
+            yield Show(words.bringing_frame(self._worker_id, key, sent, attempt.packed.size, seconds_left))
+
+    def brought(self, key: Holding, receipt: bytes, now: float) -> Instructions:
+        """Take the depot's receipt."""
+        attempt = self._held.get(key)
+        if attempt is None or attempt.step is not Step.BRINGING or attempt.packed is None:
+            return
+        attempt.take(Move.END)
+        attempt.word = words.finished(self._worker_id, attempt.packed, receipt)
+        yield from self._clear(attempt, now)
+
+    def not_brought(self, key: Holding, code: Code, message: str, now: float) -> Instructions:
+        """Take a refusal of the broker's or the depot's; a token that the depot does not take is asked for anew."""
+        attempt = self._held.get(key)
+        if attempt is None or attempt.step not in (Step.ASKING, Step.BRINGING):
+            return
+        if attempt.can(Move.RENEW) and code is Code.ACCESS and attempt.asked < MAX_ASKS:
+            attempt.take(Move.RENEW)
+            self._ask(attempt, now)
+            return
+        sentence = f"the bundle could not be published: {message}"
+        retryable = code not in (Code.DISK_FULL, Code.ACCESS)
+        word = words.failed(self._worker_id, key, code, sentence, retryable=retryable)
+        yield from self._end(attempt, word, now)
+
+    def _ask(self, attempt: Attempt, now: float) -> None:
+        assert attempt.packed is not None  # noqa: S101 - the table leads to ASKING only with a bundle
+        attempt.asked += 1
+        partial = attempt.packed.partial or attempt.order is not None
+        question = words.publish_request(self._worker_id, attempt.packed, partial=partial)
+        self._outbox.put(question, attempt.key, now)
+
+    # the end
+
+    def cleared(self, key: Holding, *, clean: bool, now: float) -> Instructions:
+        """Take what came of a `Clear`: whether nothing of the attempt is left."""
+        attempt = self._held.get(key)
+        if attempt is None or not attempt.can(Move.CLEAR):
+            return
+        if not clean and now < attempt.clear_until:
+            attempt.clear_again_at = now + self._settings.clear_pause
+            return
+        attempt.clear_again_at = None
+        attempt.take(Move.CLEAR)
+        if attempt.taken_away:
+            yield from self._forget(attempt)
+        else:
+            self._speak(attempt, clean=clean, now=now)
+
+    def answered(self, key: Holding, message: work.WorkerSays) -> Instructions:
+        """Take the broker's answer to a word about an attempt: after the last one, it is forgotten."""
+        attempt = self._held.get(key)
+        if attempt is not None and attempt.step is Step.REPORTING and message is attempt.word:
+            yield from self._forget(attempt)
+
+    def tick(self, fence_margin: float, now: float) -> Instructions:
+        """Do what is due by now: end leases before the broker does, kill what does not stop, clear again."""
+        for attempt in list(self._held.values()):
+            if attempt.step in FENCED_IN_TIME and now >= attempt.leased_until - fence_margin:
+                yield from self.fence(attempt.key, now)
+            elif attempt.kill_at is not None and now >= attempt.kill_at:
+                late = "packing the finished part took too long" if attempt.step is Step.PACKING else ""
+                yield from self._kill(attempt, words.cancelled(self._worker_id, attempt.key, late), now)
+            elif attempt.clear_again_at is not None and now >= attempt.clear_again_at:
+                attempt.clear_again_at = None
+                yield Clear(attempt.key)
+            elif attempt.step is Step.RUNNING and not attempt.stall_shown:
+                yield from self._watch_for_stall(attempt, now)
+
+    def _watch_for_stall(self, attempt: Attempt, now: float) -> Instructions:
+        still = now - attempt.moved_at
+        if still >= self._settings.stall_seconds:
+            attempt.stall_shown = True
+            if attempt.moved is not None:
+                yield Show(words.stalled_frame(self._worker_id, attempt.moved, still))
+
+    def _kill(self, attempt: Attempt, word: LastWord | None, now: float) -> Instructions:
+        if attempt.can(Move.KILL):
+            attempt.take(Move.KILL)
+            attempt.kill_at = None
+            attempt.forced = True
+            attempt.word = word
+            self._outbox.drop(attempt.key)
+            yield Kill(attempt.key)
+        else:
+            yield from self._end(attempt, word, now)
+
+    def _end(self, attempt: Attempt, word: LastWord | None, now: float) -> Instructions:
+        if not attempt.can(Move.END):
+            return
+        if attempt.step is Step.BRINGING:
+            yield Abandon(attempt.key)
+        self._outbox.drop(attempt.key)
+        attempt.take(Move.END)
+        attempt.word = word
+        yield from self._clear(attempt, now)
+
+    def _clear(self, attempt: Attempt, now: float) -> Instructions:
+        attempt.kill_at = None
+        attempt.clear_until = now + self._settings.clear_seconds
+        yield Clear(attempt.key)
+
+    def _speak(self, attempt: Attempt, *, clean: bool, now: float) -> None:
+        attempt.word = words.last_word(self._worker_id, attempt, clean=clean)
+        self._remember(attempt.key, clean=clean)
+        self._outbox.put(attempt.word, attempt.key, now)
+
+    def _forget(self, attempt: Attempt) -> Instructions:
+        key = attempt.key
+        del self._held[key]
+        self._outbox.drop(key)
+        if not any(other.job_id == key.job_id for other in self._held):
+            yield Unwatch(key.job_id)
+
+    def _remember(self, key: Holding, *, clean: bool) -> None:
+        self._ended[key] = clean
+        while len(self._ended) > MAX_ENDED:
+            del self._ended[next(iter(self._ended))]

@@ -1,0 +1,190 @@
+"""A job child: its main thread does the work, one attempt at a time; its line (a thread) speaks with the supervisor.
+
+`python -m labelferry_workers.child` is started by the supervisor's pool, never by hand. What stops an attempt is the cancel
+order on the channel, looked at between two updates of the export; SIGTERM alone stops none, so that a signal from outside to the
+whole machine does not end what may finish. Before the handler is there, SIGTERM ends a child that is still importing.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import errno
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from labelferry_export.errors import ExportError
+from labelferry_protocol.errors import Code
+from labelferry_protocol.work import Holding, Lease
+from labelferry_transport.logs import Log, start_logging
+from labelferry_workers.engine import Export, OpenExport, Result, Workplace
+from labelferry_workers.line import Line, end_with_all
+from labelferry_workers.moved import clean
+from labelferry_workers.reports import Begun, Broke, Ending, Packed, Packing, Stopped, Warm
+from labelferry_workers.staging import BUNDLE, attempt_directory
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+log = Log("child")
+
+
+def open_export(lease: Lease, place: Workplace) -> Export:
+    """Return the engine's export of a lease."""
+    from labelferry_export.exporter import Exporter
+
+    return Exporter(
+        Path(lease.source.location),
+        place.target,
+        lease.options,
+        staging=place.staging,
+        roots=place.roots,
+        clock=time.monotonic,
+    )
+
+
+def warm_up() -> None:
+    """Import all that an export needs."""
+    from labelferry_export import exporter
+
+    exporter.warm_up()
+
+
+def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
+    """Serve the supervisor that holds the other end of the channel, until it is gone."""
+    said = _parse(arguments)
+    bind_to_parent(said.parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _look_up)
+    start_logging(said.log_level)
+    line = Line(socket.socket(fileno=said.channel))
+    line.start()
+    if opened_by is open_export:
+        warm_up()
+    line.say(Warm())
+    while True:
+        lease = line.leases.get()
+        key = Holding(job_id=lease.job_id, attempt=lease.attempt)
+        staging = attempt_directory(said.staging, key)
+        place = Workplace(staging, staging / BUNDLE, said.root)
+        line.begin(key)
+        line.say(Begun(key=key))
+        line.say(_attempt(line, lease, place, opened_by))
+        _give_back_memory()
+
+
+def bind_to_parent(parent: int) -> None:
+    """Have the kernel kill this process with its parent (where it can), and give it the orphans of the processes it starts."""
+    if sys.platform.startswith("linux"):
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if os.getppid() != parent:
+        # It died before we asked.
+        end_with_all()
+
+
+def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) -> Ending:
+    key = Holding(job_id=lease.job_id, attempt=lease.attempt)
+    try:
+        if line.cancel_of(key) is not None:
+            return Stopped(key=key)
+        export = opened_by(lease, place)
+        if _run(line, key, export):
+            return _packed(key, export.result)
+        return _pack_partial(line, key, export)
+    except ExportError as error:
+        item = None if error.item is None else clean(error.item, 255)
+        sentence = clean(error.message, 1024)
+        return Broke(key=key, code=error.code, message=sentence, stage=error.stage, item=item)
+    except MemoryError:
+        sentence = "the export ran out of memory: give the worker more, or fewer slots"
+        return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True)
+    except Exception as error:  # noqa: BLE001 - the child's outermost edge: whatever it was, the job must be told
+        return _unexpected(key, error)
+
+
+def _run(line: Line, key: Holding, export: Export) -> bool:
+    """Run the export; return False when it was stopped."""
+    updates = export.run()
+    for update in updates:
+        line.move(update)
+        if line.cancel_of(key) is not None:
+            close = getattr(updates, "close", None)
+            if close is not None:
+                close()
+            return False
+    return True
+
+
+def _pack_partial(line: Line, key: Holding, export: Export) -> Ending:
+    order = line.cancel_of(key)
+    if order is None or not order.keep_partial:
+        return Stopped(key=key, fit=_alone())
+    line.say(Packing(key=key))
+    result = export.pack_partial()
+    return Stopped(key=key, fit=_alone()) if result is None else _packed(key, result)
+
+
+def _packed(key: Holding, result: Result) -> Packed:
+    return Packed(
+        key=key,
+        size=result.size,
+        sha256=result.sha256,
+        counts=result.counts,
+        warnings=result.warnings,
+        partial=result.partial,
+        fit=_alone(),
+    )
+
+
+def _unexpected(key: Holding, error: Exception) -> Broke:
+    log.fault("export failed unexpectedly", job=key.job_id, attempt=key.attempt)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        sentence = "the disk of the worker is full: make room in its staging directory"
+        return Broke(key=key, code=Code.DISK_FULL, message=sentence)
+    name = type(error).__name__
+    sentence = clean(f"the export failed unexpectedly ({name}: {error}); the worker's log has more", 1024)
+    return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True)
+
+
+def _alone() -> bool:
+    """Return whether no process that the job started is left; those that have ended are reaped."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return True
+        if pid == 0:
+            return False
+
+
+def _give_back_memory() -> None:
+    """Return what a job has freed to the system, so that a child that waits is small."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _look_up(signum: int, frame: object) -> None:
+    """Let the main thread come to the next bytecode; what is to be done stands on the channel."""
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="labelferry-child")
+    parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--staging", type=Path, required=True)
+    parser.add_argument("--root", type=Path, action="append", default=[])
+    parser.add_argument("--log-level", default="info")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""A child's end of its channel: one thread that owns it, so that the job neither reads nor waits to write.
+
+It hands leases to the main thread, notes cancels for it to look at, sends its reports, paces its updates, and ends the
+process the moment the supervisor is gone.
+"""
+
+import os
+import queue
+import select
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from typing import NoReturn
+
+from labelferry_protocol.work import CancelOrder, Holding, Lease
+from labelferry_workers.channel import Channel, ChannelEnded
+from labelferry_workers.engine import Update
+from labelferry_workers.mailbox import Mailbox
+from labelferry_workers.moved import moved_of
+from labelferry_workers.reports import Order, Report
+
+PACE_SECONDS = 0.05
+"""Between two updates that are neither a full point nor a change of stage."""
+MAX_CANCELS = 64
+
+
+class Line(threading.Thread):
+    """The thread. What is public is for the main thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__(name="line", daemon=True)
+        self.leases: queue.SimpleQueue[Lease] = queue.SimpleQueue()
+        """The leases to work on, one after the other."""
+        self._channel = Channel(end)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._mailbox: Mailbox[Update] = Mailbox(self._wake)
+        self._reports: deque[tuple[Report, threading.Event]] = deque()
+        self._cancels: dict[Holding, CancelOrder] = {}
+        self._key: Holding | None = None
+        self._paced_at = 0.0
+
+    def begin(self, key: Holding) -> None:
+        """Say whose updates follow."""
+        self._mailbox.begin()
+        self._key = key
+
+    def cancel_of(self, key: Holding) -> CancelOrder | None:
+        """Return the order to stop this attempt, if one has come."""
+        return self._cancels.get(key)
+
+    def move(self, update: Update) -> None:
+        """Leave an update to be sent. Never waits."""
+        self._mailbox.put(update)
+
+    def say(self, report: Report) -> None:
+        """Send a report behind all updates, and wait until it is on its way: the next job must not overtake it."""
+        sent = threading.Event()
+        self._reports.append((report, sent))
+        self._wake()
+        sent.wait()
+
+    def run(self) -> None:
+        """Serve until the supervisor is gone, then end the process and all that it started."""
+        try:
+            while True:
+                self._wait()
+                for order in self._channel.messages(Order):
+                    self._take(order)
+                self._channel.flush()
+                self._speak()
+        except ChannelEnded:
+            end_with_all()
+        except BaseException:
+            # Whatever it is: a child that nobody can stop must not go on.
+            end_with_all()
+            raise
+
+    def _take(self, order: object) -> None:
+        if isinstance(order, Lease):
+            self.leases.put(order)
+        elif isinstance(order, CancelOrder):
+            self._cancels[Holding(job_id=order.job_id, attempt=order.attempt)] = order
+            while len(self._cancels) > MAX_CANCELS:
+                del self._cancels[next(iter(self._cancels))]
+
+    def _speak(self) -> None:
+        if self._channel.backlog:
+            # The supervisor is behind: what is new waits in the mailbox, where the latest wins.
+            return
+        now = time.monotonic()
+        paced = now >= self._paced_at + PACE_SECONDS
+        ending = self._reports.popleft() if self._reports else None
+        updates = self._mailbox.take(latest=paced or ending is not None)
+        if updates and self._key is not None:
+            if paced:
+                self._paced_at = now
+            for update in updates:
+                self._channel.tell(moved_of(self._key, update))
+        if ending is not None:
+            self._channel.tell(ending[0])
+            ending[1].set()
+            self._wake()
+
+    def _wait(self) -> None:
+        look = select.poll()
+        look.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._channel.backlog else 0))
+        look.register(self._wake_read, select.POLLIN)
+        timeout = None
+        if self._mailbox.holds_latest and not self._channel.backlog:
+            timeout = max(0.0, self._paced_at + PACE_SECONDS - time.monotonic()) * 1000 + 1
+        look.poll(timeout)
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            pass
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_write, b".")
+        except BlockingIOError:
+            # It is awake already.
+            pass
+
+
+def end_with_all() -> NoReturn:
+    """Kill this process and every process of its group, at once."""
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)

@@ -1,0 +1,73 @@
+"""Where a job leaves its updates without waiting for anybody: full points and changes of stage are kept, of the rest the latest."""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+MAX_KEPT = 120
+"""Kept updates that may wait; over it the oldest goes, as it is the least wanted."""
+
+
+class Progressing(Protocol):
+    """What the mailbox must know of an update."""
+
+    @property
+    def progress(self) -> float:
+        """0 to 100."""
+
+    @property
+    def stage(self) -> str:
+        """The word for what is done now."""
+
+
+U = TypeVar("U", bound=Progressing)
+
+
+class Mailbox(Generic[U]):
+    """From the thread that works to the thread that speaks. `wake` is called when there is something that was not there before."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._kept: deque[U] = deque(maxlen=MAX_KEPT)
+        self._latest: U | None = None
+        self._point = -1
+        self._stage = ""
+
+    def begin(self) -> None:
+        """Forget the job before."""
+        with self._lock:
+            self._kept.clear()
+            self._latest, self._point, self._stage = None, -1, ""
+
+    def put(self, update: U) -> None:
+        """Leave an update, in a microsecond or so."""
+        point = math.floor(update.progress)
+        with self._lock:
+            wake = True
+            if point > self._point or update.stage != self._stage:
+                self._point, self._stage = max(point, self._point), update.stage
+                self._kept.append(update)
+                self._latest = None
+            else:
+                wake = self._latest is None
+                self._latest = update
+        if wake:
+            self._wake()
+
+    def take(self, *, latest: bool) -> list[U]:
+        """Remove and return what is kept, in order, and behind it the latest, where that is wanted."""
+        with self._lock:
+            taken = list(self._kept)
+            self._kept.clear()
+            if latest and self._latest is not None:
+                taken.append(self._latest)
+                self._latest = None
+        return taken
+
+    @property
+    def holds_latest(self) -> bool:
+        """Whether an update waits for its turn."""
+        return self._latest is not None

@@ -1,0 +1,57 @@
+"""What a worker is told at its start: its frozen settings, in seconds unless said otherwise."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labelferry_protocol.endpoints import Endpoint
+from labelferry_transport.sockets import ClientKeys
+
+
+@dataclass(frozen=True)
+class CrewSettings:
+    """The numbers of the crew."""
+
+    drain_seconds: float = 30.0
+    partial_seconds: float = 60.0
+    """How long packing the finished part may take after a cancel that keeps it."""
+    fence_margin: float = 2.0
+    """How long before the end of its lease an attempt is killed; at most a fifth of the lease."""
+    clear_seconds: float = 2.0
+    """How long removing what an attempt wrote is tried, before it is said that it failed."""
+    clear_pause: float = 0.02
+    goodbye_seconds: float = 1.0
+    """How long a worker that goes waits for the broker to answer its last words."""
+    stall_seconds: float = 120.0
+    """After so long without progress, people are told."""
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """The children: how one is started, and how long it is used."""
+
+    command: tuple[str, ...] = (sys.executable, "-m", "labelferry_workers.child")
+    """Starts a child; its own options are appended."""
+    jobs_per_child: int = 50
+    """After so many a child is replaced, so that what a library leaks does not pile up."""
+    restart_seconds: float = 0.1
+    """Wait after a child that died before it was warm; doubles each time, up to `restart_ceiling_seconds`."""
+    restart_ceiling_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """One worker process."""
+
+    broker: Endpoint
+    staging: Path
+    """Where worker processes make the directories that they work in."""
+    roots: tuple[Path, ...]
+    """Sources are read below these only."""
+    slots: int = 1
+    keys: ClientKeys | None = None
+    until_eof: bool = False
+    connect_timeout: float | None = None
+    """Give up when the broker was not reached for so long at the start; None waits for ever."""
+    crew: CrewSettings = field(default_factory=CrewSettings)
+    pool: PoolSettings = field(default_factory=PoolSettings)

@@ -1,0 +1,131 @@
+"""Where attempts write: a private directory for each worker process, one below it for each attempt, and how they are removed.
+
+    STAGING/worker-ID.lock     held (flock) by the process as long as it lives
+    STAGING/worker-ID/JOB.ATTEMPT/
+
+What a worker that was killed has left behind is removed by the next one that starts in the same place: its lock is free.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.work import Holding
+from labelferry_transport.logs import Log
+
+BUNDLE = "bundle.zip"
+_PREFIX = "worker-"
+_LOCK = ".lock"
+
+log = Log("staging")
+
+
+class Staging:
+    """The directory of one worker process; made and locked by the constructor, which raises `Refusal(OUTPUT)` when it cannot."""
+
+    def __init__(self, base: Path, worker_id: str) -> None:
+        self._base = base
+        self.place = base / f"{_PREFIX}{worker_id}"
+        self._lock_file = base / f"{_PREFIX}{worker_id}{_LOCK}"
+        try:
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _take_lock(self._lock_file)
+            self.place.mkdir(mode=0o700)
+        except OSError as error:
+            raise Refusal(
+                Code.OUTPUT, f"cannot work in {base}: {error.strerror}: name another directory with --staging"
+            ) from None
+
+    def sweep(self) -> int:
+        """Remove what dead workers have left here; return how many there were."""
+        dead = 0
+        for lock_file in self._base.glob(f"{_PREFIX}*{_LOCK}"):
+            if lock_file == self._lock_file:
+                continue
+            lock = _take_lock_of_the_dead(lock_file)
+            if lock is None:
+                continue
+            place = lock_file.with_suffix("")
+            if remove(place):
+                lock_file.unlink(missing_ok=True)
+                dead += 1
+                log.info("swept what a dead worker left", place=place.name)
+            os.close(lock)
+        return dead
+
+    def path(self, key: Holding) -> Path:
+        """Return the directory of an attempt."""
+        return attempt_directory(self.place, key)
+
+    def make(self, key: Holding) -> None:
+        """Make the directory of an attempt, empty."""
+        remove(self.path(key))
+        self.path(key).mkdir(mode=0o700)
+
+    def clear(self, key: Holding) -> bool:
+        """Remove what an attempt wrote; return whether nothing of it is left."""
+        return remove(self.path(key))
+
+    def close(self) -> bool:
+        """Remove everything, and give the lock back; return whether nothing is left."""
+        clean = remove(self.place)
+        if clean:
+            self._lock_file.unlink(missing_ok=True)
+        os.close(self._lock)
+        return clean
+
+
+def attempt_directory(place: Path, key: Holding) -> Path:
+    """Return where an attempt works, below a worker's `place`."""
+    return place / f"{key.job_id}.{key.attempt}"
+
+
+def remove(place: Path) -> bool:
+    """Remove a directory with all that is in it, links not followed; return whether nothing is left."""
+    # What was removed is what is looked at, not what `rmtree` says: a dying process may still write.
+    shutil.rmtree(place, ignore_errors=True)
+    if os.path.lexists(place):
+        _open_up(place)
+        shutil.rmtree(place, ignore_errors=True)
+    if os.path.lexists(place):
+        log.warning("could not remove all", place=place.name)
+        return False
+    return True
+
+
+def _open_up(place: Path) -> None:
+    """Give this user back the right to empty directories that were made read-only."""
+    if place.is_symlink():
+        place.unlink(missing_ok=True)
+        return
+    for folder, _, _ in os.walk(place):
+        with contextlib.suppress(OSError):
+            Path(folder).chmod(stat.S_IRWXU)
+
+
+def _take_lock(path: Path) -> int:
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(lock).st_ino == path.stat().st_ino:
+                return lock
+        # Somebody took it for a dead worker's between the two calls, and removed it.
+        os.close(lock)
+
+
+def _take_lock_of_the_dead(path: Path) -> int | None:
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
