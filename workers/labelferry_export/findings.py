@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
@@ -50,13 +51,15 @@ class FindingLog:
         self.path = path
         self._counts: dict[Finding, int] = {}
         self._examples: dict[Finding, Warn] = {}
-        if path.exists():
-            for warn in self:
-                self._count(warn)
-        self._file = path.open("ab")
+        self._file: BinaryIO | None = None
+        """Open from the first `add` on."""
+        for warn in self:
+            self._count(warn)
 
     def add(self, warn: Warn) -> None:
         """Append a finding."""
+        if self._file is None:
+            self._file = self.path.open("ab")
         self._count(warn)
         self._file.write(msgspec.json.encode(warn) + b"\n")
 
@@ -74,8 +77,10 @@ class FindingLog:
 
     def __iter__(self) -> Iterator[Warn]:
         """Yield all findings added before this was called, first to last."""
-        if hasattr(self, "_file"):
+        if self._file is not None:
             self._file.flush()
+        if not self.path.exists():
+            return
         decode = msgspec.json.Decoder(Warn).decode
         with self.path.open("rb") as lines:
             for line in lines:
@@ -83,7 +88,9 @@ class FindingLog:
 
     def close(self) -> None:
         """Write out what is buffered and let go of the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _count(self, warn: Warn) -> None:
         self._counts[warn.code] = self._counts.get(warn.code, 0) + 1

@@ -60,7 +60,8 @@ class Cursor:
 
     def skip_byte_order_mark(self) -> None:
         """Step over a UTF-8 byte order mark, where there is one; raise for the marks of other encodings."""
-        self._read()
+        while len(self._data) < 3 and self._read():
+            pass
         if self._data.startswith(b"\xef\xbb\xbf"):
             self._at = 3
         elif self._data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -132,6 +133,7 @@ class Cursor:
             raise self.error("a value was expected")
 
     def _cross_brackets(self, keep: bool) -> Iterator[None]:
+        start = self.offset
         expected = [_CLOSING[self._data[self._at]]]
         self._end += 1
         while expected:
@@ -139,7 +141,7 @@ class Cursor:
             if found is None:
                 self._at = self._at if keep else self._end
                 if not self._read():
-                    raise self.error("a bracket or text without an end")
+                    raise not_json(self._name, start, "a bracket or text without an end")
                 yield
                 continue
             self._end = found.end()
@@ -147,7 +149,7 @@ class Cursor:
             if bracket in _CLOSING:
                 expected.append(_CLOSING[bracket])
                 if len(expected) > MAX_NESTING:
-                    raise self.error(f"more than {MAX_NESTING} lists and objects inside one another")
+                    raise not_json(self._name, start, f"more than {MAX_NESTING} lists and objects inside one another")
             elif expected.pop() != bracket:
                 raise not_json(self._name, self._base + self._end - 1, f"{chr(bracket)} closes nothing")
 

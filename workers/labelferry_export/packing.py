@@ -16,15 +16,15 @@ _HEAD = struct.Struct("<BI")
 def pack_shape(shape: Shape) -> bytes:
     """Return a shape, also one that is not clean yet, as bytes: width of a coordinate, rings of each part, vertices of each ring, vertices."""
     rings = [ring for part in shape.parts for ring in (part.outer, *part.holes)]
-    vertices = np.concatenate(rings) if rings else np.empty((0, 2))
+    vertices = rings[0] if len(rings) == 1 else np.concatenate(rings) if rings else np.empty((0, 2))
     counts = [1 + len(part.holes) for part in shape.parts] + [len(ring) for ring in rings]
-    kept = vertices.astype(_EXACT)
-    # `errstate`: what is not finite, or too great, is found by the comparison.
+    exact = vertices.astype(_EXACT).tobytes()
+    # `errstate`: what is not finite, or too great, is found by the comparison; so is a zero with a sign.
     with np.errstate(invalid="ignore"):
         whole = vertices.astype(_WHOLE)
-    kind = 2 if _same_bits(whole, kept) else 8
-    data = whole if kind == 2 else kept
-    return _HEAD.pack(kind, len(shape.parts)) + np.array(counts, _COUNT).tobytes() + data.tobytes()
+    fits = whole.astype(_EXACT).tobytes() == exact
+    head = struct.pack(f"<BI{len(counts)}I", 2 if fits else 8, len(shape.parts), *counts)
+    return head + (whole.tobytes() if fits else exact)
 
 
 def unpack_shape(data: bytes) -> Shape:
@@ -44,7 +44,3 @@ def _cut(vertices: Ring, lengths: list[int]) -> Iterator[Ring]:
     for length in lengths:
         yield vertices[at : at + length]
         at += length
-
-
-def _same_bits(whole: np.ndarray[tuple[int, ...], np.dtype[np.int16]], exact: Ring) -> bool:
-    return bool(np.array_equal(whole, exact)) and not bool(np.any(np.signbit(exact) & (exact == 0)))

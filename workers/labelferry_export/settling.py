@@ -15,6 +15,8 @@ from labelferry_protocol.options import ExportOptions
 
 OBJECTS_AT_ONCE = 500
 """Objects cleaned between two yields."""
+DROPPED = "The object was left out: "
+"""How the geometry begins its reason; whether it is left out is for `on_error` to say."""
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,20 @@ class Settling:
                 yield category, after.shape
 
     def _tell(self, row: ImageRow, number: int, cleaned: Cleaned) -> None:
+        name = f"object {number} of image {row.name!r}"
         for finding in cleaned.findings:
-            message = (
-                f"object {number} of image {row.name!r}: {finding.message[:1].lower()}{finding.message[1:].rstrip('.')}"
-            )
             if finding.kind is Finding.OBJECT_DROPPED:
+                message = f"{name} cannot be exported: {_inside_sentence(finding.message.removeprefix(DROPPED))}"
                 self.complaints.complain(finding.kind, message, row.name, number)
             else:
-                self.complaints.note(
-                    finding.kind, message + _areas(finding.area_before, finding.area_after), row.name, number
+                message = (
+                    f"{name}: {_inside_sentence(finding.message)}{_areas(finding.area_before, finding.area_after)}"
                 )
+                self.complaints.note(finding.kind, message, row.name, number)
+
+
+def _inside_sentence(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}"
 
 
 def _areas(before: float | None, after: float | None) -> str:

@@ -1,0 +1,230 @@
+"""COCO projects as they are found in the wild: layouts, outlines, ids."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.export.reading.conftest import CocoProject, Failure, Reader
+
+SQUARE = [10, 10, 20, 10, 20, 20, 10, 20]
+FAR_SQUARE = [30, 20, 35, 20, 35, 25, 30, 25]
+
+
+def rings(shape: Any) -> list[list[float]]:
+    return [ring.ravel().tolist() for part in shape.parts for ring in (part.outer, *part.holes)]
+
+
+def test_a_folder_with_images_and_instances_json_is_read(coco: CocoProject, read: Reader) -> None:
+    coco.add_image("a.png")
+    coco.add_image("sub/b.png", size=(50, 20))
+    coco.add_object(attributes={"score": 0.5, "ok": True, "note": "\u00e9"})
+    coco.add_object([SQUARE, FAR_SQUARE])
+    project = read(coco.write())
+    assert project.snapshot.facts.source_format == "coco"
+    assert (project.snapshot.facts.name, project.snapshot.facts.images, project.snapshot.facts.instances) == (
+        "project",
+        2,
+        2,
+    )
+    assert [(image.id, image.name, image.bundle_name, image.width, image.height) for image in project.images] == [
+        (1, "a.png", "a.png", 40, 30),
+        (2, "sub/b.png", "b.png", 50, 20),
+    ]
+    first, second = project.objects
+    assert rings(first.shape) == [SQUARE]
+    assert first.attributes == {"score": 0.5, "ok": True, "note": "\u00e9"}
+    assert rings(second.shape) == [SQUARE, FAR_SQUARE]
+    assert project.findings == []
+
+
+def test_coordinates_come_through_bit_for_bit(coco: CocoProject, read: Reader) -> None:
+    outline = [0.1, 0.30000000000000004, 39.99999999999999, 1e-9, 20.5, 29.7]
+    coco.add_image()
+    coco.add_object([outline])
+    assert rings(read(coco.write()).objects[0].shape) == [outline]
+
+
+def test_the_order_of_keys_white_space_and_a_byte_order_mark_do_not_matter(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.add_object()
+    text = json.dumps(dict(reversed(coco.tree.items())), indent=3)
+    (coco.root / "instances.json").write_bytes(b"\xef\xbb\xbf\n" + text.encode())
+    assert len(read(coco.root).objects) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "images"),
+    [
+        ("instances.json", "images"),
+        ("instances.json", "."),
+        ("annotations/instances.json", "images"),
+        ("annotations/instances_val.json", "val"),
+        ("annotations/instances_val.json", "images/val"),
+        ("annotations/coco/instances.json", "images"),
+        ("valid/_annotations.coco.json", "valid"),
+        ("anything.json", "images"),
+    ],
+)
+def test_every_usual_layout_is_recognised(coco: CocoProject, read: Reader, place: str, images: str) -> None:
+    coco.add_image()
+    coco.add_object()
+    coco.write(place)
+    (coco.root / images).mkdir(exist_ok=True, parents=True)
+    (coco.root / "images" / "a.png").rename(coco.root / images / "a.png")
+    assert read(coco.root).images[0].path == coco.root / images / "a.png"
+
+
+def test_the_json_file_itself_is_a_project(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.add_object()
+    coco.write("annotations/instances_val.json")
+    project = read(coco.root / "annotations" / "instances_val.json")
+    assert (project.snapshot.facts.name, project.images[0].subset) == ("instances_val", "val")
+
+
+def test_subsets_in_several_files_become_one_project(coco: CocoProject, read: Reader) -> None:
+    for subset, number in (("train", 7), ("val", 2)):
+        tree = {
+            "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": number, "segmentation": [SQUARE]}],
+            "categories": [{"id": number, "name": "cell"}],
+        }
+        (coco.root / "annotations").mkdir(exist_ok=True)
+        (coco.root / "annotations" / f"instances_{subset}.json").write_text(json.dumps(tree))
+    coco.add_image("x.png", file=True)
+    for subset in ("train", "val"):
+        (coco.root / subset).mkdir()
+        (coco.root / subset / "a.png").write_bytes((coco.root / "images" / "x.png").read_bytes())
+    project = read(coco.root)
+    assert [(image.id, image.name, image.subset) for image in project.images] == [
+        (1, "train/a.png", "train"),
+        (2, "val/a.png", "val"),
+    ]
+    assert [(category.id, category.name) for category in project.snapshot.facts.categories] == [(1, "cell")]
+    assert [(each.id, each.image_id, each.category_id) for each in project.objects] == [(1, 1, 1), (2, 2, 1)]
+    assert [code for code, _ in project.findings] == ["image-renamed", "object-renumbered"]
+
+
+def test_rle_of_both_forms_is_traced_along_pixel_edges_with_its_hole(coco: CocoProject, read: Reader) -> None:
+    mask = np.zeros((30, 40), np.uint8)
+    mask[5:15, 8:20] = 1
+    mask[8:10, 10:12] = 0
+    flat = mask.ravel(order="F").tolist()
+    counts, current = [0], 0
+    for value in flat:
+        if value != current:
+            counts.append(0)
+            current = value
+        counts[-1] += 1
+    coco.add_image()
+    coco.add_object({"size": [30, 40], "counts": counts})
+    mask_utils = pytest.importorskip("pycocotools.mask")
+    packed = mask_utils.encode(np.asfortranarray(mask))["counts"].decode()
+    coco.add_object({"size": [30, 40], "counts": packed}, iscrowd=1)
+    project = read(coco.write())
+    outline, crowd = project.objects
+    assert rings(outline.shape) == rings(crowd.shape)
+    assert sorted(map(len, rings(outline.shape))) == [8, 8]
+    assert outline.shape.has_holes
+    assert (outline.crowd, crowd.crowd) == (False, True)
+
+
+def test_an_annotation_with_a_box_alone_gets_the_box_as_outline_and_that_is_said(
+    coco: CocoProject, read: Reader
+) -> None:
+    coco.add_image()
+    coco.add_object([], bbox=[1, 2, 3, 4])
+    project = read(coco.write())
+    assert rings(project.objects[0].shape) == [[1, 2, 4, 2, 4, 6, 1, 6]]
+    assert project.findings == [("other", "annotation 1 of instances.json has no outline: its box is used as outline")]
+
+
+def test_a_row_of_pixels_drawn_through_its_centres_is_kept_as_its_box(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.add_object([[5, 6, 5, 9, 5, 7]], bbox=[5, 6, 1, 4])
+    project = read(coco.write())
+    assert rings(project.objects[0].shape) == [[5, 6, 6, 6, 6, 10, 5, 10]]
+    assert [code for code, _ in project.findings] == ["object-repaired"]
+
+
+def test_a_single_ring_without_the_list_around_it_is_read(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.add_object(SQUARE)
+    assert rings(read(coco.write()).objects[0].shape) == [SQUARE]
+
+
+def test_category_ids_with_gaps_become_one_to_k_in_the_order_of_the_file(coco: CocoProject, read: Reader) -> None:
+    coco.categories = [{"id": 90, "name": "b"}, {"id": 0, "name": "a"}, {"id": "x", "name": None}]
+    coco.add_image()
+    coco.add_object(category_id="x")
+    coco.add_object(category_id=90)
+    project = read(coco.write())
+    assert [(each.id, each.name) for each in project.snapshot.facts.categories] == [(1, "b"), (2, "a"), (3, "class_3")]
+    assert [each.category_id for each in project.objects] == [3, 1]
+
+
+def test_annotation_ids_are_kept_and_bad_ones_get_new_ones_above_all(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    for number in (5, 0, 5, None, -3, 2):
+        coco.add_object(id=number)
+    project = read(coco.write())
+    assert [each.id for each in project.objects] == [2, 5, 6, 7, 8, 9]
+    assert [code for code, _ in project.findings] == ["object-renumbered"] * 4
+
+
+def test_image_ids_that_are_text_or_below_one_are_numbered(coco: CocoProject, read: Reader) -> None:
+    coco.add_image("a.png", id="first")
+    coco.add_image("b.png", id=0)
+    coco.add_object(image_id="first")
+    coco.add_object(image_id=0)
+    project = read(coco.write())
+    assert [(image.id, image.name) for image in project.images] == [(1, "a.png"), (2, "b.png")]
+    assert [each.image_id for each in project.objects] == [1, 2]
+
+
+def test_an_image_of_unsaid_size_has_that_of_its_file(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.images[0].update(width=None, height=0)
+    assert [(image.width, image.height) for image in read(coco.write()).images] == [(40, 30)]
+
+
+def test_an_image_whose_said_size_is_the_turned_one_is_transposed(
+    coco: CocoProject, read: Reader, tmp_path: Path
+) -> None:
+    from PIL import Image as Pillow
+
+    tags = Pillow.Exif()
+    tags[0x0112] = 6
+    coco.add_image("a.jpg", size=(30, 40), file=False)
+    coco.add_image("b.jpg", size=(40, 30), file=False)
+    (coco.root / "images").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        Pillow.new("RGB", (40, 30)).save(coco.root / "images" / name, exif=tags)
+    assert [(image.width, image.height, image.transposed) for image in read(coco.write()).images] == [
+        (30, 40, True),
+        (40, 30, False),
+    ]
+
+
+def test_attributes_that_are_no_plain_value_are_left_out_with_a_word(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.add_object(attributes={"a": [1], "b": 1, "c": None})
+    project = read(coco.write())
+    assert project.objects[0].attributes == {"b": 1}
+    assert project.findings == [
+        ("other", "annotation 1 of instances.json: attributes that are no plain value were left out: 'a'")
+    ]
+
+
+def test_two_json_files_that_may_be_meant_are_a_question(coco: CocoProject, fail: Failure) -> None:
+    coco.add_image()
+    coco.write("one.json")
+    coco.write("two.json")
+    assert "holds several COCO files, 'one.json', 'two.json': name one of them" in str(fail(coco.root))

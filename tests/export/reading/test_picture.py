@@ -1,0 +1,245 @@
+"""Image files: headers without decoding, pixels as RGB, and everything that can be wrong with them."""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from labelferry_export.errors import ExportError
+from labelferry_export.findings import Finding
+from labelferry_export.model import Image
+from labelferry_export.picture import open_original, open_picture, read_header
+from labelferry_protocol.errors import Code
+
+Pixels = NDArray[Any]
+
+
+def image_at(path: Path, width: int, height: int, *, transposed: bool = False) -> Image:
+    state = path.stat()
+    return Image(
+        1, path.name, path, width, height, size=state.st_size, mtime_ns=state.st_mtime_ns, transposed=transposed
+    )
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says any size, and has one chunk of pixels that is too short."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 10)) + chunk(b"IEND", b"")
+
+
+def error_of(act: Callable[[], object]) -> ExportError:
+    with pytest.raises(ExportError) as caught:
+        act()
+    return caught.value
+
+
+def marked(mode: str = "L", size: tuple[int, int] = (40, 30)) -> Pillow.Image:
+    """Black, with white in the stored image's top left corner."""
+    picture = Pillow.new(mode, size)
+    picture.paste("white", (0, 0, 10, 5))
+    return picture
+
+
+def exif(orientation: int) -> Pillow.Exif:
+    tags = Pillow.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("a.png", "RGBA"),
+        ("a.png", "P"),
+        ("a.png", "I;16"),
+        ("a.png", "1"),
+        ("a.jpg", "CMYK"),
+        ("a.tif", "F"),
+        ("a.bmp", "RGB"),
+        ("a.webp", "RGB"),
+        ("a.gif", "P"),
+    ],
+)
+def test_the_header_says_size_and_mode(tmp_path: Path, name: str, mode: str) -> None:
+    path = tmp_path / name
+    Pillow.new(mode, (41, 30)).save(path)
+    header = read_header(path, name)
+    assert (header.width, header.height, header.mode, header.orientation) == (41, 30, mode, 1)
+    assert (header.size, header.mtime_ns) == (path.stat().st_size, path.stat().st_mtime_ns)
+
+
+def test_a_header_is_read_without_decoding_a_pixel(tmp_path: Path) -> None:
+    path = tmp_path / "short.png"
+    path.write_bytes(png_header(20_000, 20_000))
+    assert read_header(path, path.name).width == 20_000
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the image 'x.png' is empty (0 bytes)"),
+        (b"not an image", "the image 'x.png' is not an image that can be read"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "the image 'x.png' is"),
+        (png_header(30_000, 30_000), "says it has 30000x30000 pixels, over the limit of 500 megapixels"),
+        (png_header(0, 5), "the image 'x.png' "),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image that can be read"),
+    ],
+)
+def test_what_is_no_image_is_named_in_one_sentence(tmp_path: Path, data: bytes, sentence: str) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(data)
+    error = error_of(lambda: read_header(path, path.name))
+    assert error.code is Code.ITEM
+    assert sentence in str(error)
+
+
+def test_a_missing_file_a_link_and_a_pipe_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "real.png").write_bytes(png_header(3, 3))
+    (tmp_path / "link.png").symlink_to("real.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("none.png", "link.png", "pipe.png"):
+        assert "cannot be opened" in str(error_of(lambda name=name: read_header(tmp_path / name, name)))  # type: ignore[misc]  # bound at once
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_are_taken_as_stored_whatever_the_orientation_says(tmp_path: Path, name: str, orientation: int) -> None:
+    path = tmp_path / name
+    marked().save(path, exif=exif(orientation))
+    header = read_header(path, name)
+    assert (header.width, header.height) == (40, 30)
+    rgb = open_picture(image_at(path, 40, 30)).rgb
+    assert rgb.shape == (30, 40, 3)
+    assert rgb[2, 4].min() > 200
+    assert rgb[20, 30].max() < 50
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_a_canvas_of_the_turned_size_shows_the_turned_image(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    marked().save(path, exif=exif(6))
+    assert read_header(path, name).turned
+    rgb = open_picture(image_at(path, 30, 40, transposed=True)).rgb
+    assert rgb.shape == (40, 30, 3)
+    # Orientation 6: the stored image's left side is shown on top, so its top left corner is at the top right.
+    assert rgb[4, 27].min() > 200
+    assert rgb[4, 4].max() < 50
+
+
+def test_sixteen_bits_are_windowed_and_the_window_is_told(tmp_path: Path, ramp: Pixels) -> None:
+    path = tmp_path / "deep.png"
+    Pillow.fromarray(ramp).save(path)
+    picture = open_picture(image_at(path, 40, 30))
+    assert picture.rgb[0, 0].tolist() == [0, 0, 0]
+    assert picture.rgb[0, 39].tolist() == [255, 255, 255]
+    assert abs(int(picture.rgb[0, 20, 0]) - 131) <= 1
+    assert [(warn.code, warn.message) for warn in picture.findings] == [
+        (
+            Finding.CONTRAST_WINDOW,
+            "'deep.png' has more than 8 bits a pixel: its overlay shows the values 1000 to 4000 as black to white",
+        )
+    ]
+
+
+def test_float_pixels_with_nan_are_windowed(tmp_path: Path, ramp: Pixels) -> None:
+    values = ramp.astype(np.float32) / 4000
+    values[0, :5] = np.nan
+    path = tmp_path / "float.tif"
+    Pillow.fromarray(values).save(path)
+    rgb = open_picture(image_at(path, 40, 30)).rgb
+    assert rgb[0, 0, 0] == 0
+    assert rgb[1, 39, 0] == 255
+
+
+def test_a_flat_deep_image_is_no_division_by_zero(tmp_path: Path) -> None:
+    path = tmp_path / "flat.png"
+    Pillow.fromarray(np.full((30, 40), 777, np.uint16)).save(path)
+    assert open_picture(image_at(path, 40, 30)).rgb.max() == 0
+
+
+def test_palette_alpha_cmyk_and_bilevel_become_the_colours_one_sees(tmp_path: Path) -> None:
+    red = Pillow.new("RGB", (4, 4), (200, 10, 20))
+    half = Pillow.new("RGBA", (4, 4), (0, 0, 0, 0))
+    grey = Pillow.new("LA", (4, 4), (100, 255))
+    cases = {
+        "p.png": (red.quantize(4), (200, 10, 20)),
+        "rgba.png": (half, (255, 255, 255)),
+        "la.png": (grey, (100, 100, 100)),
+        "cmyk.tif": (red.convert("CMYK"), (200, 10, 20)),
+        "one.png": (Pillow.new("1", (4, 4), 1), (255, 255, 255)),
+    }
+    for name, (picture, colour) in cases.items():
+        picture.save(tmp_path / name)
+        rgb = open_picture(image_at(tmp_path / name, 4, 4)).rgb
+        assert rgb.dtype == np.uint8
+        assert np.abs(rgb[0, 0].astype(int) - colour).max() <= 2, name
+
+
+def test_a_cut_off_image_is_broken_not_half_black(tmp_path: Path) -> None:
+    for name in ("cut.jpg", "cut.png"):
+        path = tmp_path / name
+        noise = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
+        Pillow.fromarray(noise).save(path)
+        path.write_bytes(path.read_bytes()[:-2000])
+        error = error_of(lambda path=path: open_picture(image_at(path, 80, 60)))  # type: ignore[misc]  # bound at once
+        assert f"the image '{name}' is broken or cut off" in str(error)
+
+
+def test_of_several_pages_the_first_is_shown_and_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    Pillow.new("L", (40, 30), 10).save(path, save_all=True, append_images=[Pillow.new("L", (40, 30), 200)])
+    picture = open_picture(image_at(path, 40, 30))
+    assert picture.rgb.max() == 10
+    assert [warn.message for warn in picture.findings] == ["'pages.tif' has 2 pages: its overlay shows the first"]
+
+
+def test_a_file_that_changed_since_the_snapshot_is_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Pillow.new("L", (4, 4)).save(path)
+    image = image_at(path, 4, 4)
+    with open_original(image) as file:
+        assert file.read() == path.read_bytes()
+    path.write_bytes(path.read_bytes() + b"x")
+    assert "'a.png' was changed during the export" in str(error_of(lambda: open_original(image)))
+
+
+def test_pillows_own_limit_is_as_it_was_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(png_header(15_000, 15_000))
+    before = Pillow.MAX_IMAGE_PIXELS
+    read_header(path, path.name)
+    assert before is not None
+    assert before == Pillow.MAX_IMAGE_PIXELS
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from(["a.png", "a.jpg", "a.tif", "a.gif", "a.bmp", "a.webp"]))
+def test_no_mutated_bytes_raise_anything_but_an_export_error(tmp_path: Path, data: st.DataObject, name: str) -> None:
+    whole = tmp_path / f"whole-{name}"
+    if not whole.exists():
+        marked("RGB").save(whole)
+    raw = bytearray(whole.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / name
+    path.write_bytes(raw[: data.draw(st.integers(1, len(raw)))])
+    sentence = f"{name} is read"
+    try:
+        header = read_header(path, name, max_pixels=1_000_000)
+        open_picture(image_at(path, header.width, header.height), max_pixels=1_000_000)
+    except ExportError as error:
+        sentence = str(error)
+    assert name in sentence
