@@ -26,6 +26,7 @@ from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
 from labelferry_broker.lifeline import Lifeline
 from labelferry_broker.reception import LedgerFault, Reception
+from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.store import Store
 from labelferry_protocol import codec, limits, version
 from labelferry_protocol.depot import DepotReady
@@ -125,6 +126,8 @@ class Dispatcher:
             log.error("turn not written", reason=refusal.message)
             self._begin_afresh(now)
             return
+        except Diverged as error:
+            raise Refusal(Code.STORE, f"the broker stops, for its ledger is not what it wrote: {error}") from error
         self._ledger.persisted()
         _log_moves(saves)
         self._delivery.perform([effect for effect in effects if not isinstance(effect, SAVES)])

@@ -11,6 +11,7 @@ import zmq
 
 from labelferry_broker.connections import Connections, cut, descriptor_of
 from labelferry_broker.intake import drain
+from labelferry_protocol import limits
 from labelferry_protocol.errors import Refusal
 from labelferry_protocol.topics import TOPIC_LENGTH
 from labelferry_transport.logs import Log
@@ -70,28 +71,24 @@ class Fanout:
         self._send(topic, body)
 
     def _wish(self, frame: zmq.Frame, said: bytes) -> Wish | None:
-        if said[:1] != b"\x01":
-            self._count(frame, -1)
+        descriptor = descriptor_of(frame)
+        if descriptor is not None and not self._bearable(frame, said, descriptor):
             return None
-        if not self._count(frame, +1) or len(said) != TOPIC_LENGTH + 1:
+        if said[:1] != b"\x01" or len(said) != TOPIC_LENGTH + 1:
             return None
         try:
             return Wish(speaker_of(frame, open_door=self._open_door), said[1:])
         except Refusal:
             return None
 
-    def _count(self, frame: zmq.Frame, step: int) -> bool:
-        """Count a subscription; cut the connection that has too many, and return whether this one may be looked at."""
-        descriptor = descriptor_of(frame)
-        if descriptor is None:
-            # Of a connection that has closed: libzmq unsubscribes it itself.
-            return True
+    def _bearable(self, frame: zmq.Frame, said: bytes, descriptor: int) -> bool:
+        """Count a subscription; cut the connection that has too many or too long ones, and return whether it may stay."""
         self._connections.seen(frame, b"")
-        count = self._counts[descriptor] = max(0, self._counts.get(descriptor, 0) + step)
-        if count <= MAX_SUBSCRIPTIONS:
+        count = self._counts.get(descriptor, 0) + (1 if said[:1] == b"\x01" else -1)
+        self._counts[descriptor] = max(0, count)
+        if count <= MAX_SUBSCRIPTIONS and len(said) <= limits.MAX_SUBSCRIPTION_BYTES:
             return True
-        log.warning("connection cut: too many subscriptions", count=count)
-        self._counts.pop(descriptor)
+        log.warning("connection cut for its subscriptions", count=count, length=len(said))
         cut(descriptor)
         return False
 

@@ -19,6 +19,8 @@ _KINDS: dict[Lane, int] = {
 }
 DISPATCHED = tuple(_KINDS)
 """The lanes that the dispatcher owns; the depot's is its own."""
+HANDSHAKE_BYTES = 512
+"""The longest command of a CURVE handshake fits in; the limit on message sizes holds for handshakes too."""
 CLOSING_MILLISECONDS = 200
 """What is still in a socket at the end may take so long to leave."""
 
@@ -51,7 +53,7 @@ def bind_lanes(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint, key:
     try:
         for lane, kind in _KINDS.items():
             keys = None if key is None else key.as_server(domain_of(lane))
-            longest = limits.MAX_SUBSCRIPTION_BYTES if kind == zmq.XPUB else limits.MAX_BODY_BYTES
+            longest = _longest(kind, curve=key is not None)
             sockets[lane] = bind(context, kind, endpoint.lane(lane), keys, max_bytes=longest)
     except BaseException:
         for socket in sockets.values():
@@ -59,3 +61,10 @@ def bind_lanes(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint, key:
         raise
     sockets[Lane.PROGRESS].setsockopt(zmq.SUBSCRIBE, b"")
     return Lanes(**{lane.value: socket for lane, socket in sockets.items()}, open_door=key is None)
+
+
+def _longest(kind: int, *, curve: bool) -> int:
+    """Return the longest frame taken in. A lane that fans out hears subscriptions alone, and long ones cost memory even if denied."""
+    if kind != zmq.XPUB:
+        return limits.MAX_BODY_BYTES
+    return HANDSHAKE_BYTES if curve else limits.MAX_SUBSCRIPTION_BYTES

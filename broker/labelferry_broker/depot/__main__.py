@@ -6,7 +6,7 @@ from pathlib import Path
 
 import zmq
 
-from labelferry_broker.depot.carrier import CHUNKS_IN_FLIGHT, Carrier
+from labelferry_broker.depot.carrier import Carrier
 from labelferry_broker.depot.sealer import Sealer
 from labelferry_broker.depot.settings import DepotSettings, secret_path
 from labelferry_broker.depot.vault import Vault
@@ -18,7 +18,7 @@ from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
 from labelferry_transport.keys import load_key
 from labelferry_transport.logs import LEVELS, Log, start_logging
-from labelferry_transport.sockets import bind, connect, new_context
+from labelferry_transport.sockets import CHUNKS_HIGH_WATER, bind, connect, new_context
 
 log = Log("depot")
 
@@ -59,7 +59,7 @@ def _serve(settings: DepotSettings, lifeline: Lifeline) -> None:
         doorman = Doorman(context, settings.keys)
         doorman.start()
     try:
-        chunk, waiting = limits.MAX_CHUNK_BYTES, CHUNKS_IN_FLIGHT
+        chunk, waiting = limits.MAX_CHUNK_BYTES, CHUNKS_HIGH_WATER
         door = bind(context, zmq.ROUTER, settings.endpoint, keys, max_bytes=chunk, high_water=waiting)
         if keys is not None and doorman is not None:
             prove_shut(context, Lane.DEPOT, settings.endpoint, keys.public, doorman)

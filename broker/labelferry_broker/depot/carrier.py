@@ -36,8 +36,6 @@ from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_transport.logs import Log
 from labelferry_transport.speaker import Speaker, speaker_of
 
-CHUNKS_IN_FLIGHT = 16
-"""Chunks that may wait in the sockets for one receiver; more are dropped, and asked for again."""
 BATCH = 32
 TICK_SECONDS = 0.25
 
