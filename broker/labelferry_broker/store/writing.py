@@ -19,7 +19,6 @@ from labelferry_broker.store import columns
 from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
 
-
 UPDATE_JOB = sa.update(JOBS).where(JOBS.c.job_id == sa.bindparam("the_job"), JOBS.c.state == sa.bindparam("previous"))
 END_ATTEMPT = sa.update(ATTEMPTS).where(
     ATTEMPTS.c.job_id == sa.bindparam("the_job"),
