@@ -1,6 +1,6 @@
 """Checks export options without touching a project: what the command line and the broker's users ask first."""
 
-from labelferry_export import formats
+from labelferry_export import formats, tables
 from labelferry_export.options_check import check_options
 from labelferry_protocol.options import ExportOptions
 
@@ -10,5 +10,7 @@ def check(options: ExportOptions) -> None:
     check_options(options)
     for name in options.formats:
         formats.resolve(formats.find(name), options.format_options.get(name, {}))
+    for name in options.metrics:
+        tables.find(name)
     for name in options.format_options:
         formats.find(name)

@@ -1,6 +1,7 @@
 """One export as its stages see it: the options, the snapshot, the bundle so far, what is left out, what was noticed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import OnError
+
+FINDING_BYTES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Job:
     @property
     def skips(self) -> bool:
         """Whether an image that cannot be exported is left out, rather than the end of the job."""
-        return self.options.on_error is OnError.SKIP
+        return self.options.on_error == OnError.SKIP
 
     @property
     def image_count(self) -> int:
@@ -97,17 +100,18 @@ class Job:
 
     @property
     def findings_bytes(self) -> int:
-        """How long the findings are as text."""
-        return sum(log.path.stat().st_size for log in (self.snapshot.log, self.findings))
+        """About how long the findings are as text."""
+        return FINDING_BYTES * (len(self.snapshot.log) + len(self.findings))
 
     def check_off(self) -> None:
         """Say that everything begun is finished: a partial bundle may be cut back to here."""
         self.checkpoint = Checkpoint(self.archive.mark(), len(self.findings))
 
     def suspend(self) -> None:
-        """Let go of all files; what is in them stays."""
+        """Let go of all files; what is in them stays, as far as the disk took it."""
         self.archive.abandon()
-        self.findings.close()
+        with suppress(OSError):
+            self.findings.close()
         self.snapshot.close()
 
     def resume(self) -> None:
@@ -119,6 +123,8 @@ class Job:
 
 
 def _keep_lines(path: Path, count: int) -> None:
+    if not path.exists():
+        return
     with path.open("r+b") as lines:
         for _ in range(count):
             lines.readline()

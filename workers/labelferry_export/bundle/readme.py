@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from labelferry_export import formats
+from labelferry_export import formats, tables
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.findings import Finding, FindingLog
 from labelferry_export.job import Job
@@ -53,10 +53,14 @@ def plain(text: str) -> str:
 
 def _title(job: Job, contents: Contents) -> str:
     total = contents.total
-    text = f"# {plain(job.facts.name)}\n\n{total.images} images with {total.objects} objects of {len(contents.classes)} classes."
+    text = f"# {plain(job.facts.name)}\n\n{_counted(total.images, 'image')} with {_counted(total.objects, 'object')} of {_counted(len(contents.classes), 'class')}."
     if job.partial:
         text += f"\n\n**This bundle is partial**: the export was cancelled. It holds the {total.images} images finished by then, of {job.totals.images}."
     return text
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def _inside(job: Job, contents: Contents) -> Iterator[str]:
@@ -88,10 +92,11 @@ def _splits(contents: Contents) -> Iterator[str]:
 
 
 def _loading(job: Job) -> Iterator[str]:
-    if job.finished.formats:
+    made = [formats.find(name) for name in job.finished.formats] + [tables.find(name) for name in job.finished.metrics]
+    if made:
         yield "## Loading it"
-    for name in job.finished.formats:
-        yield f"\n**{formats.find(name).title}**: {formats.find(name).usage}"
+    for each in made:
+        yield f"\n**{each.title}**: {each.usage}"
 
 
 def _warnings(job: Job) -> Iterator[str]:

@@ -1,23 +1,62 @@
-"""The stage `metrics`: the tables."""
+"""The stage `metrics`: every object is measured once, then each writer makes its tables of it."""
 
 from collections.abc import Generator
 
+from labelferry_export import tables
 from labelferry_export.costs import Totals
 from labelferry_export.job import Job
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
+from labelferry_export.tables import MEASURING, Measurements, MetricWriter
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
 
 
+def wanted(options: ExportOptions) -> list[str]:
+    """Return the names of the writers, once each, in the order they were asked for."""
+    return list(dict.fromkeys(options.metrics))
+
+
 def cost(options: ExportOptions, totals: Totals) -> float:
-    """Return what drawing costs, ms."""
-    return 0.0
+    """Return what measuring and all writers cost, ms; 0 where no table is wanted."""
+    costs = [tables.find(name).cost for name in wanted(options)]
+    return sum(each.of(totals.images, totals.objects) for each in (*costs, MEASURING)) if costs else 0.0
+
+
+def total(job: Job) -> int:
+    """Return how many objects are measured and written, counted anew by every writer."""
+    return job.totals.objects * (1 + len(wanted(job.options)))
 
 
 def run(job: Job) -> Generator[Step, None, None]:
-    """Draw."""
-    yield from ()
+    """Measure, then write."""
+    folder = job.staging / "metrics"
+    folder.mkdir(exist_ok=True)
+    measurements = Measurements(folder, job.facts.categories, job.options.scale)
+    try:
+        yield from _measure(job, measurements)
+        for name in wanted(job.options):
+            yield from _write(job, tables.find(name), measurements)
+            job.finished.metrics.append(name)
+            job.check_off()
+    finally:
+        measurements.close()
 
 
-STAGE = StageWork("metrics", Stage.METRICS, cost, lambda job: job.image_count, run)
+def _measure(job: Job, measurements: Measurements) -> Generator[Step, None, None]:
+    verb = "Measuring objects"
+    for image in job.images():
+        for objects in measurements.add(image, job.instances(image)):
+            yield Step(MEASURING.of(0, objects), verb, image.bundle_name, objects)
+        yield Step(MEASURING.of(1, 0), verb, image.bundle_name, 0)
+    for _ in measurements.finish():
+        yield Step(0.0, verb, "", 0)
+
+
+def _write(job: Job, writer: MetricWriter, measurements: Measurements) -> Generator[Step, None, None]:
+    an_object = writer.cost.of(measurements.images, measurements.objects) / max(measurements.objects, 1)
+    for objects in writer.write(job, measurements):
+        yield Step(an_object * objects, f"Writing {writer.name} tables", "", objects)
+
+
+STAGE = StageWork("metrics", Stage.METRICS, cost, total, run)

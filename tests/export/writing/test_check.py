@@ -1,0 +1,30 @@
+"""Options are checked before any project is touched, by a sentence that names what is known."""
+
+import pytest
+
+from labelferry_export.check import check
+from labelferry_export.errors import ExportError
+from labelferry_protocol.errors import Code
+from labelferry_protocol.options import ExportOptions
+
+
+def test_the_defaults_are_right() -> None:
+    check(ExportOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (ExportOptions(formats=("cocoa",)), "'cocoa': choose from coco, json, yolo"),
+        (ExportOptions(metrics=("parquet2",)), "'parquet2'.*csv"),
+        (ExportOptions(format_options={"coco": {"rules": "x"}}), "coco has no option 'rules'; it has: rle"),
+        (ExportOptions(format_options={"coco": {"rle": "zip"}}), "rle of coco is one of compressed, uncompressed"),
+        (ExportOptions(format_options={"nothing": {}}), "'nothing'"),
+        (ExportOptions(split={"train": 0.5}), "split"),
+        (ExportOptions(source_format="cocoa"), "cocoa"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(options: ExportOptions, said: str) -> None:
+    with pytest.raises(ExportError, match=said) as caught:
+        check(options)
+    assert caught.value.code is Code.USAGE
