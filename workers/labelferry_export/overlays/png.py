@@ -46,7 +46,7 @@ def encode_png(pixels: Pixels) -> Iterator[bytes]:
     rows_a_strip = max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows_a_strip):
         rows = _bytes_of(pixels[top : top + rows_a_strip])
-        data = packer.compress(_filtered(rows, above, channels * depth))
+        data = packer.compress(_filtered(rows, above, channels * depth).data)
         above = rows[-1:]
         yield begin + (_chunk(b"IDAT", data) if data else b"")
         begin = b""

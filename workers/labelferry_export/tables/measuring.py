@@ -6,6 +6,7 @@ Nothing is measured here: sizes and shapes come from the geometry kernel, areas 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -59,6 +60,7 @@ class _ClassTally:
 class Measurements:
     """The tables of a project. Add every image, then `finish`, then read `tables`; `folder` holds the rows until `close`.
 
+    A context manager, so that nothing stays when a job is stopped.
     `scale` in um/px, None keeps px. Memory does not grow with the number of images or objects.
     """
 
@@ -74,6 +76,12 @@ class Measurements:
         self._tallies: dict[int, _ClassTally] = {}
         self._pixels = 0
         self._classes: list[Row] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def scaled(self) -> bool:
@@ -183,10 +191,12 @@ def _cells(key: str, summary: Summary) -> Row:
     return [summary.sum, *cells] if key == "area" else cells
 
 
-def _cells_of(values: Floats) -> Iterator[Row]:
-    """Yield rows of numbers as cells, empty where a number is nan."""
-    for row, defined in zip(values.tolist(), (~np.isnan(values)).all(axis=1).tolist(), strict=True):
-        yield row if defined else [None if value != value else value for value in row]
+def _cells_of(values: Floats) -> list[Row]:
+    """Return rows of numbers as cells, empty where a number is nan."""
+    rows: list[Row] = values.tolist()
+    for index in np.unique(np.nonzero(np.isnan(values))[0]).tolist():
+        rows[index] = [None if value != value else value for value in rows[index]]
+    return rows
 
 
 def _attributes(instance: Instance) -> Cell:

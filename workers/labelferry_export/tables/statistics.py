@@ -38,25 +38,27 @@ def summarise(blocks: Blocks) -> Generator[None, None, Summary]:
     The deviation is that of a sample (n - 1). Sums are rounded once a block and once in all, so they do not depend on the machine.
     """
     count, sums, low, high = 0, [0.0], math.inf, -math.inf
+    held: list[Floats] = []
     for block in _defined(blocks):
         count += len(block)
         sums.append(math.fsum(block.tolist()))
         low, high = min(low, float(block.min())), max(high, float(block.max()))
+        if count <= GATHERED:
+            held.append(block)
         yield
     total = math.fsum(sums)
     if not count:
         return Summary(0, total, None, None, None, None, None)
     mean = min(max(total / count, low), high)
-    squares = [0.0]
-    if count > 1:
-        for block in _defined(blocks):
-            squares.append(math.fsum(((block - mean) ** 2).tolist()))
-            yield
-    std = math.sqrt(math.fsum(squares) / (count - 1)) if count > 1 else None
-    upper = yield from _ranked(blocks, count // 2)
-    lower = upper if count % 2 else (yield from _ranked(blocks, count // 2 - 1))
-    median = (lower + upper) / 2
-    return Summary(count, total, mean, median, std, low, high)
+    std = (yield from _deviation(blocks, count, mean)) if count > 1 else None
+    if count <= GATHERED:
+        ordered = np.sort(np.concatenate(held))
+        lower, upper = float(ordered[(count - 1) // 2]), float(ordered[count // 2])
+    else:
+        held.clear()
+        lower = yield from _ranked(blocks, (count - 1) // 2)
+        upper = lower if count % 2 else (yield from _ranked(blocks, count // 2))
+    return Summary(count, total, mean, (lower + upper) / 2, std, low, high)
 
 
 def summarise_now(values: Floats) -> Summary:
@@ -75,6 +77,14 @@ def _defined(blocks: Blocks) -> Iterable[Floats]:
         values = block[~np.isnan(block)]
         if len(values):
             yield values
+
+
+def _deviation(blocks: Blocks, count: int, mean: float) -> Generator[None, None, float]:
+    squares = [0.0]
+    for block in _defined(blocks):
+        squares.append(math.fsum(((block - mean) ** 2).tolist()))
+        yield
+    return math.sqrt(math.fsum(squares) / (count - 1))
 
 
 def _ranked(blocks: Blocks, rank: int) -> Generator[None, None, float]:

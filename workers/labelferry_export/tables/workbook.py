@@ -6,12 +6,12 @@ which no reader takes for formulas or links. No date, no author, no calculation.
 
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
-from labelferry_export.tables.columns import Cell, Row
+from labelferry_export.tables.columns import Row
 
 MAX_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
@@ -132,11 +132,11 @@ class Sheet:
         return f'<row r="{number}">{"".join(cells)}</row>'
 
     def _text(self, place: int, text: str, number: int) -> str:
-        said = _UNSAID.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
-        if len(text.encode("utf-16-le", "surrogatepass")) // 2 > MAX_CHARACTERS:
+        if len(text) > MAX_CHARACTERS // 2 and (short := shortened(text)) != text:
             self.cut.append((number - 1, place))
-            said = _UNSAID.sub(lambda found: f"_x{ord(found[0]):04X}_", shortened(text))
-        return f'<c r="{self._letters[place]}{number}" t="inlineStr"><is><t xml:space="preserve">{escape(said)}</t></is></c>'
+            text = short
+        said = escape(_UNSAID.sub(lambda found: f"_x{ord(found[0]):04X}_", text))
+        return f'<c r="{self._letters[place]}{number}" t="inlineStr"><is><t xml:space="preserve">{said}</t></is></c>'
 
     def _write(self, text: str) -> None:
         data = text.encode()
@@ -156,6 +156,9 @@ class _Sink:
 
     def flush(self) -> None:
         """There is nothing behind this file."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def take(self) -> bytes:
         data = bytes(self._ready)
