@@ -49,10 +49,17 @@ def open_export(lease: Lease, place: Workplace) -> Export:
 
 
 def warm_up() -> None:
-    """Import all that an export needs."""
-    from labelferry_export import exporter
+    """Import all that an export needs, so that a lease begins at once."""
+    from PIL import Image
 
-    exporter.warm_up()
+    from labelferry_export import exporter
+    from labelferry_export.check import check
+    from labelferry_protocol.options import ExportOptions
+
+    Image.init()
+    # Opens every built-in format, table and stage, and those of third parties.
+    check(ExportOptions())
+    log.debug("warm", engine=exporter.__name__)
 
 
 def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:

@@ -4,6 +4,7 @@ It hands leases to the main thread, notes cancels for it to look at, sends its r
 process the moment the supervisor is gone.
 """
 
+import contextlib
 import os
 import queue
 import select
@@ -113,17 +114,13 @@ class Line(threading.Thread):
         if self._mailbox.holds_latest and not self._channel.backlog:
             timeout = max(0.0, self._paced_at + PACE_SECONDS - time.monotonic()) * 1000 + 1
         look.poll(timeout)
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
-        except BlockingIOError:
-            pass
 
     def _wake(self) -> None:
-        try:
+        # A full pipe: it is awake already.
+        with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b".")
-        except BlockingIOError:
-            # It is awake already.
-            pass
 
 
 def end_with_all() -> NoReturn:

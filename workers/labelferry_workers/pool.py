@@ -81,10 +81,10 @@ class Pool:
         free = [child for child in self.children if child.key is None and not child.broken]
         try:
             child = max(free, key=lambda each: (each.warm, each.jobs)) if free else self._start()
-            child.key = Holding(job_id=lease.job_id, attempt=lease.attempt)
             child.channel.tell(lease)
         except (OSError, ChannelEnded) as error:
             return f"could not be started: {error}"
+        child.key = Holding(job_id=lease.job_id, attempt=lease.attempt)
         return None
 
     def stop(self, order: CancelOrder) -> None:
@@ -111,6 +111,7 @@ class Pool:
     def hear(self, child: Child) -> Iterator[Report]:
         """Yield what a child has said. After the last word about its attempt it is free again, or dismissed."""
         try:
+            child.channel.flush()
             for message in child.channel.messages(Report):
                 yield self._note(child, message)  # type: ignore[arg-type]  # the channel yields what the lane has
         except ChannelEnded:

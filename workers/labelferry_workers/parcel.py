@@ -1,0 +1,85 @@
+"""One bundle on its way to the depot: its open file, what was asked of it, and when it is offered again. No socket is here."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labelferry_protocol.work import Holding
+
+QUIET_SECONDS = 2.0
+"""Without a word from the depot for so long, a bundle is offered again."""
+GIVE_UP_SECONDS = 300.0
+"""Without a word for so long, it is given up: another worker may reach the depot."""
+SHOW_SECONDS = 0.05
+MAX_COMPLAINTS = 3
+"""How often the depot may say that it could not store a bundle."""
+
+
+class FileChanged(Exception):
+    """The bundle is not the file any more that it was."""
+
+
+@dataclass
+class Parcel:
+    """A bundle of `size` bytes under the depot's correlation id `ref`. Times are of a steady clock, in seconds."""
+
+    key: Holding
+    token: bytes
+    size: int
+    ref: str
+    path: Path
+    begun_at: float
+    heard_at: float
+    offer_at: float
+    sent: int = 0
+    """The end of the furthest piece that has left."""
+    complaints: int = 0
+    shown_at: float = 0.0
+    _file: int | None = field(default=None)
+
+    def piece(self, offset: int, length: int) -> bytes:
+        """Return bytes of the bundle; raise `FileChanged` when they are not there."""
+        try:
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            data = os.pread(self._file, length, offset)
+        except OSError as error:
+            raise FileChanged(f"its file cannot be read: {error.strerror}") from None
+        if offset + length > self.size or len(data) != length:
+            raise FileChanged("its file is shorter than it was when it was made")
+        self.sent = max(self.sent, offset + length)
+        return data
+
+    def due(self, now: float) -> bool:
+        """Return whether it is to be offered now, and take note of that."""
+        if now < self.offer_at:
+            return False
+        self.offer_at = now + QUIET_SECONDS
+        return True
+
+    def heard(self, now: float) -> None:
+        """Take note of a word from the depot."""
+        self.heard_at = now
+        self.offer_at = max(self.offer_at, now + QUIET_SECONDS)
+
+    def given_up(self, now: float) -> bool:
+        """Return whether nothing was heard for too long."""
+        return now - self.heard_at > GIVE_UP_SECONDS
+
+    def shows(self, now: float) -> bool:
+        """Return whether it is time to say how much has left, and take note of that."""
+        if now - self.shown_at < SHOW_SECONDS and self.sent < self.size:
+            return False
+        self.shown_at = now
+        return True
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return how long the rest may take at the rate so far; None while there is none."""
+        spent = now - self.begun_at
+        return (self.size - self.sent) * spent / self.sent if self.sent and spent > 0 else None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

@@ -1,0 +1,118 @@
+"""The worker process from outside: its options, what is refused before it starts, and how it ends."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+
+from labelferry_protocol.endpoints import Endpoint, parse_endpoint
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal
+from labelferry_transport.keys import load_key
+from labelferry_transport.logs import LEVELS, Log, start_logging
+from labelferry_transport.sockets import new_context
+from labelferry_workers.settings import CrewSettings, PoolSettings, WorkerSettings
+from labelferry_workers.supervisor import Supervisor
+
+MAX_SLOTS = 256
+
+log = Log("worker")
+
+
+def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
+    """Run a worker with these options; return its exit code. `pool` says how children are started (tests start their own)."""
+    said = _parse(arguments)
+    start_logging(said.log_level)
+    try:
+        settings = settings_of(said, pool or PoolSettings())
+        software = f"labelferry {version('labelferry')}"
+        with new_context() as context:
+            Supervisor(settings, context, _say_ready, software=software, log_level=said.log_level).run()
+    except Refusal as refusal:
+        print(f"labelferry worker: {refusal.message}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        return EXIT_UNREACHABLE if refusal.code is Code.PROTOCOL else refusal.exit_code
+    except Exception:  # noqa: BLE001 - the process's outermost edge
+        log.fault("the worker failed")
+        return EXIT_FAILED
+    return EXIT_DONE
+
+
+def settings_of(said: argparse.Namespace, pool: PoolSettings) -> WorkerSettings:
+    """Return the settings that the options make; raise `Refusal` with what is wrong with them."""
+    broker = parse_endpoint(said.broker)
+    keys = None if said.key is None else load_key(said.key).as_client()
+    if keys is None and not broker.local:
+        raise Refusal(
+            Code.USAGE,
+            f"{broker} is not on this machine, so a key is needed: make one with `labelferry keys`, then --key",
+        )
+    staging = said.staging or Path(platformdirs.user_cache_dir("labelferry")) / "staging"
+    return WorkerSettings(
+        broker=broker,
+        staging=staging.absolute(),
+        roots=_roots(said.root, broker, has_keys=keys is not None),
+        slots=said.slots,
+        keys=keys,
+        until_eof=said.until_eof,
+        connect_timeout=said.connect_timeout,
+        crew=CrewSettings(drain_seconds=said.drain_seconds),
+        pool=pool,
+    )
+
+
+def _roots(named: list[Path], broker: Endpoint, *, has_keys: bool) -> tuple[Path, ...]:
+    if not named:
+        if has_keys or not broker.local:
+            raise Refusal(
+                Code.USAGE, "say below which folders this worker may read projects: --root FOLDER, as often as needed"
+            )
+        return (Path("/"),)
+    for root in named:
+        if not root.is_dir():
+            raise Refusal(Code.USAGE, f"--root {root}: there is no such folder")
+    return tuple(root.resolve() for root in named)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="labelferry worker", description="Run exports for a broker.")
+    parser.add_argument("--broker", required=True, metavar="ENDPOINT", help="tcp://HOST:PORT or ipc://DIRECTORY")
+    parser.add_argument("--slots", type=_slots, default=1, help="jobs at a time (default: 1)")
+    parser.add_argument("--staging", type=Path, metavar="DIR", help="where exports are made before they are published")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="projects are read below it only; repeatable",
+    )
+    parser.add_argument("--key", type=Path, metavar="FILE", help="this worker's key file")
+    parser.add_argument("--until-eof", action="store_true", help="leave at once when standard input ends")
+    parser.add_argument(
+        "--drain-seconds", type=_seconds, default=30.0, help="on SIGTERM, what runs may finish within (default: 30)"
+    )
+    parser.add_argument("--connect-timeout", type=_seconds, help="leave with code 5 when no broker answers within")
+    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    return parser.parse_args(arguments)
+
+
+def _slots(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_SLOTS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MAX_SLOTS}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("a number of seconds, 0 or more")
+    return seconds
+
+
+def _say_ready(worker_id: str) -> None:
+    print(f"ready {worker_id}", flush=True)  # noqa: T201 - the line that whoever started it waits for

@@ -1,0 +1,260 @@
+"""The supervisor: the worker process's actor. Owns the sockets, the children, the uploader's pair and the staging directory.
+
+One turn: time first (a lease that has run out must not be worked on), then orders, then the broker, then children, then the
+uploader. The crew decides; `_do` performs.
+"""
+
+import secrets
+import socket as host_names
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+import zmq
+
+from labelferry_protocol import codec
+from labelferry_protocol.endpoints import Lane, reached
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.message import Message
+from labelferry_protocol.requests import Refused
+from labelferry_protocol.work import CancelOrder, Holding
+from labelferry_transport.logs import Log
+from labelferry_workers import instructions as do
+from labelferry_workers.crew import Crew
+from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, Finish, FromUploader, NotCarried
+from labelferry_workers.lifeline import Lifeline
+from labelferry_workers.link import Link
+from labelferry_workers.membership import Identity
+from labelferry_workers.pool import Pool, child_options
+from labelferry_workers.settings import WorkerSettings
+from labelferry_workers.staging import BUNDLE, Staging
+from labelferry_workers.uploader import start_uploader
+
+LONGEST_PATIENCE_SECONDS = 1.0
+WAITING_LOG_SECONDS = 30.0
+
+log = Log("supervisor")
+
+
+def steady_clock() -> float:
+    """Return seconds that never jump, and that go on while the machine sleeps, as the leases do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Supervisor:
+    """One worker. All state is here; `run` serves until it is told to go."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        context: zmq.Context[zmq.Socket[bytes]],
+        say_ready: Callable[[str], None],
+        *,
+        software: str = "",
+        log_level: str = "info",
+        clock: Callable[[], float] = steady_clock,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._say_ready = say_ready
+        self._clock = clock
+        self._wall = wall
+        self._worker_id = secrets.token_hex(16)
+        self._staging = Staging(settings.staging, self._worker_id)
+        identity = Identity(self._worker_id, host_names.gethostname()[:255], settings.slots, software)
+        self._crew = Crew(identity, settings.crew)
+        self._link = Link(context, settings.broker, settings.keys, self._worker_id, software)
+        options = child_options(self._staging.place, settings.roots, log_level)
+        self._pool = Pool(settings.pool, settings.slots, options)
+        self._lifeline = Lifeline(until_eof=settings.until_eof)
+        self._uploader, self._pair = start_uploader(context, settings.keys)
+        self._poller = zmq.Poller()
+        self._polled: dict[zmq.Socket[bytes] | int, int] = {}
+        self._going = False
+        self._left = False
+        self._reached = False
+
+    def run(self) -> None:
+        """Serve; raise `Refusal` when the broker will not have this worker, or cannot be reached in the time given."""
+        try:
+            self._staging.sweep()
+            self._give_up_at = self._clock() + (self._settings.connect_timeout or 0.0)
+            while not self._left:
+                self._turn()
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        self._listen()
+        ready = {place for place, _ in self._poller.poll(self._patience())}
+        now = self._clock()
+        self._do(self._crew.tick(now))
+        self._from_system()
+        self._from_control()
+        self._from_link(now)
+        self._from_work()
+        self._from_children(ready)
+        if self._pair in ready:
+            self._from_uploader()
+        self._link.greet(now)
+        self._pool.fill(now)
+
+    def _from_system(self) -> None:
+        if self._lifeline.owner_gone():
+            log.info("the owner is gone")
+            self._left = True
+        for _ in range(self._lifeline.requests()):
+            if self._going:
+                log.info("told to go twice: leaving at once")
+                self._left = True
+            else:
+                log.info("told to go: taking no more", drain_seconds=self._settings.crew.drain_seconds)
+                self._going = True
+                self._do(self._crew.drain(self._clock()))
+
+    def _from_link(self, now: float) -> None:
+        for connected in self._link.connections():
+            log.info("connected to the broker" if connected else "lost the connection to the broker")
+            if connected:
+                self._do(self._crew.connected(now))
+            else:
+                self._crew.disconnected()
+        welcome = self._link.welcomed()
+        if welcome is not None:
+            self._reached = True
+            log.info("welcomed", user=welcome.user, role=welcome.role, epoch=welcome.epoch)
+            place = reached(welcome.endpoints[Lane.DEPOT], self._settings.broker)
+            self._tell_uploader(Connect(endpoint=place))
+        if not self._reached and self._settings.connect_timeout is not None and now >= self._give_up_at:
+            raise Refusal(Code.PROTOCOL, f"no broker answers at {self._settings.broker}: is it running?")
+
+    def _from_control(self) -> None:
+        for order in self._link.from_control():
+            if isinstance(order, CancelOrder):
+                log.info("cancel ordered", job=order.job_id, attempt=order.attempt, keep_partial=order.keep_partial)
+            self._do(self._crew.ordered(order, self._clock()))
+
+    def _from_work(self) -> None:
+        for ref, message in self._link.from_work():
+            if isinstance(message, Refused):
+                log.info("the broker refused", code=message.code, reason=message.message)
+            else:
+                log.debug("the broker said", kind=codec.kind(message), ref=ref)
+            self._do(self._crew.broker_said(ref, message, self._clock()))
+
+    def _from_children(self, ready: set[zmq.Socket[bytes] | int]) -> None:
+        for child in list(self._pool.children):
+            if child.channel.fileno() in ready:
+                for report in self._pool.hear(child):
+                    self._do(self._crew.child_said(report, self._clock()))
+            if child.sentinel is None or child.sentinel in ready:
+                death = self._pool.reap(child, self._clock())
+                if death is not None:
+                    log.info("a child ended", job=death.key.job_id, attempt=death.key.attempt, how=death.how)
+                    self._do(self._crew.child_died(death.key, death.how, self._clock()))
+
+    def _from_uploader(self) -> None:
+        while self._pair.poll(0):
+            word = codec.unpack(self._pair.recv(), FromUploader)
+            match word:
+                case Carrying(key=key, sent=sent, seconds_left=left):
+                    self._do(self._crew.bringing(key, sent, left))
+                case Carried(key=key, receipt=receipt):
+                    self._do(self._crew.brought(key, receipt, self._clock()))
+                case NotCarried(key=key, code=code, message=message):
+                    self._do(self._crew.not_brought(key, code, message, self._clock()))
+
+    def _do(self, decided: Iterable[do.Instruction]) -> None:
+        waiting: deque[Iterable[do.Instruction]] = deque([list(decided)])
+        while waiting:
+            for each in waiting.popleft():
+                follows = self._perform(each)
+                if follows is not None:
+                    waiting.append(list(follows))
+
+    def _perform(self, each: do.Instruction) -> Iterable[do.Instruction] | None:
+        match each:
+            case do.Send(message=message, ref=ref):
+                self._link.say(message, ref)
+            case do.Show(frame=frame):
+                self._link.publish(msgspec.structs.replace(frame, timestamp=self._wall()))
+            case do.Begin():
+                return self._begin(each)
+            case do.Stop(order=order):
+                self._pool.stop(order)
+            case do.Kill(key=key):
+                return self._kill(key)
+            case do.Clear(key=key):
+                return self._crew.cleared(key, clean=self._staging.clear(key), now=self._clock())
+            case do.Bring(key=key, token=token, size=size):
+                path = str(self._staging.path(key) / BUNDLE)
+                self._tell_uploader(Carry(key=key, token=token, path=path, size=size))
+            case do.Abandon(key=key):
+                self._tell_uploader(Drop(key=key))
+            case do.Watch(job_id=job_id):
+                self._link.watch(job_id)
+            case do.Unwatch(job_id=job_id):
+                self._link.unwatch(job_id)
+            case do.Announce():
+                self._say_ready(self._worker_id)
+            case do.Reconnect():
+                log.warning("the broker does not answer: connecting anew")
+                self._link.renew(self._clock())
+            case do.GiveUp(code=code, message=message):
+                raise Refusal(code, message)
+            case do.Leave():
+                self._left = True
+        return None
+
+    def _begin(self, each: do.Begin) -> Iterable[do.Instruction] | None:
+        lease = each.lease
+        key = Holding(job_id=lease.job_id, attempt=lease.attempt)
+        log.info("leased", job=key.job_id, attempt=key.attempt, project=lease.project)
+        try:
+            self._staging.make(key)
+        except OSError as error:
+            how = f"could not be started: no staging directory: {error.strerror}"
+            return self._crew.child_died(key, how, self._clock())
+        how_not = self._pool.begin(lease)
+        return None if how_not is None else self._crew.child_died(key, how_not, self._clock())
+
+    def _kill(self, key: Holding) -> Iterable[do.Instruction] | None:
+        log.info("killing", job=key.job_id, attempt=key.attempt)
+        if self._pool.kill(key):
+            return None
+        return self._crew.child_died(key, "was gone already", self._clock())
+
+    def _listen(self) -> None:
+        """Poll exactly what is there now; children and connections come and go."""
+        wanted: dict[zmq.Socket[bytes] | int, int] = dict.fromkeys([*self._link.sockets, self._pair], zmq.POLLIN)
+        wanted.update(dict.fromkeys(self._lifeline.descriptors, zmq.POLLIN))
+        for child in self._pool.children:
+            wanted.update(dict.fromkeys(child.descriptors, zmq.POLLIN))
+            if child.channel.backlog and not child.broken:
+                wanted[child.channel.fileno()] = zmq.POLLIN | zmq.POLLOUT
+        for place in self._polled.keys() - wanted.keys():
+            self._poller.unregister(place)
+        for place, events in wanted.items():
+            if self._polled.get(place) != events:
+                self._poller.register(place, events)
+        self._polled = wanted
+
+    def _patience(self) -> int:
+        now = self._clock()
+        moments = [self._crew.next_at, self._link.greet_at, self._pool.next_at]
+        soonest = min([now + LONGEST_PATIENCE_SECONDS, *(moment for moment in moments if moment is not None)])
+        return max(0, int((soonest - now) * 1000) + 1) if soonest > now else 0
+
+    def _tell_uploader(self, errand: Message) -> None:
+        self._pair.send(codec.pack(errand))
+
+    def _close(self) -> None:
+        self._pool.close()
+        self._tell_uploader(Finish())
+        self._uploader.join()
+        self._pair.close()
+        self._link.close()
+        self._lifeline.close()
+        if not self._staging.close():
+            log.error("something is left in the staging directory", place=self._staging.place)
