@@ -38,7 +38,8 @@ class DepotPost:
         self._start_at = 0.0
         self._pause = FIRST_PAUSE_SECONDS
         self._peer: bytes | None = None
-        self._was_ready = False
+        self._ready: DepotReady | None = None
+        self._introduce = False
 
     @property
     def due(self) -> float | None:
@@ -57,7 +58,7 @@ class DepotPost:
             return False
         log.error("depot ended", code=code, lived=now - self._started_at)
         self._forget_process()
-        if not self._was_ready:
+        if self._ready is None:
             raise Refusal(
                 Code.INTERNAL, "the depot did not come up, so the broker does not serve: see its log line above"
             )
@@ -69,7 +70,10 @@ class DepotPost:
 
     def heard(self) -> list[DepotToBroker]:
         """Return what the depot has said."""
-        said = []
+        said: list[DepotToBroker] = []
+        if self._introduce and self._peer is not None and self._ready is not None:
+            said.append(self._ready)
+        self._introduce = False
         for parts in drain(self.socket, BATCH):
             try:
                 _, message = codec.parse([frame.bytes for frame in parts[1:]], DepotToBroker)
@@ -77,10 +81,14 @@ class DepotPost:
                 log.error("depot not understood", reason=error)
                 continue
             if isinstance(message, DepotReady):
-                self._peer, self._was_ready = parts[0].bytes, True
+                self._peer, self._ready = parts[0].bytes, message
                 log.info("depot ready", endpoint=message.endpoint)
             said.append(message)
         return said
+
+    def introduce(self) -> None:
+        """Have a depot that serves be heard as ready once more: there is a new ledger, which does not know it."""
+        self._introduce = True
 
     def tell(self, message: BrokerToDepot) -> None:
         """Send to the depot, if there is one; a new one asks about everything it finds, so nothing is lost for ever."""

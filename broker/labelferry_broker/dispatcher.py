@@ -6,10 +6,8 @@ ledger is made from the store, under a new epoch, as after a restart.
 """
 
 import math
-import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import zmq
@@ -28,6 +26,7 @@ from labelferry_broker.lifeline import Lifeline
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.store import Store
+from labelferry_broker.tenure import Tenure
 from labelferry_protocol import codec, limits, version
 from labelferry_protocol.depot import DepotReady
 from labelferry_protocol.endpoints import Lane
@@ -43,19 +42,12 @@ BATCH = 200
 """Messages of one lane taken in one turn."""
 LONGEST_PATIENCE_SECONDS = 0.5
 """A turn at least so often: the depot and the doorman are looked at in each."""
-FRESH_STARTS = 5
-FRESH_START_WINDOW_SECONDS = 60.0
-"""More new ledgers than that in this time, and the broker stops: it does not get better by itself."""
 
 log = Log("dispatcher")
 
 
 def _read_clocks() -> Moment:
     return Moment(time.monotonic(), time.time())
-
-
-def _new_id() -> str:
-    return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -92,42 +84,53 @@ class Dispatcher:
         self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret)
         self._ready = False
         self._beat_at = -math.inf
-        self._fresh_starts: deque[float] = deque()
-        self._take_up(store.epoch)
+        self._tenure = Tenure(store, settings.ledger, clock())
+        self._reception = Reception(settings.secret, self._greet, open_door=lanes.open_door)
 
     def run(self, lifeline: Lifeline, announce: Callable[[], None]) -> None:
         """Serve until the end is asked for; `announce` is called once, when the depot serves too. Raises `Refusal` when it cannot go on."""
-        poller = self._poller(lifeline)
+        poller = self._poller(
+            [self._depot.socket, self._workers.monitor, *map(self._lanes.socket, DISPATCHED)], lifeline
+        )
+        deaf = self._poller([], lifeline)
         announced = False
         try:
             while not lifeline.ended():
                 self._look_after()
-                self._turn()
+                if not self._tenure.whole and self._tenure.restore(self._clock()):
+                    self._depot.introduce()
+                if self._tenure.whole:
+                    self._turn()
                 if self._ready and not announced:
                     announced = True
                     announce()
-                poller.poll(self._patience())
+                (poller if self._tenure.whole else deaf).poll(self._patience())
         finally:
             for connections in self._connections.values():
                 connections.close()
 
     def _turn(self) -> None:
+        """Take one turn; whatever goes wrong in it is the end of this ledger, not of the broker."""
         now = self._clock()
         try:
-            effects = self._hear(now)
-            saves = [effect for effect in effects if isinstance(effect, SAVES)]
-            self._store.apply(saves)
-        except LedgerFault as fault:
-            log.fault("the ledger failed")
-            self._begin_afresh(now)
-            self._delivery.perform([fault.answer])
-            return
-        except Refusal as refusal:
-            log.error("turn not written", reason=refusal.message)
-            self._begin_afresh(now)
-            return
+            self._take_turn(now)
         except Diverged as error:
             raise Refusal(Code.STORE, f"the broker stops, for its ledger is not what it wrote: {error}") from error
+        except LedgerFault as fault:
+            log.fault("the ledger failed on a message")
+            self._delivery.perform([fault.answer])
+            self._tenure.fail(now)
+        except Refusal as refusal:
+            log.error("turn not written", reason=refusal.message)
+            self._tenure.fail(now)
+        except Exception:  # noqa: BLE001 - the shell: a fault in one turn must not take all workers down with it
+            log.fault("turn failed")
+            self._tenure.fail(now)
+
+    def _take_turn(self, now: Moment) -> None:
+        effects = self._hear(now)
+        saves = [effect for effect in effects if isinstance(effect, SAVES)]
+        self._store.apply(saves)
         self._ledger.persisted()
         _log_moves(saves)
         self._delivery.perform([effect for effect in effects if not isinstance(effect, SAVES)])
@@ -148,15 +151,19 @@ class Dispatcher:
             before = self._workers.seen(parts[-1], parts[0].bytes)
             if before is not None:
                 effects += self._ledger.worker_dropped(before, now)
-            effects += self._reception.from_worker(parts, now)
+            effects += self._reception.from_worker(self._ledger, parts, now)
         for parts in self._drain(Lane.REQUESTS):
-            effects += self._reception.from_client(parts, now)
+            effects += self._reception.from_client(self._ledger, parts, now)
         for parts in self._drain(Lane.PROGRESS):
-            effects += self._reception.from_progress(parts, now)
+            effects += self._reception.from_progress(self._ledger, parts, now)
         due = self._ledger.next_deadline
         if due is not None and due <= now.steady:
             effects += self._ledger.tick(now)
         return effects
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._tenure.ledger
 
     def _drain(self, lane: Lane) -> Iterator[Parts]:
         """Yield what came on a lane, and note on which connections; who has gone from there is nobody's concern."""
@@ -227,33 +234,16 @@ class Dispatcher:
             cuts = sum(connections.cut_named(revoked) for connections in self._connections.values())
             log.warning("keys taken back", names=",".join(sorted(revoked)), connections_cut=cuts)
 
-    def _begin_afresh(self, now: Moment) -> None:
-        """Give up the ledger, which is ahead of the store or broken, for one made from the store."""
-        while self._fresh_starts and now.steady - self._fresh_starts[0] > FRESH_START_WINDOW_SECONDS:
-            self._fresh_starts.popleft()
-        if len(self._fresh_starts) >= FRESH_STARTS:
-            raise Refusal(
-                Code.STORE, "the broker cannot keep its ledger and stops: see its log, and the disk it writes to"
-            )
-        self._fresh_starts.append(now.steady)
-        self._take_up(self._store.begin_epoch())
-        log.warning("ledger taken up afresh", epoch=self._store.epoch)
-
-    def _take_up(self, epoch: int) -> None:
-        """Make the ledger of an epoch from what the store has. Workers find out by being asked to register."""
-        loaded, now = self._store.load(), self._clock()
-        self._ledger = Ledger(self._settings.ledger, epoch, self._store, loaded, now, _new_id)
-        self._reception = Reception(self._ledger, self._settings.secret, self._greet, open_door=self._lanes.open_door)
-
-    def _poller(self, lifeline: Lifeline) -> zmq.Poller:
+    def _poller(self, sockets: Sequence[zmq.Socket[bytes]], lifeline: Lifeline) -> zmq.Poller:
         poller = zmq.Poller()
-        sockets = [self._depot.socket, self._workers.monitor, *map(self._lanes.socket, DISPATCHED)]
         for source in [*sockets, *lifeline.descriptors]:
             poller.register(source, zmq.POLLIN)
         return poller
 
     def _patience(self) -> int:
         """Return how long to wait for something to come, in milliseconds."""
+        if not self._tenure.whole:
+            return int(1000 * LONGEST_PATIENCE_SECONDS)
         due = [self._beat_at + limits.BEAT_SECONDS, self._ledger.next_deadline, self._depot.due]
         left = min(each for each in due if each is not None) - self._clock().steady
         return math.ceil(1000 * max(0.0, min(left, LONGEST_PATIENCE_SECONDS)))

@@ -4,6 +4,7 @@ Nothing a peer sends gets further than its own refusal.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from labelferry_broker.intake import Parts
@@ -34,23 +35,22 @@ class LedgerFault(Exception):
 
 
 class Reception:
-    """The way in to one ledger. `greet` answers a `hello`, which is no business of the ledger's."""
+    """The way in to the ledger. `greet` answers a `hello`, which is no business of the ledger's."""
 
-    def __init__(self, ledger: Ledger, secret: bytes, greet: Greet, *, open_door: bool) -> None:
-        self._ledger = ledger
+    def __init__(self, secret: bytes, greet: Greet, *, open_door: bool) -> None:
         self._secret = secret
         self._greet = greet
         self._open_door = open_door
 
-    def from_client(self, parts: Parts, now: Moment) -> list[Effect]:
+    def from_client(self, ledger: Ledger, parts: Parts, now: Moment) -> list[Effect]:
         """Take `[peer, header, body]` of the requests lane."""
-        return self._take(parts, Reply, ClientSays, now)
+        return self._take(parts, Reply, ClientSays, partial(self._client, ledger, now))
 
-    def from_worker(self, parts: Parts, now: Moment) -> list[Effect]:
+    def from_worker(self, ledger: Ledger, parts: Parts, now: Moment) -> list[Effect]:
         """Take `[peer, header, body]` of the work lane."""
-        return self._take(parts, Tell, WorkerSays, now)
+        return self._take(parts, Tell, WorkerSays, partial(self._worker, ledger, now))
 
-    def from_progress(self, parts: Parts, now: Moment) -> list[Effect]:
+    def from_progress(self, ledger: Ledger, parts: Parts, now: Moment) -> list[Effect]:
         """Take `[topic, body]` of the progress lane; what is wrong with it is nobody's to be told."""
         try:
             speaker = speaker_of(parts[-1], open_door=self._open_door)
@@ -62,9 +62,11 @@ class Reception:
             return []
         if identity_of(parts[0].bytes) != frame.job_id:
             return []
-        return self._ledger.progress_said(speaker.user, frame, now)
+        return ledger.progress_said(speaker.user, frame, now)
 
-    def _take(self, parts: Parts, back: type[Reply] | type[Tell], lane: Any, now: Moment) -> list[Effect]:
+    def _take(
+        self, parts: Parts, back: type[Reply] | type[Tell], lane: Any, do: Callable[..., list[Effect]]
+    ) -> list[Effect]:
         peer, ref = parts[0].bytes, ""
         try:
             speaker = speaker_of(parts[-1], open_door=self._open_door)
@@ -72,9 +74,7 @@ class Reception:
                 raise Malformed(f"a message has a header and a body, not {len(parts) - 1} frames")
             ref = codec.parse_header(parts[1].bytes).ref
             message = codec.unpack(parts[2].bytes, lane)
-            if back is Reply:
-                return self._client(peer, ref, speaker, message, now)
-            return self._worker(peer, ref, speaker, message, now)
+            return do(peer, ref, speaker, message)
         except Malformed as error:
             return [back(peer, ref, _refused(Refusal(Code.MALFORMED, str(error))))]
         except Refusal as refusal:
@@ -83,20 +83,24 @@ class Reception:
             sentence = "the broker failed on this message: report it, with the broker's log"
             raise LedgerFault(back(peer, ref, _refused(Refusal(Code.INTERNAL, sentence)))) from fault
 
-    def _client(self, peer: bytes, ref: str, speaker: Speaker, message: ClientSays, now: Moment) -> list[Effect]:
+    def _client(
+        self, ledger: Ledger, now: Moment, peer: bytes, ref: str, speaker: Speaker, message: ClientSays
+    ) -> list[Effect]:
         if isinstance(message, Hello):
             self._greet(peer, ref, speaker, message)
             return []
         if not speaker.may_ask:
             raise Refusal(Code.ACCESS, f"a {speaker.role} may not ask for jobs: connect with a user's key")
         asker = Asker(speaker.user, speaker.role is Role.ADMIN)
-        return self._ledger.client_said(peer, ref, asker, message, now)
+        return ledger.client_said(peer, ref, asker, message, now)
 
-    def _worker(self, peer: bytes, ref: str, speaker: Speaker, message: WorkerSays, now: Moment) -> list[Effect]:
+    def _worker(
+        self, ledger: Ledger, now: Moment, peer: bytes, ref: str, speaker: Speaker, message: WorkerSays
+    ) -> list[Effect]:
         if not speaker.may_work:
             raise Refusal(Code.ACCESS, f"a {speaker.role} may not run jobs: connect with a worker's key")
         receipt = self._receipt(speaker, message, now)
-        return self._ledger.worker_said(peer, ref, speaker.user, message, now, receipt)
+        return ledger.worker_said(peer, ref, speaker.user, message, now, receipt)
 
     def _receipt(self, speaker: Speaker, message: WorkerSays, now: Moment) -> Claims | None:
         """Return what the depot's receipt says, if there is one, it is genuine, and it was given to this speaker."""

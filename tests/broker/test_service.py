@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket as os_socket
@@ -442,6 +443,27 @@ def test_a_broker_that_is_killed_forgets_nothing_it_said(broker: Process) -> Non
     assert worker.hear(Registered).abandon == ()
     worker.finish(lease, b"x")
     assert isinstance(again.watch(topic_of(job_id)).hear(), Snapshot)
+
+
+def test_a_broker_that_cannot_write_tells_nobody_and_goes_on_when_it_can(broker: Process) -> None:
+    client, worker = broker.client(), broker.worker()
+    worker.register()
+    epoch = _epoch(client)
+    # No file of this process may grow, which a write meets as it meets a full disk.
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    submit = Submit(idempotency_key="k", source=Source(location="/tmp/project"))
+    client.requests.send_multipart(codec.frames(submit, "1"))
+    assert not client.requests.poll(1500)
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    again = broker.client()
+    assert isinstance(again.ask(submit), Submitted)
+    assert _epoch(again) > epoch
+    overview = again.ask(GetOverview())
+    assert isinstance(overview, Overview)
+    assert overview.depot_ready
+    assert overview.workers == ()
+    worker.register()
+    assert worker.begin().attempt == 1
 
 
 def test_a_depot_that_is_killed_is_started_again(broker: Process) -> None:
