@@ -15,7 +15,6 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import Any, TypeVar
 
-import msgspec
 import pytest
 import zmq
 
@@ -87,9 +86,11 @@ class Job:
 
     @property
     def state(self) -> State:
-        last = self.events[-1] if self.events else None
-        ends = {Completed: State.COMPLETED, Cancelled: State.CANCELLED}
-        return ends.get(type(last), State.QUEUED if last is None else State.RUNNING)
+        if not self.events:
+            return State.QUEUED
+        if isinstance(self.events[-1], Completed):
+            return State.COMPLETED
+        return State.CANCELLED if isinstance(self.events[-1], Cancelled) else State.RUNNING
 
     def known(self, epoch: int) -> Snapshot:
         def last(kind: type[T]) -> T | None:
@@ -167,6 +168,15 @@ class PretendedBroker:
         self._running = False
         self._thread.join()
         self._context.destroy(linger=0)
+
+    def spoil(self, **faults: Any) -> None:
+        """Let these things go wrong from now on."""
+
+        def order() -> None:
+            for name, value in faults.items():
+                setattr(self.faults, name, value)
+
+        self.do(order)
 
     def do(self, order: Callable[[], T]) -> T:
         """Run something in the broker's thread, and return what it returns."""
@@ -261,9 +271,7 @@ class PretendedBroker:
     def restart_depot(self) -> None:
         self._sockets.pop(Lane.DEPOT).close()
         self._opened.clear()
-        self._sockets[Lane.DEPOT] = bind(
-            self._context, zmq.ROUTER, self.endpoint.lane(Lane.DEPOT), max_bytes=2**21
-        )
+        self._sockets[Lane.DEPOT] = bind(self._context, zmq.ROUTER, self.endpoint.lane(Lane.DEPOT), max_bytes=2**21)
 
     # The loop
 
@@ -279,8 +287,6 @@ class PretendedBroker:
     def _run(self) -> None:
         while self._running:
             self._turns += 1
-            for socket in self._sockets.values():
-                socket.poll(0)
             zmq.select([*self._sockets.values()], [], [], timeout=0.002)
             self._take(Lane.REQUESTS, self._request)
             self._take(Lane.EVENTS, self._subscription)
@@ -464,15 +470,3 @@ def broker() -> Iterator[PretendedBroker]:
     yield pretended
     pretended.stop()
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def seq_is_strict(events: list[JobEvent]) -> bool:
-    """Whether `seq` rises with each event."""
-    order = [event.seq for event in events]
-    return order == sorted(set(order))
-
-
-def plain(event: JobEvent) -> dict[str, Any]:
-    """An event as a map."""
-    value: dict[str, Any] = msgspec.to_builtins(event)
-    return value

@@ -19,9 +19,7 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
 def opened(token: bytes = b"token", size: int = len(DATA)) -> DownloadOpened:
-    return DownloadOpened(
-        transfer_id="b" * 32, job_id=JOB, bundle=BundleFacts(size=size, sha256=DIGEST), token=token
-    )
+    return DownloadOpened(transfer_id="b" * 32, job_id=JOB, bundle=BundleFacts(size=size, sha256=DIGEST), token=token)
 
 
 def welcome(chunk: int = 100) -> BundleOpened:

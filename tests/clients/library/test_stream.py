@@ -230,7 +230,7 @@ def test_silence_is_polled_through_until_the_lane_lives_again() -> None:
 def test_a_job_that_is_quiet_on_a_lively_lane_is_looked_at_for_its_end_may_be_lost() -> None:
     stream = begun(started(1))
     now = 0.0
-    wishes = []
+    wishes: list[AskSnapshot | Resubscribe] = []
     while not wishes:
         now += 1.0
         stream.pushed(Beat(epoch=1, timestamp=now), now)
@@ -379,7 +379,9 @@ def test_whatever_the_road_does_the_stream_is_ordered_single_and_ends(seed: int,
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60))
-def test_on_a_lossless_road_every_event_is_shown_whatever_the_order_of_snapshot_and_events(seed: int, steps: int) -> None:
+def test_on_a_lossless_road_every_event_is_shown_whatever_the_order_of_snapshot_and_events(
+    seed: int, steps: int
+) -> None:
     chance = Random(seed)
     stream = EventStream(JOB, 0.0)
     said: list[JobEvent] = [started(1), *(progress(seq) for seq in range(2, steps + 2)), completed(steps + 2)]
