@@ -108,14 +108,22 @@ class Client:
     `broker` is `tcp://HOST:PORT` or `ipc://DIRECTORY` (else LABELFERRY_BROKER), `key` a key file (else LABELFERRY_KEY; needed
     unless the broker is on this machine). Connects when it is first used. Every question is answered within `timeout`
     seconds or raises `Unreachable`; streams bear a broker that is away for up to `patience` seconds.
+    `vigil` is called before each wait, at least twice a second; what it raises ends the wait (for whoever knows better that
+    the broker has died).
     One Client belongs to one thread; several iterators of one Client may be used in turn. Whatever the broker refuses is
     raised as `Refusal`.
     """
 
     def __init__(
-        self, broker: str | None = None, *, key: Path | None = None, timeout: float = 5.0, patience: float = 60.0
+        self,
+        broker: str | None = None,
+        *,
+        key: Path | None = None,
+        timeout: float = 5.0,
+        patience: float = 60.0,
+        vigil: Callable[[], None] | None = None,
     ) -> None:
-        self._wires = Wires(broker, key, timeout, patience)
+        self._wires = Wires(broker, key, timeout, patience, vigil)
 
     def submit(
         self, source: str | Path, options: ExportOptions = DEFAULT_OPTIONS, *, idempotency_key: str | None = None

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -23,9 +24,17 @@ R = TypeVar("R")
 class Wires:
     """Owns a context, its sockets and a pipe that wakes the loop out of its wait."""
 
-    def __init__(self, broker: str | None, key: Path | None, timeout: float, patience: float) -> None:
+    def __init__(
+        self,
+        broker: str | None,
+        key: Path | None,
+        timeout: float,
+        patience: float,
+        vigil: Callable[[], None] | None = None,
+    ) -> None:
         self._connection = resolve_connection(broker, key, timeout=timeout, patience=patience)
         self.session = self._connection.session()
+        self._vigil = vigil
         self._context = new_context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
@@ -85,6 +94,8 @@ class Wires:
     def _turn(self) -> None:
         """Send what is due, wait until something comes or time is over, take what has come."""
         self.flush()
+        if self._vigil is not None:
+            self._vigil()
         names = {socket: name for name, socket in self._sockets.items()}
         ready = self._poller.poll(math.ceil(1000 * self.session.wait()))
         self.session.step(time.monotonic())

@@ -18,6 +18,7 @@ from labelferry import (
     ExportOptions,
     Interrupted,
     JobEvent,
+    LabelferryError,
     PhaseChanged,
     Progress,
     Refusal,
@@ -221,6 +222,22 @@ def test_a_stream_bears_a_broker_that_is_away_for_as_long_as_it_has_patience(bro
         assert isinstance(next(stream), Started)
         broker.spoil(mute=True, deaf=True)
         with pytest.raises(Unreachable, match="any more"):
+            list(stream)
+
+
+def test_whoever_knows_better_that_the_broker_has_died_ends_the_wait(broker: PretendedBroker) -> None:
+    job = running(broker)
+    dead: list[str] = []
+
+    def look() -> None:
+        if dead:
+            raise LabelferryError("the service has died")
+
+    with Client(str(broker), vigil=look) as client:
+        stream = client.events(job.job_id)
+        assert isinstance(next(stream), Started)
+        dead.append("yes")
+        with pytest.raises(LabelferryError, match="has died"):
             list(stream)
 
 
