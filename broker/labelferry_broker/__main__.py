@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from labelferry_broker.lifeline import Lifeline
+from labelferry_broker.lifeline import Lifeline, allow_many_connections
 from labelferry_broker.service import run_broker
 from labelferry_broker.settings import BrokerSettings
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
@@ -19,6 +19,7 @@ def main() -> int:
     options = _read_options()
     start_logging(options.log_level)
     lifeline = Lifeline(until_eof=options.until_eof)
+    allow_many_connections()
     try:
         settings = BrokerSettings(
             listen=parse_endpoint(options.listen),

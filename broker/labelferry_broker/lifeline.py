@@ -5,6 +5,7 @@ Nothing is decided in a signal handler: a signal writes a byte, the actor's loop
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import sys
@@ -48,6 +49,18 @@ class Lifeline:
         signal.set_wakeup_fd(-1)
         os.close(self._told)
         os.close(self._tell)
+
+
+def allow_many_connections() -> None:
+    """Raise this process's limit of open files as far as it may be: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        # Some systems name a higher limit than they grant; what there was is still there.
+        return
 
 
 def die_with_parent(parent: int) -> None:

@@ -658,6 +658,27 @@ def test_a_key_taken_back_ends_a_running_subscription(keys: Path, tmp_path: Path
         broker.close()
 
 
+def test_a_flood_of_subscriptions_costs_nobody_else(keys: Path, tmp_path: Path) -> None:
+    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+    try:
+        chance = random.Random(5)
+        beats = broker.client("alice").watch(BEAT)
+        beats.hear()
+        before = _resident_bytes(broker.process.pid)
+        for length in (33, 236):
+            flood = broker.client("bob").watch(*(chance.randbytes(length) for _ in range(20_000)))
+            assert isinstance(beats.hear(), Beat)
+            assert isinstance(beats.hear(), Beat)
+            flood.socket.close(linger=0)
+        assert _resident_bytes(broker.process.pid) - before < 40_000_000
+    finally:
+        broker.close()
+
+
+def _resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _epoch(client: Client) -> int:
     overview = client.ask(GetOverview())
     assert isinstance(overview, Overview)

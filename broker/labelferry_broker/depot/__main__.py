@@ -11,7 +11,7 @@ from labelferry_broker.depot.sealer import Sealer
 from labelferry_broker.depot.settings import DepotSettings, secret_path
 from labelferry_broker.depot.vault import Vault
 from labelferry_broker.doorman import Doorman, domain_of
-from labelferry_broker.lifeline import Lifeline, die_with_parent
+from labelferry_broker.lifeline import Lifeline, allow_many_connections, die_with_parent
 from labelferry_broker.proof import prove_shut
 from labelferry_protocol import limits
 from labelferry_protocol.endpoints import Lane
@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--log-level", choices=LEVELS, default="info")
     options = parser.parse_args()
     lifeline = Lifeline(until_eof=True)
+    allow_many_connections()
     die_with_parent(options.parent)
     start_logging(options.log_level)
     try:
