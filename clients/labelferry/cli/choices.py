@@ -122,7 +122,7 @@ def options_from(context: click.Context, base: ExportOptions) -> ExportOptions:
 
 
 def _check_with_engine(options: ExportOptions) -> None:
-    from labelferry_export.exporter import check
+    from labelferry_export.check import check
 
     from labelferry_export.errors import ExportError
 

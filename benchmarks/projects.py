@@ -1,0 +1,27 @@
+"""Projects to measure on: a COCO folder as it is, or repeated under new names and ids."""
+
+import json
+import shutil
+from pathlib import Path
+
+
+def repeated(project: Path, times: int, target: Path) -> Path:
+    """Make a COCO folder that holds `project` (a folder with instances.json and images/) `times` times over; return it."""
+    whole = json.loads((project / "instances.json").read_text())
+    (target / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for turn in range(times):
+        numbers: dict[int, int] = {}
+        for image in whole["images"]:
+            name = f"{turn:04d}_{Path(image['file_name']).name}"
+            source = project / image["file_name"]
+            shutil.copyfile(
+                source if source.exists() else project / "images" / image["file_name"], target / "images" / name
+            )
+            numbers[image["id"]] = len(images) + 1
+            images.append({**image, "id": len(images) + 1, "file_name": name})
+        annotations += [{**each, "id": 0, "image_id": numbers[each["image_id"]]} for each in whole["annotations"]]
+    for number, annotation in enumerate(annotations, 1):
+        annotation["id"] = number
+    (target / "instances.json").write_text(json.dumps({**whole, "images": images, "annotations": annotations}))
+    return target

@@ -1,0 +1,164 @@
+"""What people and programs see of events."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from labelferry.cli.show.bar import Bar
+from labelferry.cli.show.json_lines import JsonLines
+from labelferry.cli.show.plain import Plain
+from labelferry.cli.show.words import ending_in_words, size_in_words, time_in_words
+from labelferry_protocol.errors import Code
+from labelferry_protocol.events import (
+    BundleFacts,
+    Cancelled,
+    Completed,
+    ExportCounts,
+    Failed,
+    JobEvent,
+    PhaseChanged,
+    Progress,
+    StageProgress,
+    Started,
+    WarningSummary,
+)
+from labelferry_protocol.words import CancelledBy, Phase, Stage
+
+BASE: dict[str, Any] = {"job_id": "a" * 32, "epoch": 1, "attempt": 1, "seq": 1, "timestamp": 1_790_000_000.0}
+STARTED = Started(**BASE, project="cells", worker="host", total_items=10)
+COMPLETED = Completed(
+    **BASE,
+    project="cells",
+    bundle=BundleFacts(size=18_400_000, sha256="b" * 64),
+    counts=ExportCounts(images=120, objects=5569, classes=1, files=371),
+    warnings=(WarningSummary(code="object-repaired", count=12, example="object 7 of a.png crossed itself"),),
+    duration=5.25,
+    path="out.zip",
+)
+CANCELLED = Cancelled(
+    **BASE,
+    project="cells",
+    cancelled_by=CancelledBy.USER,
+    who="alice",
+    progress=43.2,
+    phase=Phase.PROCESSING,
+    cleanup_completed=True,
+)
+
+
+def progress(percent: float, stage: Stage | None = Stage.IMAGES, phase: Phase = Phase.PROCESSING) -> Progress:
+    return Progress(
+        **BASE,
+        progress=percent,
+        phase=phase,
+        stage=stage,
+        message=f"Copying images ({percent:.0f}/100): [red]evil[/red].png",
+        stage_progress=StageProgress(current=int(percent), total=100, current_item="x.png"),
+        estimated_time_remaining=61.0,
+    )
+
+
+def test_json_is_one_line_an_event_with_its_kind_first(capsys: pytest.CaptureFixture[str]) -> None:
+    show = JsonLines()
+    events: list[JobEvent] = [STARTED, progress(5), COMPLETED]
+    for event in events:
+        show.event(event)
+    show.say("Cancelling...")
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    assert [line["kind"] for line in lines] == ["started", "progress", "completed"]
+    assert all(next(iter(line)) == "kind" for line in lines)
+    assert lines[2]["path"] == "out.zip"
+    assert captured.err == "Cancelling...\n"
+
+
+def test_plain_lines_come_each_ten_points_and_at_each_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    show = Plain()
+    for percent in range(100):
+        show.event(progress(percent))
+    show.event(progress(99.5, Stage.COMPRESSION))
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 11
+    assert "[red]evil[/red]" in err
+
+
+def test_the_bar_shows_both_phases_the_stage_the_rate_and_the_time_left() -> None:
+    now = [0.0]
+    console = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)
+    bar = Bar(console, clock=lambda: now[0])
+    bar.event(STARTED)
+    for percent in (10, 20, 30):
+        now[0] += 0.5
+        bar.event(progress(percent))
+    with console.capture() as capture:
+        console.print(bar._draw())
+    bar.close()
+    drawn = capture.get()
+    for piece in (
+        "Exporting cells",
+        "Processing",
+        "Downloading",
+        "30 %",
+        "images 30/100",
+        "20/s",
+        "1:01 left",
+        "[red]evil[/red].png",
+    ):
+        assert piece in drawn
+
+
+def test_the_bar_gives_way_to_the_summary() -> None:
+    file = io.StringIO()
+    bar = Bar(Console(file=file, force_terminal=False, width=110))
+    for event in (
+        STARTED,
+        progress(50),
+        PhaseChanged(**BASE, previous=Phase.PROCESSING, phase=Phase.DOWNLOADING),
+        COMPLETED,
+    ):
+        bar.event(event)
+    bar.close()
+    text = file.getvalue()
+    assert "out.zip" in text
+    assert "18.4 MB, 120 images, 5,569 objects, 1 class, 371 files" in text
+    assert "object-repaired x 12" in text
+
+
+def test_a_cancel_is_told_with_who_when_how_far_and_the_clean_up() -> None:
+    (line,) = ending_in_words(CANCELLED)
+    for piece in ("by alice", "43 %", "processing", "everything is cleaned up", "20"):
+        assert piece in line
+
+
+def test_a_failure_is_told_in_its_own_sentence() -> None:
+    failed = Failed(
+        **BASE,
+        project="p",
+        code=Code.ITEM,
+        message="b.png is broken: take it out or use --on-error skip",
+        stage=Stage.IMAGES,
+    )
+    assert ending_in_words(failed) == ["Error: b.png is broken: take it out or use --on-error skip (while at images)"]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (18_400_000, "18.4 MB"),
+        (123_456_789, "123 MB"),
+        (5 * 10**12, "5 TB"),
+    ],
+)
+def test_sizes_are_said_as_people_say_them(size: int, words: str) -> None:
+    assert size_in_words(size) == words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (61, "1:01"), (3661, "1:01:01")])
+def test_times_are_said_as_people_say_them(seconds: float, words: str) -> None:
+    assert time_in_words(seconds) == words

@@ -1,0 +1,79 @@
+"""The command line's edge: wrong usage, missing things, and no traceback ever."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def labelferry(*arguments: str, state: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    # The program itself: exit codes and the edge are what is tested.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LABELFERRY_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from labelferry.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**clean, "LABELFERRY_STATE": str(state), **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("expart",), 2, "No such command"),
+        (("export",), 2, "SOURCE"),
+        (("export", "x", "--fromat", "coco"), 2, "--fromat"),
+        (("export", "nowhere_at_all"), 1, "there is no project at"),
+        (("export", "http://x/y"), 2, "a folder or a file"),
+        (("export", ".", "--format", "cocoa"), 2, "cocoa"),
+        (("export", ".", "--scale", "-1"), 2, "scale"),
+        (("submit", "."), 2, "needs a broker"),
+        (("export", ".", "--broker", "nonsense"), 2, "not an endpoint"),
+        (("status", "--broker", "tcp://127.0.0.1:9"), 5, "tcp://127.0.0.1:9"),
+        (("keys", "user", "alice", "--keys", "no_such_dir"), 2, "no key file"),
+        (("watch", "xyz", "--broker", "tcp://127.0.0.1:9"), 2, "not a job id"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_wrong_usage_gets_one_sentence_and_its_exit_code(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    result = labelferry(*arguments, state=tmp_path / "state")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert result.returncode == code
+
+
+def test_help_and_version_need_no_service(tmp_path: Path) -> None:
+    result = labelferry("--help", state=tmp_path / "state")
+    assert result.returncode == 0
+    assert "export" in result.stdout
+    assert labelferry("--version", state=tmp_path / "state").stdout.startswith("labelferry ")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = labelferry("history", state=tmp_path / "file" / "state")
+    assert result.returncode == 1
+    assert "LABELFERRY_STATE" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_keys_are_made_listed_and_never_replaced(tmp_path: Path) -> None:
+    keys = str(tmp_path / "keys")
+    for arguments in (
+        ("broker",),
+        ("user", "alice", "-o", str(tmp_path / "alice.key")),
+        ("worker", "gpu1", "-o", str(tmp_path / "gpu1.key")),
+    ):
+        assert labelferry("keys", *arguments, "--keys", keys, state=tmp_path).returncode == 0
+    listed = labelferry("keys", "list", "--keys", keys, state=tmp_path)
+    assert listed.stdout.split() == ["user", "alice", "worker", "gpu1"]
+    again = labelferry("keys", "broker", "--keys", keys, state=tmp_path)
+    assert (again.returncode, "exists already" in again.stderr) == (2, True)

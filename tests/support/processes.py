@@ -1,0 +1,152 @@
+"""Real processes to break and to measure: a broker and workers on a private socket directory, and what they leave behind."""
+
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECONDS = 30.0
+
+
+def wait_until(done: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
+    """Wait for something that must come; the bound is for a hang, never for being right."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, f"{what} did not come within {seconds} s"
+        time.sleep(0.005)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of the living children of a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@dataclass
+class Service:
+    """A broker and workers; each can be killed, stopped and started again."""
+
+    root: Path
+    sockets: Path
+    slots: int = 1
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        return f"ipc://{self.sockets}"
+
+    @property
+    def staging(self) -> Path:
+        return self.root / "staging"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    def start(self, name: str, *, wait: bool = True) -> int:
+        """Start `broker` or a worker by name; return its pid."""
+        if name == "broker":
+            command = ["labelferry_broker", "--listen", self.endpoint, "--state", str(self.state)]
+        else:
+            command = [
+                "labelferry_workers",
+                "--broker",
+                self.endpoint,
+                "--slots",
+                str(self.slots),
+                "--staging",
+                str(self.staging / name),
+            ]
+        log = (self.root / f"{name}.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+        )
+        log.close()
+        self.processes[name] = process
+        if wait:
+            self.await_ready(name)
+        return process.pid
+
+    def await_ready(self, name: str) -> None:
+        """Wait for the line that says a process is ready."""
+        out = self.processes[name].stdout
+        assert out is not None
+        readable, _, _ = select.select([out], [], [], SECONDS)
+        assert readable, f"{name} did not become ready: {self.log(name)}"
+        assert out.readline().startswith(b"ready"), self.log(name)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to a process by name; after SIGKILL wait for its end. Return its pid."""
+        process = self.processes[name]
+        process.send_signal(number)
+        if number == signal.SIGKILL:
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        return process.pid
+
+    def log(self, name: str) -> str:
+        """Return what a process has said."""
+        return (self.root / f"{name}.log").read_text()
+
+    def leftovers(self) -> list[str]:
+        """Return the files of jobs that lie anywhere but in the depot's store of bundles."""
+        places = [self.staging, self.state / "incoming"]
+        return [
+            str(path)
+            for place in places
+            if place.exists()
+            for path in place.rglob("*")
+            if path.is_file() and path.name != "lock"
+        ]
+
+    def bundles(self) -> list[Path]:
+        """Return the published files."""
+        return sorted((self.state / "bundles").glob("*.zip"))
+
+    def stop(self) -> None:
+        """End everything that still lives."""
+        for process in reversed(self.processes.values()):
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+@contextmanager
+def running_service(root: Path, *workers: str, slots: int = 1) -> Iterator[Service]:
+    """A broker and the named workers, ready; all ended at the end."""
+    made = Service(root, Path(tempfile.mkdtemp(prefix="lf-", dir="/tmp")), slots)
+    try:
+        made.start("broker")
+        for name in workers:
+            made.start(name)
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(made.sockets, ignore_errors=True)
