@@ -1,7 +1,12 @@
 """The broker of a simulation: a real ledger over the store's twin, in turns, that can be killed at every point of a turn."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
+
+from tests.sim.depot import SECRET, Depot
+from tests.sim.promises import Promises
+from tests.sim.world import World
 
 from labelferry_broker.ledger.effects import (
     SAVES,
@@ -25,9 +30,6 @@ from labelferry_protocol.message import Message
 from labelferry_protocol.requests import ClientSays
 from labelferry_protocol.tokens import Claims, sign, verify
 from labelferry_protocol.work import AttemptCancelled, AttemptFinished, ControlLane, ProgressFrame, WorkerSays
-from tests.sim.depot import SECRET, Depot
-from tests.sim.promises import Promises
-from tests.sim.world import World
 
 Call = Callable[[Ledger], list[Effect]]
 SETTINGS = LedgerSettings(queued_per_user=50, seq_block=16)
@@ -151,7 +153,7 @@ class Broker:
                 pass
             case Order(identity=identity, message=order):
                 for peer in self.peers:
-                    self._world.carry(lambda peer=peer: peer.ordered(identity, order))  # type: ignore[misc] # a default binds it
+                    self._world.carry(partial(peer.ordered, identity, order))
             case TellDepot(message=Discard() as discard):
                 self._world.carry(lambda: self.depot.told(discard))
             case TellDepot(message=Keep() as keep):
@@ -165,7 +167,7 @@ class Broker:
     def _deliver(self, to: bytes, ref: str, message: Message) -> None:
         for peer in self.peers:
             if peer.connection == to:
-                self._world.carry(lambda: self._arrive(peer, to, ref, message))
+                self._world.carry(partial(self._arrive, peer, to, ref, message))
                 return
 
     @staticmethod

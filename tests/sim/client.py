@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from tests.sim.broker import Broker
+from tests.sim.world import BrokenPromise, World
+
 from labelferry_broker.ledger.settings import Asker
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import Snapshot
@@ -9,8 +12,6 @@ from labelferry_protocol.message import Message
 from labelferry_protocol.options import ExportOptions, Source
 from labelferry_protocol.requests import Cancel, CancelSettled, ClientSays, GetSnapshot, Refused, Submit, Submitted
 from labelferry_protocol.work import ControlLane
-from tests.sim.broker import Broker
-from tests.sim.world import BrokenPromise, World
 
 REPEAT = 1.5
 Heard = Callable[[Message], bool]

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from tests.sim.world import World
+
 from labelferry_protocol.depot import AskKeep, BundleStored, Discard, Keep
 from labelferry_protocol.errors import LabelferryError
 from labelferry_protocol.tokens import Claims, sign, verify
 from labelferry_protocol.work import Holding
-from tests.sim.world import World
 
 SECRET = b"a secret of the simulation"
 

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from labelferry_broker.ledger.machine import Ledger
-from labelferry_broker.ledger.settings import Asker
-from labelferry_protocol.events import Terminal
-from labelferry_protocol.options import ExportOptions
 from tests.sim.broker import Broker
 from tests.sim.client import Client
 from tests.sim.promises import Promises
 from tests.sim.worker import Worker
 from tests.sim.world import CALM, World
+
+from labelferry_broker.ledger.machine import Ledger
+from labelferry_broker.ledger.settings import Asker
+from labelferry_protocol.events import Terminal
+from labelferry_protocol.options import ExportOptions
 
 STORM = 40.0
 PATIENCE = 400.0

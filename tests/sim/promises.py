@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from tests.sim.world import BrokenPromise, World
+
 from labelferry_broker.ledger.effects import (
     AddAttempt,
     AddJob,
     AdmitUpload,
+    Effect,
     EndAttempt,
     Publish,
-    Effect,
     Reply,
     Sending,
     Tell,
@@ -33,7 +35,6 @@ from labelferry_protocol.life import LIFE, TERMINAL
 from labelferry_protocol.requests import CancelAccepted, CancelSettled, Submitted
 from labelferry_protocol.words import State
 from labelferry_protocol.work import Lease
-from tests.sim.world import BrokenPromise, World
 
 WAYS = {(before, after) for (before, _), after in LIFE.items()}
 
@@ -72,17 +73,25 @@ class Promises:
                 case UpdateJob(row=row):
                     self._moved(row)
                 case AddAttempt(row=attempt):
-                    self._check(attempt.job_id not in self._current, f"two attempts of job {attempt.job_id} are believed")
+                    self._check(
+                        attempt.job_id not in self._current, f"two attempts of job {attempt.job_id} are believed"
+                    )
                     self._current[attempt.job_id] = attempt.attempt
                     leased.append(store.job(attempt.job_id).owner)  # type: ignore[union-attr] # it was added before
                 case EndAttempt(job_id=job_id, attempt=number):
-                    self._check(self._current.pop(job_id, None) == number, f"attempt {number} of {job_id} was not current")
+                    self._check(
+                        self._current.pop(job_id, None) == number, f"attempt {number} of {job_id} was not current"
+                    )
                 case AdmitUpload(claims=claims):
                     self._check(self._current.get(claims.job_id) == claims.attempt, "a fenced worker may publish")
                 case Tell(message=Lease() as lease):
-                    self._check(self._current.get(lease.job_id) == lease.attempt, "a lease was told that is not current")
+                    self._check(
+                        self._current.get(lease.job_id) == lease.attempt, "a lease was told that is not current"
+                    )
                 case Publish(event=Started() as event):
-                    self._check(self._current.get(event.job_id) == event.attempt, f"{event} is not of the current attempt")
+                    self._check(
+                        self._current.get(event.job_id) == event.attempt, f"{event} is not of the current attempt"
+                    )
         self._check_turns(leased, ledger)
 
     def sent(self, sending: Sending, store: MemoryStore) -> None:
@@ -116,9 +125,13 @@ class Promises:
     def _moved(self, row: JobRow) -> None:
         before = self._state[row.job_id]
         self._check(row.job_id not in self.ended, f"job {row.job_id} changed after its end")
-        self._check(before is row.state or (before, row.state) in WAYS, f"{row.job_id} went from {before} to {row.state}")
+        self._check(
+            before is row.state or (before, row.state) in WAYS, f"{row.job_id} went from {before} to {row.state}"
+        )
         self._state[row.job_id] = row.state
-        self._check((row.state in TERMINAL) == (row.terminal is not None), f"{row.job_id} is {row.state}: {row.terminal}")
+        self._check(
+            (row.state in TERMINAL) == (row.terminal is not None), f"{row.job_id} is {row.state}: {row.terminal}"
+        )
         if row.terminal is not None:
             self.ended[row.job_id] = row.terminal
 

@@ -1,7 +1,6 @@
 """Thousands of histories of the pure ledger, each from a seed, and the proof that the watch over them is awake."""
 
 import pytest
-
 from tests.sim.history import History
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from tests.sim.broker import SETTINGS, Broker
+from tests.sim.world import World
+
 from labelferry_protocol.depot import BundleStored
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import ExportCounts, StageProgress
@@ -30,8 +33,6 @@ from labelferry_protocol.work import (
     RequestPublish,
     WorkerSays,
 )
-from tests.sim.broker import SETTINGS, Broker
-from tests.sim.world import World
 
 COUNTS = ExportCounts(images=1)
 LAST_WORDS = (AttemptFinished, AttemptFailed, AttemptCancelled)
@@ -307,7 +308,11 @@ class Worker:
             self._confirm(held, stored.receipt)
             return
         finished = AttemptFinished(
-            worker_id=self.worker_id, job_id=stored.job_id, attempt=stored.attempt, receipt=stored.receipt, counts=COUNTS
+            worker_id=self.worker_id,
+            job_id=stored.job_id,
+            attempt=stored.attempt,
+            receipt=stored.receipt,
+            counts=COUNTS,
         )
         self._say_until_answered(held, finished)
 
@@ -371,5 +376,3 @@ class Worker:
         held = self._held.get(job_id)
         if held is not None and held.holding.attempt == attempt:
             del self._held[job_id]
-
-

@@ -55,6 +55,10 @@ class Alarms:
         """Let an alarm not ring; one that is not set is none."""
         self._at.pop(Alarm(purpose, identity), None)
 
+    def at(self, purpose: Purpose, identity: str = "") -> float | None:
+        """Return when an alarm rings; None when it is not set."""
+        return self._at.get(Alarm(purpose, identity))
+
     @property
     def next(self) -> float | None:
         """When the next alarm rings; None when there is none."""

@@ -90,7 +90,7 @@ class Cancels:
             who=row.cancel.who,
             progress=row.progress.progress if row.progress else 0.0,
             phase=Phase.PROCESSING,
-            cleanup_completed=cleanup_completed,
+            cleanup_completed=cleanup_completed and job.doubted_until <= self._book.now.steady,
             partial=bundle is not None,
             message="; ".join(filter(None, (row.cancel.reason, message)))[:1024],
             requested_at=row.cancel.at,

@@ -19,12 +19,16 @@ class Job:
     """The number of the last event."""
     told_at: float = 0.0
     """When the lease was told last, by the steady clock."""
+    tellings: int = 0
+    """How often the lease was told."""
     granted: bool = False
     """Whether the depot may have something of the current attempt."""
     order_gap: float = 0.0
     """Seconds until the cancel order is repeated; 0 when it needs no repeating."""
     waiters: dict[tuple[bytes, str], None] = field(default_factory=dict)
     """Who asked for a cancel and waits for the end: peer and correlation id, in the order of asking."""
+    doubted_until: float = 0.0
+    """Steady time until which a worker that was given up may not have noticed, and run an older attempt still."""
     tried: set[str] = field(default_factory=set)
     """Workers at which an attempt ended badly: others are asked first."""
 

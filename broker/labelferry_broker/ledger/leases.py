@@ -67,11 +67,14 @@ class Leases:
             waited = self._book.now.steady - job.told_at
             if job.row.job_id in listed or job.begun or job.row.state is not State.RUNNING:
                 continue
-            if waited > self._book.settings.lease_repeat_seconds:
+            settings = self._book.settings
+            if waited > settings.lease_repeat_seconds and job.tellings < settings.lease_tellings:
+                self._extend(job)  # for the worker counts from its last renewal, which is newer than the first telling
                 self._tell(job, worker)
 
     def lapse(self, job: Job, reason: str) -> None:
-        """End the lease of a job whose worker gave no answer."""
+        """End the lease of a job whose worker gave no answer; it stops by itself when the lease would have run out, at the latest."""
+        job.doubted_until = self._book.alarms.at(Purpose.LEASE, job.row.job_id) or job.doubted_until
         self._book.end_attempt(job, Outcome.LOST, reason)
         if job.row.state is State.CANCELLING:
             self._cancels.confirm(job, Move.LOSE, cleanup_completed=False, message=reason)
@@ -134,6 +137,7 @@ class Leases:
                 leased_at=book.now.wall,
             ),
         )
+        job.tellings = 0
         self._extend(job)
         self._tell(job, worker)
 
@@ -144,6 +148,7 @@ class Leases:
     def _tell(self, job: Job, worker: Worker) -> None:
         row = job.row
         job.told_at = self._book.now.steady
+        job.tellings += 1
         lease = Lease(
             job_id=row.job_id,
             attempt=row.attempt,

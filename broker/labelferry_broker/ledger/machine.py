@@ -54,6 +54,8 @@ class Ledger:
         self._attempts = Attempts(book, self._cancels, self._leases)
         for row in sorted(loaded.jobs, key=lambda row: row.number):
             job = book.enter(row)
+            if row.reasons:
+                job.doubted_until = now.steady + settings.lease_seconds
             intake.set_timeout(book, job)
             if job.held:
                 self._leases.adopt(job)

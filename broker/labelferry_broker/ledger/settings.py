@@ -38,6 +38,8 @@ class LedgerSettings:
     max_attempts: int = limits.MAX_ATTEMPTS
     lease_repeat_seconds: float = 1.0
     """A lease that a worker does not list is told again when it is older than this."""
+    lease_tellings: int = 4
+    """A lease that a worker still does not list after so many tellings is left to run out."""
     order_repeat_seconds: float = 1.0
     """A cancel order is repeated until it is seen: first after a tenth of this, then at doubling intervals up to this."""
     retry_seconds: float = 0.5
