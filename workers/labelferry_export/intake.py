@@ -149,6 +149,8 @@ class Intake:
         return False
 
     def _attributes(self, found: FoundObject, image: ImageRow) -> Mapping[str, Attribute]:
+        if not found.attributes:
+            return {}
         plain = plain_values(found.attributes)
         lost = [key for key, value in found.attributes.items() if key not in plain and value is not None]
         if lost:

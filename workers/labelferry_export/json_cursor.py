@@ -16,11 +16,26 @@ MAX_ELEMENT_BYTES = 256 << 20
 """A larger element of an array (one annotation, say) is refused: it could not be held in bounded memory."""
 MAX_NESTING = 64
 
-_SPACE = re.compile(rb"[ \t\r\n]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_BLANK = rb"[ \t\r\n]*+"
+_TEXT = rb'"(?:[^"\\]++|\\.)*+"'
+_OTHER = rb'[^"\[\]{}]++'
+
+
+def _nested(levels: int) -> bytes:
+    """Return a pattern for a whole list or object with at most so many more inside one another."""
+    inner = rb"(?:%b|%b%b)*+" % (_OTHER, _TEXT, rb"|" + _nested(levels - 1) if levels else b"")
+    return rb"\[%b\]|\{%b\}" % (inner, inner)
+
+
+_SPACE = re.compile(_BLANK)
+_STRING = re.compile(_TEXT, re.DOTALL)
 _WORD = re.compile(rb'[^ \t\r\n,:\[\]{}"]*+')
 # Everything up to the next bracket that matters: text, strings, and flat arrays of numbers (most of the bytes), in one step.
-_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"|\[[^"\[\]{}]*+\])*+[\[\]{}]', re.DOTALL)
+_TO_BRACKET = re.compile(rb'(?:%b|%b|\[[^"\[\]{}]*+\])*+[\[\]{}]' % (_OTHER, _TEXT), re.DOTALL)
+# What nearly every element is, with what follows it; anything else takes the long way.
+_ELEMENT = re.compile(rb"%b(%b)%b[,\]]" % (_BLANK, _nested(4), _BLANK), re.DOTALL)
+_ELEMENTS = re.compile(rb"(?:[ \t\r\n,]*+(?:%b))++" % _nested(4), re.DOTALL)
+_CLOSING_LIST = ord("]")
 _CLOSING = {ord("["): ord("]"), ord("{"): ord("}")}
 
 
@@ -98,6 +113,20 @@ class Cursor:
         start, self._at = self._at, self._end
         return Element(self._base + start, self._data[start : self._at])
 
+    def take_elements(self) -> Iterator[Element]:
+        """Step over the list whose first element stands here; return its elements one by one."""
+        while True:
+            found = _ELEMENT.match(self._data, self._at)
+            if found:
+                self._at = found.end()
+                yield Element(self._base + found.start(1), found[1])
+                if self._data[self._at - 1] == _CLOSING_LIST:
+                    return
+            else:
+                yield self.take()
+                if not self.goes_on(b"]"):
+                    return
+
     def skip(self) -> Iterator[int]:
         """Step over the value that stands here, however large; yield the offset once a window."""
         for _ in self._cross(keep=False):
@@ -137,6 +166,13 @@ class Cursor:
         expected = [_CLOSING[self._data[self._at]]]
         self._end += 1
         while expected:
+            if (
+                not keep
+                and len(expected) == 1
+                and expected[0] == _CLOSING_LIST
+                and (many := _ELEMENTS.match(self._data, self._end))
+            ):
+                self._end = many.end()
             found = _TO_BRACKET.match(self._data, self._end)
             if found is None:
                 self._at = self._at if keep else self._end
@@ -159,7 +195,10 @@ class Cursor:
         self._end = max(self._end, self._at)
         if len(held) > MAX_ELEMENT_BYTES:
             raise self.error(f"one element of more than {MAX_ELEMENT_BYTES >> 20} MB")
-        block = os.pread(self._descriptor, max(WINDOW_BYTES, len(held)), self._base + len(self._data))
+        try:
+            block = os.pread(self._descriptor, max(WINDOW_BYTES, len(held)), self._base + len(self._data))
+        except OSError as error:
+            raise ExportError(Code.SOURCE, f"{self._name} cannot be read: {error.strerror}", self._name) from None
         self._base += self._at
         self._end -= self._at
         self._at = 0

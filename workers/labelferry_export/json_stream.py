@@ -14,6 +14,7 @@ import msgspec
 
 from labelferry_export.errors import ExportError
 from labelferry_export.json_cursor import Cursor, Element, not_json
+from labelferry_export.paths import open_plain
 from labelferry_protocol.errors import Code
 
 T = TypeVar("T")
@@ -65,7 +66,10 @@ class JsonStream:
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
-        self._file: BinaryIO = path.open("rb", buffering=0)
+        try:
+            self._file: BinaryIO = os.fdopen(open_plain(path), "rb", buffering=0)
+        except OSError as error:
+            raise ExportError(Code.SOURCE, f"{name} cannot be opened: {error.strerror or error}", name) from None
         self._before = os.fstat(self._file.fileno())
 
     def __enter__(self) -> "JsonStream":
@@ -115,12 +119,8 @@ class JsonStream:
         if cursor.peek() != b"[":
             raise ExportError(Code.SOURCE, f"{self.name}: a list was expected at byte {cursor.offset}", self.name)
         cursor.expect(b"[", "")
-        if cursor.peek() == b"]":
-            return
-        while True:
-            yield cursor.take()
-            if not cursor.goes_on(b"]"):
-                return
+        if cursor.peek() != b"]":
+            yield from cursor.take_elements()
 
     def walk(self) -> Iterator[str | int]:
         """Yield each key, then the offset of its value, then how far skipping that value has come, once a window."""
@@ -155,7 +155,7 @@ def first_keys(path: Path, telling: Collection[str]) -> set[str]:
     A file that has told nothing within its first 64 MB tells nothing.
     """
     seen: set[str] = set()
-    with JsonStream(path, path.name) as stream:
+    with JsonStream(path.resolve(), path.name) as stream:
         for step in stream.walk():
             if isinstance(step, str):
                 seen.add(step)

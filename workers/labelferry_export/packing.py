@@ -30,13 +30,18 @@ def pack_shape(shape: Shape) -> bytes:
 def unpack_shape(data: bytes) -> Shape:
     """Return the shape in `data`."""
     kind, parts = _HEAD.unpack_from(data)
+    if parts == 1 and data[_HEAD.size] == 1 and not any(data[_HEAD.size + 1 : _HEAD.size + 4]):
+        return Shape((Part(_vertices(data, kind, _HEAD.size + 8)),))
     sizes = np.frombuffer(data, _COUNT, parts, _HEAD.size).tolist()
     start = _HEAD.size + parts * _COUNT.itemsize
     lengths = np.frombuffer(data, _COUNT, sum(sizes), start).tolist()
     start += len(lengths) * _COUNT.itemsize
-    vertices = np.frombuffer(data, _WHOLE if kind == 2 else _EXACT, -1, start).astype(np.float64).reshape(-1, 2)
-    rings = _cut(vertices, lengths)
+    rings = _cut(_vertices(data, kind, start), lengths)
     return Shape(tuple(Part(next(rings), tuple(next(rings) for _ in range(size - 1))) for size in sizes))
+
+
+def _vertices(data: bytes, kind: int, start: int) -> Ring:
+    return np.frombuffer(data, _WHOLE if kind == 2 else _EXACT, -1, start).astype(np.float64).reshape(-1, 2)
 
 
 def _cut(vertices: Ring, lengths: list[int]) -> Iterator[Ring]:

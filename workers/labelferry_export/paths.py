@@ -98,4 +98,4 @@ def _reason(error: Exception) -> str:
 
 def _refuse(name: str, why: str) -> ExportError:
     shown = name if len(name) <= 120 else f"{name[:120]}..."
-    return ExportError(Code.SOURCE, f"the image name {shown!r} {why}", shown)
+    return ExportError(Code.SOURCE, f"the file name {shown!r} {why}", shown)

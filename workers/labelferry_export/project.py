@@ -38,8 +38,8 @@ def read_project(
 ) -> Generator[ReadStep, None, Snapshot]:
     """Read the project at `source_path` into a new snapshot file, in steps of some milliseconds; return the snapshot.
 
-    Nothing is read that does not lie below one of `roots`. Raises `ExportError`; stopped early or failed, it leaves files at
-    `snapshot_path` and beside it for the caller to remove.
+    Nothing is read that does not lie below one of `roots`. Raises `ExportError`, and `OSError` or `sqlite3.Error` where the snapshot cannot
+    be written; stopped early or failed, it leaves files at `snapshot_path` and beside it for the caller to remove.
     """
     check_options(options)
     path = check_access(source_path, roots)
@@ -66,8 +66,10 @@ class _Reading:
         self._intake = Intake(writer, self._selection, self._complaints, roots)
 
     def run(self) -> Generator[ReadStep, None, Snapshot]:
+        reached = 0.0
         for fraction in self._source.read(self._path, self._intake):
-            yield ReadStep(0, None, READING_SHARE * min(1.0, fraction))
+            reached = max(reached, min(1.0, fraction))
+            yield ReadStep(0, None, READING_SHARE * reached)
         yield from self._renumber()
         self._check()
         found, kept = self._writer.count_images()

@@ -46,9 +46,9 @@ class Settling:
         vertices = 0
         objects = self.writer.objects_of(row.position)
         for start in range(0, len(objects), OBJECTS_AT_ONCE):
-            for category, shape in self._clean(row, objects[start : start + OBJECTS_AT_ONCE], canvas):
+            for category, count in self._clean(row, objects[start : start + OBJECTS_AT_ONCE], canvas):
                 categories.append(category)
-                vertices += _vertices(shape)
+                vertices += count
             yield row.position, row.name
         if not categories and self.selection.annotated_only:
             self.writer.leave_out_image(row.position)
@@ -90,16 +90,18 @@ class Settling:
 
     def _clean(
         self, row: ImageRow, objects: list[tuple[int, int, Shape]], canvas: tuple[int, int]
-    ) -> Iterator[tuple[int, Shape]]:
-        """Clean objects of one image; yield class and shape of those that are left."""
+    ) -> Iterator[tuple[int, int]]:
+        """Clean objects of one image; yield class and number of vertices of those that are left."""
         cleaned = clean_all([shape for _, _, shape in objects], *canvas)
         for (number, category, before), after in zip(objects, cleaned, strict=True):
-            self._tell(row, number, after)
+            if after.findings:
+                self._tell(row, number, after)
             # What passed without a flaw has its vertices unchanged, and needs not be written again.
-            if after.shape is None or after.findings or _vertices(after.shape) != _vertices(before):
+            count = 0 if after.shape is None else _vertices(after.shape)
+            if after.findings or count != _vertices(before):
                 self.writer.replace_shape(number, after.shape)
-            if after.shape is not None:
-                yield category, after.shape
+            if count:
+                yield category, count
 
     def _tell(self, row: ImageRow, number: int, cleaned: Cleaned) -> None:
         name = f"object {number} of image {row.name!r}"
@@ -123,4 +125,9 @@ def _areas(before: float | None, after: float | None) -> str:
 
 
 def _vertices(shape: Shape) -> int:
-    return sum(len(part.outer) + sum(map(len, part.holes)) for part in shape.parts)
+    count = 0
+    for part in shape.parts:
+        count += len(part.outer)
+        for hole in part.holes:
+            count += len(hole)
+    return count

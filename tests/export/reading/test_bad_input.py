@@ -99,8 +99,8 @@ IMAGES = [
     ("empty.png", "image-broken", "the image 'empty.png' is empty (0 bytes)"),
     ("text.png", "image-broken", "the image 'text.png' is not an image that can be read"),
     ("short.png", "image-broken", "the image 'short.png' is"),
-    ("../secret.png", "image-missing", "the image name '../secret.png' leads out of the project's folder"),
-    ("/etc/passwd", "image-missing", "the image name '/etc/passwd' is an absolute path"),
+    ("../secret.png", "image-missing", "the file name '../secret.png' leads out of the project's folder"),
+    ("/etc/passwd", "image-missing", "the file name '/etc/passwd' is an absolute path"),
     ("link.png", "image-missing", "is a symbolic link that leads out of the project's folder"),
     ("other.png", "image-size", "the image 'other.png' has 41x30 px, the project says 40x30"),
 ]  # fmt: skip
@@ -169,6 +169,28 @@ def test_json_that_is_not_coco_is_said_in_one_sentence(
 def test_ten_megabytes_of_nested_json_are_a_sentence(coco: CocoProject, fail: Failure) -> None:
     (coco.root / "instances.json").write_text('{"annotations": ' + "[" * 10_000_000)
     assert "more than 64 lists and objects inside one another" in str(fail(coco.root))
+
+
+def test_an_annotation_file_that_is_a_link_out_of_the_project_is_refused(coco: CocoProject, fail: Failure) -> None:
+    coco.add_image()
+    coco.write("instances.json")
+    (coco.root / "instances.json").rename(coco.root.parent / "elsewhere.json")
+    (coco.root / "instances.json").symlink_to("../elsewhere.json")
+    assert "'instances.json' is a symbolic link that leads out" in str(fail(coco.root))
+    (coco.root / "instances.json").rename(coco.root / "other.json")
+    assert "is not a project that can be read" in str(fail(coco.root))
+
+
+def test_an_annotation_file_that_may_not_be_opened_is_said(
+    coco: CocoProject, fail: Failure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    coco.add_image()
+    coco.write()
+    monkeypatch.setattr("labelferry_export.json_stream.open_plain", refuse)
+    assert str(fail(coco.root)) == "instances.json cannot be opened: Permission denied"
 
 
 def test_what_is_no_project_is_told_what_was_looked_for(tmp_path: Path, fail: Failure) -> None:

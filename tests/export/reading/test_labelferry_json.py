@@ -85,6 +85,13 @@ def test_the_file_is_found_in_a_folder_and_can_be_named_itself(tmp_path: Path, r
     assert len(read(target).objects) == 2
 
 
+def test_a_link_inside_of_the_project_is_followed(tmp_path: Path, read: Reader) -> None:
+    root = write_bundle(tmp_path / "bundle")
+    (root / "annotations" / "json" / "annotations.json").rename(root / "real.txt")
+    (root / "linked.json").symlink_to("real.txt")
+    assert len(read(root).objects) == 2
+
+
 def test_a_bundle_with_coco_inside_is_still_read_by_its_lossless_form(tmp_path: Path, read: Reader) -> None:
     root = write_bundle(tmp_path / "bundle")
     (root / "annotations" / "coco").mkdir()

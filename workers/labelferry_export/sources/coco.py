@@ -8,23 +8,35 @@ The rings of a `segmentation` are a union: COCO has no holes in polygons (pycoco
 edges of its pixels, holes and all. Of an annotation that has only a box, the box is the outline.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-import numpy as np
-from msgspec import Meta, Struct
+from typing import Any, TypeVar
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.rle import RleError, runs_of_rle, size_of_rle
-from labelferry_export.geometry.shape import Part, Ring, Shape
-from labelferry_export.geometry.trace import shape_of_runs
+from labelferry_export.geometry.rle import RleError, size_of_rle
+from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
-from labelferry_export.picture import MAX_PIXELS
+from labelferry_export.paths import inside
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Key, Sink
+from labelferry_export.sources.coco_form import (
+    ANNOTATION,
+    CATEGORY,
+    IMAGE,
+    INFO,
+    CocoAnnotation,
+    CocoCategory,
+    CocoImage,
+    CocoMask,
+    Number,
+    Unusable,
+    box_outline,
+    is_row_of_pixels,
+    outline_of,
+)
 from labelferry_export.sources.labelferry_form import MARK
 from labelferry_protocol.errors import Code
 
@@ -33,50 +45,10 @@ INDEX_SHARE = 0.3
 """Of the time a file takes, what finding its arrays takes."""
 ELEMENTS_AT_ONCE = 64
 PREFIX = "instances_"
+MOST_OTHERS = 32
+"""Of the json files that happen to lie in a folder, how many are looked into."""
 
 T = TypeVar("T")
-_Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_Id = _Whole | str
-_Number = int | float | None
-
-
-class _Category(Struct):
-    id: _Id
-    name: str | _Whole | None = None
-    supercategory: str | None = None
-
-
-class _Image(Struct):
-    id: _Id
-    file_name: str
-    width: _Number = None
-    height: _Number = None
-
-
-class _Mask(Struct):
-    counts: str | list[int]
-    size: list[int]
-
-
-class _Annotation(Struct):
-    image_id: _Id
-    category_id: _Id
-    id: int | float | str | None = None
-    segmentation: list[list[float] | float] | _Mask | None = None
-    """Rings; some writers put a single ring without the list around it."""
-    bbox: list[float | None] | None = None
-    iscrowd: bool | _Number = False
-    attributes: dict[str, Any] | None = None
-
-
-_INFO = Decoder(dict[str, Any])
-_CATEGORY = Decoder(_Category)
-_IMAGE = Decoder(_Image)
-_ANNOTATION = Decoder(_Annotation)
-
-
-class _Unusable(Exception):
-    """An annotation has no outline; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +90,8 @@ class CocoSource:
             )
         classes: dict[str, Key] = {}
         for turn, file in enumerate(files):
-            with JsonStream(file.path, file.path.name) as stream:
+            annotations = inside(layout.root, str(file.path.relative_to(layout.root)))
+            with JsonStream(annotations, file.path.name) as stream:
                 reading = _FileReading(layout, file, stream, sink, classes)
                 if turn == 0:
                     yield from reading.index()
@@ -165,20 +138,20 @@ class _FileReading:
         if "info" not in self._places:
             return {}
         try:
-            return _INFO.decode(self._stream.value(self._places["info"]), self._stream.name)
+            return INFO.decode(self._stream.value(self._places["info"]), self._stream.name)
         except WrongType:
             return {}
 
     def tell(self) -> Iterator[float]:
         """Tell the sink what is in the arrays; yield how far the file is read."""
-        for category in self._each("categories", _CATEGORY, Finding.REFERENCE_BROKEN):
+        for category in self._each("categories", CATEGORY, Finding.REFERENCE_BROKEN):
             self._tell_category(category)
         folders = _folders(self._layout.root, self._file)
-        for count, image in enumerate(self._each("images", _IMAGE, Finding.IMAGE_MISSING)):
+        for count, image in enumerate(self._each("images", IMAGE, Finding.IMAGE_MISSING)):
             self._tell_image(image, folders)
             if count % ELEMENTS_AT_ONCE == 0:
                 yield self._done()
-        for count, annotation in enumerate(self._each("annotations", _ANNOTATION, Finding.OBJECT_DROPPED)):
+        for count, annotation in enumerate(self._each("annotations", ANNOTATION, Finding.OBJECT_DROPPED)):
             self._tell_object(annotation)
             if count % ELEMENTS_AT_ONCE == 0:
                 yield self._done()
@@ -197,7 +170,7 @@ class _FileReading:
                 message = f"number {count} of the {key} of {self._stream.name} (at byte {element.offset}) cannot be read: {error}"
                 self._sink.complain(finding, message)
 
-    def _tell_category(self, category: _Category) -> None:
+    def _tell_category(self, category: CocoCategory) -> None:
         name = "" if category.name is None else str(category.name)
         key = self._key(category.id)
         known = self._classes.get(name) if self._several else None
@@ -206,7 +179,7 @@ class _FileReading:
             self._sink.add_category(FoundCategory(key, name, category.supercategory or ""))
         self._aliases[category.id] = known
 
-    def _tell_image(self, image: _Image, folders: tuple[str, ...]) -> None:
+    def _tell_image(self, image: CocoImage, folders: tuple[str, ...]) -> None:
         subset = self._file.subset
         self._sink.add_image(
             FoundImage(
@@ -221,21 +194,21 @@ class _FileReading:
             )
         )
 
-    def _tell_object(self, annotation: _Annotation) -> None:
+    def _tell_object(self, annotation: CocoAnnotation) -> None:
         number = annotation.id if isinstance(annotation.id, int) else None
         label = f"annotation {annotation.id} of {self._stream.name}"
         try:
-            shape = _shape(annotation)
-        except (_Unusable, RleError) as error:
+            shape = outline_of(annotation)
+        except (Unusable, RleError) as error:
             self._sink.complain(Finding.OBJECT_DROPPED, f"{label} cannot be exported: {error}", object_id=number)
             return
         if not annotation.segmentation:
             self._sink.note(Finding.OTHER, f"{label} has no outline: its box is used as outline", object_id=number)
-        elif _is_row_of_pixels(shape, annotation.bbox):
-            shape = Shape((Part(_box(annotation.bbox)),))
+        elif is_row_of_pixels(shape, annotation.bbox):
+            shape = Shape((Part(box_outline(annotation.bbox)),))
             message = f"{label} is an outline through the centres of one row of pixels, which encloses nothing: its box is used"
             self._sink.note(Finding.OBJECT_REPAIRED, message, object_id=number)
-        mask = annotation.segmentation if isinstance(annotation.segmentation, _Mask) else None
+        mask = annotation.segmentation if isinstance(annotation.segmentation, CocoMask) else None
         self._sink.add_object(
             FoundObject(
                 image=self._key(annotation.image_id),
@@ -257,56 +230,7 @@ class _FileReading:
         return f"{self._file.subset}/{number}" if self._several else number
 
 
-def _shape(annotation: _Annotation) -> Shape:
-    """Return the outline as it stands, not clean yet; raise `_Unusable` or `RleError` when there is none."""
-    segmentation = annotation.segmentation
-    if isinstance(segmentation, _Mask):
-        width, height = size_of_rle(segmentation.size)
-        if width * height > MAX_PIXELS:
-            raise _Unusable(
-                f"its mask has {width}x{height} pixels, over the limit of {MAX_PIXELS // 1_000_000} megapixels"
-            )
-        traced = shape_of_runs(runs_of_rle(segmentation.counts, width, height))
-        if traced is None:
-            raise _Unusable("its mask is empty")
-        return traced
-    if not segmentation:
-        return Shape((Part(_box(annotation.bbox)),))
-    if isinstance(segmentation[0], list):
-        return Shape(tuple(Part(_ring(ring)) for ring in segmentation if isinstance(ring, list)))
-    return Shape((Part(_ring(segmentation)),))
-
-
-def _is_row_of_pixels(shape: Shape, box: Sequence[float | None] | None) -> bool:
-    """Whether an outline that encloses nothing is drawn through the centres of one row, or column, of pixels that is its box.
-
-    Contour finders draw objects one pixel wide so; their box, and their area where they say it, are those of the pixels.
-    """
-    if len(shape.parts) != 1 or box is None or len(box) != 4 or None in box or 1 not in box[2:]:
-        return False
-    points = shape.parts[0].outer
-    if not len(points):
-        return False
-    low, extent = points.min(axis=0), np.ptp(points, axis=0)
-    return bool((extent == 0).any() and np.array_equal([*low, *(extent + 1)], [float(each or 0) for each in box]))
-
-
-def _ring(numbers: Sequence[object]) -> Ring:
-    if len(numbers) % 2:
-        raise _Unusable(f"its outline has {len(numbers)} numbers, which are no pairs of x and y")
-    return np.array(numbers, np.float64).reshape(-1, 2)
-
-
-def _box(box: Sequence[float | None] | None) -> Ring:
-    if box is None or len(box) != 4 or None in box:
-        raise _Unusable("it has neither an outline nor a box")
-    x, y, width, height = (float(each or 0) for each in box)
-    if not (width > 0 and height > 0):
-        raise _Unusable("it has no outline, and its box is empty")
-    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
-
-
-def _size(value: _Number) -> int | None:
+def _size(value: Number) -> int | None:
     """Return a width or height as the project says it, None when it says none that an image can have."""
     return int(value) if value is not None and 1 <= value < 2**31 else None
 
@@ -329,7 +253,7 @@ def _lay_out(path: Path) -> _Layout:
     for files in _known_places(path):
         if files:
             return _Layout(path, files)
-    others = [each for each in sorted(path.glob("*.json")) if _says_coco(each)]
+    others = [each for each in islice(sorted(path.glob("*.json")), MOST_OTHERS) if _says_coco(each)]
     return _Layout(path, tuple(_File(each) for each in others))
 
 
@@ -362,7 +286,9 @@ def _may_be_coco(path: Path) -> bool:
 
 
 def _says_coco(path: Path) -> bool:
-    """Whether a json file that happens to lie there is COCO."""
+    """Whether a json file that happens to lie there is COCO; a link that leads elsewhere is not looked into."""
+    if not path.resolve().is_relative_to(path.parent.resolve()):
+        return False
     try:
         keys = first_keys(path, {*ARRAYS, MARK})
     except ExportError:

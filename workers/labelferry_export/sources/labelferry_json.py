@@ -1,6 +1,7 @@
 """labelferry's own json, the form of `labelferry_form`: the file itself, a folder with it, or the unzipped bundle it came in."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,8 @@ PLACES = ("annotations/json/annotations.json", "annotations.json")
 IN_BUNDLE = Path(PLACES[0])
 INDEX_SHARE = 0.3
 ELEMENTS_AT_ONCE = 64
+MOST_OTHERS = 32
+"""Of the json files that happen to lie in a folder, how many are looked into."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Struct)
@@ -60,7 +63,7 @@ class LabelferrySource:
         file = _find(path)
         if file is None:
             raise ExportError(Code.SOURCE, f"{path.name} holds no labelferry json", path.name)
-        with JsonStream(file, file.name) as stream:
+        with JsonStream(file.resolve(), file.name) as stream:
             reading = _Reading(stream, sink)
             yield from reading.index()
             sink.begin(reading.project(path, file))
@@ -189,16 +192,19 @@ def _ring(numbers: FlatRing) -> Ring:
 def _find(path: Path) -> Path | None:
     """Return the file to read: `path`, the one in a known place below it, or the only one of this form that lies in it."""
     if path.is_file():
-        return path if _is_ours(path) else None
+        return path if _is_ours(path, path) else None
     for place in PLACES:
-        if (path / place).is_file() and _is_ours(path / place):
+        if (path / place).is_file() and _is_ours(path / place, path):
             return path / place
-    found = [each for each in sorted(path.glob("*.json")) if _is_ours(each)]
+    found = [each for each in islice(sorted(path.glob("*.json")), MOST_OTHERS) if _is_ours(each, path)]
     return found[0] if len(found) == 1 else None
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: Path, project: Path) -> bool:
+    """Whether a file is of this form; a link that leads out of the project is not looked into."""
     try:
+        if not path.resolve().is_relative_to(project):
+            return False
         return MARK in first_keys(path, {MARK, *ARRAYS})
-    except (OSError, ExportError):
+    except (OSError, RuntimeError, ExportError):
         return False
