@@ -189,8 +189,8 @@ def test_colours_are_by_class_or_by_object(make_object: MakeObject, box: Box) ->
 
 
 def test_an_id_has_the_same_colour_in_any_company() -> None:
-    alone, among = colours_of([7]), colours_of([3, 7, 12])
-    assert np.array_equal(alone[0], among[1])
+    (alone, row), (among, rows) = colours_of([7]), colours_of([3, 7, 14])
+    assert np.array_equal(alone[row[0]], among[rows[1]])
     assert len(set(COLOURS)) == len(COLOURS)
 
 

@@ -21,8 +21,11 @@ class Anchors:
 
 
 def anchors_of(objects: Stretches, clearance: int) -> Anchors:
-    """Return the anchors; a middle with `clearance` px of its object above and below is well inside (less, in flat objects)."""
-    index, starts = np.unique(objects.owner, return_index=True)
+    """Return the anchors; a middle with `clearance` px of its object above and below, and twice that at its sides, is well inside.
+
+    In an object that is flat or narrow, a quarter of its box does.
+    """
+    starts = np.flatnonzero(np.diff(objects.owner, prepend=-1))
     ends = np.append(starts[1:], len(objects.owner))
     length = objects.length.astype(np.float64)
     area = np.add.reduceat(length, starts)
@@ -32,19 +35,23 @@ def anchors_of(objects: Stretches, clearance: int) -> Anchors:
     low = np.maximum.reduceat(objects.top + objects.length, starts)
     box = np.stack([objects.x[ends - 1] - objects.x[starts] + 1, low - high], axis=1).astype(np.float64)
     place = np.stack([middle_x, middle_y], axis=1)
-    wanted = np.minimum(clearance, box[:, 1] / 4)
+    wanted = np.minimum([2 * clearance, clearance], box / 4)
     for each in np.flatnonzero(~_well_inside(objects, starts, place, wanted)).tolist():
         place[each] = _deepest(objects.between(int(starts[each]), int(ends[each])), int(high[each]), int(low[each]))
-    return Anchors(index, place, box)
+    return Anchors(objects.owner[starts], place, box)
 
 
 def _well_inside(objects: Stretches, starts: Integers, place: Floats, wanted: Floats) -> Flags:
-    """Return which places, (n, 2), lie in a stretch of their object that goes on for `wanted` px above and below."""
+    """Return which places, (n, 2), have `wanted`, (n, 2) px, of their object on both sides, and above and below."""
     nth = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(objects.owner)))
-    y = place[nth, 1]
-    held = (objects.x == np.floor(place[nth, 0])) & (objects.top <= y - wanted[nth])
-    held &= objects.top + objects.length >= y + wanted[nth]
-    return np.logical_or.reduceat(held, starts)
+    top, behind = objects.top, objects.top + objects.length
+    x, y = place.T
+    held = np.ones(len(starts), np.bool_)
+    for aside, rise in ((0, wanted[:, 1]), (-wanted[:, 0], 0), (wanted[:, 0], 0)):
+        column = np.floor(x + aside).astype(np.int64)
+        around = (objects.x == column[nth]) & (top <= (y - rise)[nth]) & (behind >= (y + rise)[nth])
+        held &= np.logical_or.reduceat(around, starts)
+    return held
 
 
 def _deepest(one: Stretches, high: int, low: int) -> tuple[float, float]:

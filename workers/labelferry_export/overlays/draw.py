@@ -39,26 +39,25 @@ def drawing(picture: Bytes, instances: Sequence[Instance], style: OverlayStyle) 
         return
     height, width = picture.shape[:2]
     shapes = [each.shape for each in instances]
-    colours = colours_of([each.category_id if style.color_by == "class" else each.id for each in instances])
+    paint = colours_of([each.category_id if style.color_by == "class" else each.id for each in instances])
     objects = Stretches.of(runs_of_all(shapes, width, height))
     yield
     crowds = np.array([each.crowd for each in instances], np.bool_)
-    yield from fill(picture, objects, colours, crowds, style.fill_opacity)
-    outlines = _outlines(instances, style)
+    yield from fill(picture, objects, paint, crowds, style.fill_opacity)
+    outlines = _outlines(instances, style, paint[1])
     numbers = Numbers(objects, [each.id for each in instances]) if style.numbers and len(objects.owner) else None
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
         band = picture[top : top + rows]
         if outlines:
-            lay(band, outlines.marks(top, len(band), width), colours)
+            lay(band, outlines.marks(top, len(band), width), paint[0])
             yield
         if numbers:
             numbers.draw(band, top)
         yield
 
 
-def _outlines(instances: Sequence[Instance], style: OverlayStyle) -> Outlines | None:
+def _outlines(instances: Sequence[Instance], style: OverlayStyle, colour: Bytes) -> Outlines | None:
     if not style.stroke_width:
         return None
-    rings = lay_out([each.shape for each in instances])
-    return Outlines(rings, np.arange(len(instances)), style.stroke_width)
+    return Outlines(lay_out([each.shape for each in instances]), colour, style.stroke_width)

@@ -18,20 +18,25 @@ HATCH_WIDTH = 3
 """A crowd is hatched: along a row, this many pixels of each period are filled."""
 
 
-def fill(picture: Bytes, objects: Stretches, colours: Bytes, crowds: Flags, opacity: float) -> Iterator[None]:
+def fill(
+    picture: Bytes, objects: Stretches, paint: tuple[Bytes, Bytes], crowds: Flags, opacity: float
+) -> Iterator[None]:
     """Blend every object over `picture`, shape (h, w, 3), in place and in order; a yield after each block.
 
-    colours: (objects, 3); crowds: (objects,), which ones are hatched; opacity 0 to 1. Where objects overlap, the later lies on top.
+    paint: a table of colours (k, 3) and its row for each object; crowds: (objects,), which ones are hatched; opacity 0 to 1.
+    Where objects overlap, the later lies on top.
     """
     coverage = round(opacity * FULL)
     if not coverage or not len(objects.owner):
         return
+    colours, row = paint
     for block in _blocks(objects):
-        pixel, owner = block.pixels, np.repeat(block.owner, block.length)
+        pixel = block.pixels
+        owner = np.repeat(block.owner, block.length) if len(colours) > 1 or crowds.any() else block.owner[:0]
         if crowds.any():
             seen = ~crowds[owner] | ((pixel % block.width + pixel // block.width) % HATCH_PERIOD < HATCH_WIDTH)
             pixel, owner = pixel[seen], owner[seen]
-        blend(picture, pixel, coverage, colours[owner])
+        blend(picture, pixel, coverage, colours.T[:, row[owner]] if len(colours) > 1 else colours.T)
         yield
 
 

@@ -14,49 +14,47 @@ FULL = 255
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """What a layer puts on a picture: pixel (n,) row-major numbers, coverage (n,) 1 to 255, colour (n,) rows of a colour table."""
+    """What a layer puts on a picture: pixel (n,) row-major numbers, any number of times; coverage (n,); colour (n,) rows of a table."""
 
     pixel: Integers
     coverage: Bytes
-    colour: Integers
+    colour: Bytes
 
 
 def blend(picture: Bytes, pixel: Integers, coverage: Bytes | int, colour: Bytes) -> None:
-    """Lay `colour`, shape (n, 3), on the pixels (no number twice) of a C-ordered `picture`, shape (h, w, 3), in place.
+    """Lay colour on the pixels (no number twice) of a C-ordered `picture`, shape (h, w, 3), in place.
 
-    `coverage` is one for all, or (n,). Every channel becomes round((old * (255 - coverage) + colour * coverage) / 255).
+    `coverage` is one for all, or (n,); `colour` one of shape (3, 1), or (3, n). Every channel becomes
+    round((old * (255 - coverage) + colour * coverage) / 255).
     """
     flat = picture.reshape(-1, 3)
-    ink = np.uint16(coverage) if isinstance(coverage, int) else coverage.astype(np.uint16)[:, None]
-    mixed = flat.take(pixel, axis=0).astype(np.uint16)
+    ink = np.uint16(coverage) if isinstance(coverage, int) else coverage.astype(np.uint16)
+    # Channel by channel: numpy is quick along long rows only.
+    mixed = flat.take(pixel, axis=0).T.astype(np.uint16, order="C")
     mixed *= np.uint16(FULL) - ink
-    fresh = colour.astype(np.uint16)
-    fresh *= ink
-    mixed += fresh
+    mixed += colour.astype(np.uint16) * ink
     # Division by 255, rounded, for all that two products of bytes can add up to here.
     mixed += 128
     mixed += mixed >> 8
     mixed >>= 8
-    flat[pixel] = mixed.astype(np.uint8)
+    _whole_pixels(flat)[pixel] = _whole_pixels(mixed.T.astype(np.uint8, order="C"))
 
 
 def lay(picture: Bytes, marks: Iterable[Marks], colours: Bytes) -> None:
-    """Blend a layer into `picture`, shape (h, w, 3), in place: where marks meet, the one that covers most is seen, of equals the last.
+    """Blend a layer into `picture`, shape (h, w, 3), in place: where marks meet, the one that covers most is seen, whatever their order.
 
-    `colours` has the shape (k, 3).
+    `colours` has the shape (k, 3), k at most 256; of marks that cover equally, the one with the higher row is seen.
     """
-    size = picture.shape[0] * picture.shape[1]
-    coverage = np.zeros(size, np.uint8)
-    colour = np.zeros(size, np.min_scalar_type(len(colours)))
+    strongest = np.zeros(picture.shape[0] * picture.shape[1], np.uint16)
     for each in marks:
-        # A stable sort of bytes is linear, and the last of several assignments to one place is the one that stays.
-        order = np.argsort(each.coverage, kind="stable")
-        pixel, covers = each.pixel[order], each.coverage[order]
-        more = covers >= coverage[pixel]
-        if not more.all():
-            order, pixel, covers = order[more], pixel[more], covers[more]
-        coverage[pixel] = covers
-        colour[pixel] = each.colour[order]
-    touched = np.flatnonzero(coverage > 0)
-    if len(touched):
-        blend(picture, touched, coverage[touched], colours[colour[touched]])
+        np.maximum.at(strongest, each.pixel, (each.coverage.astype(np.uint16) << 8) | each.colour)
+    touched = np.flatnonzero(strongest > FULL)
+    if not len(touched):
+        return
+    seen = strongest[touched]
+    blend(picture, touched, (seen >> 8).astype(np.uint8), colours.T[:, seen & 255] if len(colours) > 1 else colours.T)
+
+
+def _whole_pixels(pixels: Bytes) -> NDArray[np.void]:
+    """Return C-ordered pixels, (n, 3), as one element each."""
+    return pixels.view(np.dtype((np.void, 3))).reshape(-1)

@@ -1,20 +1,20 @@
 """Numbers on objects: each object's id at its anchor, white with a dark halo, as large as the object allows; specks get none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelferry_export.geometry.ring import Floats, Integers
 from labelferry_export.overlays.anchors import anchors_of
-from labelferry_export.overlays.ink import Marks, lay
+from labelferry_export.overlays.ink import FULL, blend
 from labelferry_export.overlays.numerals import SIZES, digits_of, numerals
 from labelferry_export.overlays.stretches import Stretches
 
 Bytes = NDArray[np.uint8]
 
-HALO = np.array([[16, 16, 16]], np.uint8)
-GLYPH = np.array([[255, 255, 255]], np.uint8)
+HALO, GLYPH = 16, 255
+"""Shades of grey."""
 IMAGE_SHARE = 40
 """The font is at most this part of the image's shorter side, but for small images."""
 LEAST_LARGEST = 11
@@ -40,16 +40,21 @@ class Numbers:
     def draw(self, picture: Bytes, top: int) -> None:
         """Lay the numbers on a band of the picture, shape (rows, w, 3), in place; `top` is its first row."""
         rows, width = picture.shape[:2]
-        halos, glyphs = [], []
-        for font in np.unique(self._fonts[self._fonts > 0]).tolist():
-            margin = 2 * SIZES[-1]
-            y = self._place[:, 1]
-            near = np.flatnonzero((self._fonts == font) & (y > top - margin) & (y < top + rows + margin))
-            for halo, glyph in self._marks(int(font), near, top, (rows, width)):
-                halos.append(halo)
-                glyphs.append(glyph)
-        lay(picture, halos, HALO)
-        lay(picture, glyphs, GLYPH)
+        halo, glyph = np.zeros(rows * width, np.uint8), np.zeros(rows * width, np.uint8)
+        y, margin = self._place[:, 1], 2 * SIZES[-1]
+        near = (y > top - margin) & (y < top + rows + margin)
+        for font in SIZES:
+            which = np.flatnonzero(near & (self._fonts == font))
+            if len(which):
+                pixel, halos, glyphs = self._tiles(font, which, top, (rows, width))
+                np.maximum.at(halo, pixel, halos)
+                np.maximum.at(glyph, pixel, glyphs)
+        touched = np.flatnonzero(halo > 0)
+        dark, bright = halo[touched].astype(np.float32) / FULL, glyph[touched].astype(np.float32) / FULL
+        # The glyph over its halo, as one ink: what both cover together, and the shade of their mixture.
+        below = dark * (1 - bright)
+        shade = np.rint((HALO * below + GLYPH * bright) / (below + bright)).astype(np.uint8)
+        blend(picture, touched, np.rint((below + bright) * FULL).astype(np.uint8), shade[None])
 
     def _choose(self, box: Floats) -> Integers:
         """Return the font size of each number, px, for objects with boxes (n, 2); 0 for no number."""
@@ -63,9 +68,8 @@ class Numbers:
             fonts[(tiles.widths(digits, starts) <= room[:, 0]) & (tiles.height <= room[:, 1])] = size
         return fonts
 
-    def _marks(self, font: int, which: Integers, top: int, size: tuple[int, int]) -> Iterator[tuple[Marks, Marks]]:
-        if not len(which):
-            return
+    def _tiles(self, font: int, which: Integers, top: int, size: tuple[int, int]) -> tuple[Integers, Bytes, Bytes]:
+        """Return pixel, coverage of the halo and coverage of the glyph, (n,), of the numbers `which` in one font."""
         tiles = numerals(font)
         digits, starts = digits_of([self._ids[index] for index in which.tolist()])
         widths = tiles.widths(digits, starts)
@@ -74,7 +78,7 @@ class Numbers:
         number = np.repeat(np.arange(len(which)), np.diff(starts, append=len(digits)))
         along = np.cumsum(advance) - advance
         pen_x = corner[number, 0] + along - along[starts][number]
-        yield tiles.marks(digits, (pen_x, corner[number, 1] - top), size)
+        return tiles.place(digits, (pen_x, corner[number, 1] - top), size)
 
     def _corners(self, place: Floats, widths: Integers, height: int) -> Integers:
         """Return the top left corners (x, y) of numbers centred on their places, moved into the image where they would leave it."""

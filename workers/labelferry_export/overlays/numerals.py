@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from labelferry_export.geometry.ring import Integers
-from labelferry_export.overlays.ink import FULL, Marks
+from labelferry_export.overlays.ink import FULL
 
 Bytes = NDArray[np.uint8]
 
@@ -48,17 +48,20 @@ class Numerals:
         """Return the widths, px, of numbers whose digits lie end to end in `digits`, each beginning at one of `starts`."""
         return np.add.reduceat(self.advance[digits], starts)
 
-    def marks(self, digits: Integers, pen: tuple[Integers, Integers], size: tuple[int, int]) -> tuple[Marks, Marks]:
-        """Return halos and glyphs of `digits`, the pen of each at (x, y), in an image of `size` (height, width); what is outside is left out."""
+    def place(
+        self, digits: Integers, pen: tuple[Integers, Integers], size: tuple[int, int]
+    ) -> tuple[Integers, Bytes, Bytes]:
+        """Return pixel, coverage of the halo and coverage of the glyph, (n,), of digits with their pens at (x, y).
+
+        Pixels are row-major numbers in an image of `size` (height, width); what is outside of it is left out.
+        """
         counts = self.counts[digits]
         which = np.repeat(np.arange(len(digits)), counts)
         at = np.arange(len(which)) + np.repeat(self.starts[digits] - (np.cumsum(counts) - counts), counts)
         x, y = pen[0][which] + self.x[at], pen[1][which] + self.y[at]
         inside = (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
         pixel, at = (y * size[1] + x)[inside], at[inside]
-        solid = self.glyph[at] > 0
-        none = np.zeros(len(at), np.int64)
-        return Marks(pixel, self.halo[at], none), Marks(pixel[solid], self.glyph[at][solid], none[solid])
+        return pixel, self.halo[at], self.glyph[at]
 
 
 @cache

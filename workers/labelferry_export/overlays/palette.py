@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+Bytes = NDArray[np.uint8]
+
 COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 158, 115),
     (230, 120, 20),
@@ -17,12 +19,12 @@ COLOURS: tuple[tuple[int, int, int], ...] = (
     (110, 165, 45),
     (165, 105, 60),
     (225, 130, 130),
-    (90, 125, 150),
 )
 """Neighbours in this order differ in hue and in lightness. After the last the first comes again."""
 
 
-def colours_of(ids: Sequence[int]) -> NDArray[np.uint8]:
-    """Return the colours, shape (n, 3), of classes or objects by their ids, which begin at 1."""
-    table = np.array(COLOURS, np.uint8)
-    return table[np.array([(each - 1) % len(COLOURS) for each in ids], np.int64)]
+def colours_of(ids: Sequence[int]) -> tuple[Bytes, Bytes]:
+    """Return the colours of classes or objects by their ids, which begin at 1: a table (k, 3) of those that occur, and its row for each id."""
+    place = (np.array(ids, np.int64) - 1) % len(COLOURS)
+    used = np.bincount(place, minlength=len(COLOURS)) > 0
+    return np.array(COLOURS, np.uint8)[used], (np.cumsum(used) - 1)[place].astype(np.uint8)

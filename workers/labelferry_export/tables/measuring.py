@@ -167,7 +167,7 @@ class Measurements:
             row += _cells(key, summarise_now(main[~crowd, index]))
         self._images.add([row])
         self._pixels += pixels
-        for each in np.unique(classes).tolist():
+        for each in sorted(set(classes.tolist())):
             of_class = np.flatnonzero(classes == each)
             tally = self._tallies.setdefault(each, _ClassTally())
             tally.images += 1
@@ -194,7 +194,7 @@ def _cells(key: str, summary: Summary) -> Row:
 def _cells_of(values: Floats) -> list[Row]:
     """Return rows of numbers as cells, empty where a number is nan."""
     rows: list[Row] = values.tolist()
-    for index in np.unique(np.nonzero(np.isnan(values))[0]).tolist():
+    for index in np.flatnonzero(np.isnan(values).any(axis=1)).tolist():
         rows[index] = [None if value != value else value for value in rows[index]]
     return rows
 
