@@ -17,19 +17,19 @@ class Totals:
     megabytes: float
 
 
-TYPICAL = Totals(images=100, objects=4000, megapixels=10.0, megabytes=12.0)
+TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0)
 """What a project is taken for until it is read: shares, not sizes, come from it."""
 
-READ_IMAGE = 0.35
-READ_OBJECT = 0.05
-COPY_IMAGE = 0.15
-COPY_MEGABYTE = 2.5
-DRAW_IMAGE = 1.0
-DRAW_OBJECT = 0.05
-DRAW_MEGAPIXEL = 60.0
+READ_IMAGE = 0.9
+READ_OBJECT = 0.09
+COPY_IMAGE = 0.1
+COPY_MEGABYTE = 2.0
+DRAW_IMAGE = 2.8
+DRAW_OBJECT = 0.08
+DRAW_MEGAPIXEL = 65.0
 """To decode, draw on and encode a megapixel."""
-FINISH_FILE = 0.03
-FINISH_LEAST = 2.0
+FINISH_FILE = 0.02
+FINISH_LEAST = 3.0
 
 
 def reading(totals: Totals) -> float:

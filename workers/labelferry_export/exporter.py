@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from labelferry_export import costs
+from labelferry_export.catalogue import catalogue
 from labelferry_export.check import check
 from labelferry_export.errors import ExportError
 from labelferry_export.faults import said_plainly
@@ -29,7 +30,7 @@ from labelferry_protocol.words import Stage
 READING = "reading"
 READING_VERB = "Reading project"
 
-__all__ = ["ExportResult", "Exporter", "Update"]
+__all__ = ["ExportResult", "Exporter", "Update", "catalogue", "check"]
 
 
 class Exporter:

@@ -157,7 +157,7 @@ FORMAT = Format(
         splits="a file each",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.3, object=0.02),
+    cost=Cost(image=0.3, object=0.052),
     write=write,
     options={
         "rle": Option("compressed", "how run lengths are written", choices=("compressed", "uncompressed")),

@@ -106,6 +106,6 @@ FORMAT = Format(
         splits="one file, the split is a field",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.1, object=0.015),
+    cost=Cost(image=0.1, object=0.033),
     write=write,
 )

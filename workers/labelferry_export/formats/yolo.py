@@ -132,6 +132,6 @@ FORMAT = Format(
         splits="folders",
         coordinates="normalised, 6 decimals",
     ),
-    cost=Cost(image=0.2, object=0.02),
+    cost=Cost(image=0.2, object=0.025),
     write=write,
 )
