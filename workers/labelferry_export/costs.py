@@ -1,4 +1,4 @@
-"""What the parts of an export cost: milliseconds on the machine they were taken on (see the decision on progress in the docs).
+"""What the parts of an export cost: milliseconds on the machine they were taken on.
 
 Only the ratios matter: the meter learns how fast the machine at hand is. To calibrate, run an export of real images part by part
 and put in what it took.
