@@ -146,6 +146,9 @@ FIRST_RATE_SECONDS = 0.2
 EVENT_SECONDS = 0.05
 """Between two progress events within one full point."""
 
+SMALL_STEP = 0.5
+"""Points of progress that may go untold; with chunks of under half a point, a step stays below one."""
+
 
 @dataclass
 class Pace:
@@ -154,18 +157,18 @@ class Pace:
     size: int
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
     _told_at: float = float("-inf")
-    _told_point: int = -1
+    _told_percent: float = -1.0
 
     def worth_telling(self, received: int, now: float) -> bool:
-        """Note what has come, and return whether to tell: at each full point, and between them at most about 20 times a second."""
+        """Note what has come, and return whether to tell: at each full point, soon enough that no step is over one, else 20 times a second."""
         if not self._marks or now > self._marks[-1][0]:
             self._marks.append((now, received))
         while len(self._marks) > 2 and now - self._marks[0][0] > RATE_SECONDS:
             self._marks.popleft()
-        point = int(self.percent(received))
-        if point == self._told_point and now - self._told_at < EVENT_SECONDS:
+        percent, told = self.percent(received), self._told_percent
+        if int(percent) == int(told) and percent - told < SMALL_STEP and now - self._told_at < EVENT_SECONDS:
             return False
-        self._told_point, self._told_at = point, now
+        self._told_percent, self._told_at = percent, now
         return True
 
     def percent(self, received: int) -> float:

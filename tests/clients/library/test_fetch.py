@@ -1,6 +1,7 @@
 """A bundle's way from a depot that loses, doubles, refuses and falls silent. Pure: time is a number."""
 
 import hashlib
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -161,10 +162,14 @@ def test_no_more_is_asked_for_than_is_taken() -> None:
     assert asked <= MOST_PIECES + 8
 
 
-def test_every_full_point_is_told_and_little_between_them() -> None:
-    pace = Pace(100_000)
-    told = [received for received in range(0, 100_001, 100) if pace.worth_telling(received, now=0.0)]
-    assert [received // 1000 for received in told] == list(range(101))
+@given(st.integers(10**6, 10**9), st.floats(0.01, 0.49))
+def test_every_full_point_is_told_and_no_step_is_over_one(size: int, share: float) -> None:
+    pace = Pace(size)
+    chunk = int(size * share / 100)
+    told = [pace.percent(each) for each in range(0, size, chunk) if pace.worth_telling(each, now=0.0)]
+    assert all(0 < after - before <= 1 for before, after in pairwise(told))
+    assert {int(percent) for percent in told} == set(range(100))
+    assert len(told) <= 300
 
 
 def test_the_time_left_follows_the_rate() -> None:
