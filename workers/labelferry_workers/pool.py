@@ -39,7 +39,9 @@ class Child:
     key: Holding | None = None
     jobs: int = 0
     broken: bool = False
-    """Whether it ended its channel: it will end, or be killed."""
+    """Whether nobody talks to it any more: it has ended its channel, or is being replaced."""
+    condemned: bool = False
+    """Whether it was killed at its work. What it still has to say comes too late: its end is what its attempt waits for."""
 
     @property
     def descriptors(self) -> list[int]:
@@ -101,6 +103,7 @@ class Pool:
         """Kill the child of an attempt with all that it started; return whether there was one."""
         child = self.at_work_on(key)
         if child is not None:
+            child.condemned = True
             _signal(child.process.pid, signal.SIGKILL)
         return child is not None
 
@@ -151,7 +154,7 @@ class Pool:
         if isinstance(report, Warm):
             child.warm = True
             self._early_deaths = 0
-        elif isinstance(report, ENDINGS):
+        elif isinstance(report, ENDINGS) and not child.condemned:
             child.key = None
             child.jobs += 1
             fit = not isinstance(report, Broke) and report.fit

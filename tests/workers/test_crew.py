@@ -1,0 +1,475 @@
+"""The crew, pure: messages, reports and time in, instructions compared."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import pytest
+
+from labelferry_protocol import requests, work
+from labelferry_protocol.errors import Code
+from labelferry_protocol.events import ExportCounts, StageProgress
+from labelferry_protocol.options import ExportOptions, Source
+from labelferry_protocol.words import Stage
+from labelferry_protocol.work import Holding
+from labelferry_workers import instructions as do
+from labelferry_workers import reports
+from labelferry_workers.crew import Crew
+from labelferry_workers.membership import Identity
+from labelferry_workers.settings import CrewSettings
+
+WORKER, JOB, OTHER = "a" * 32, "b" * 32, "c" * 32
+KEY = Holding(job_id=JOB, attempt=1)
+BUNDLE = reports.Packed(key=KEY, size=1000, sha256="d" * 64, counts=ExportCounts(images=3))
+OPTIONS = ExportOptions()
+MOVED = reports.Moved(
+    key=KEY, progress=40.0, stage=Stage.IMAGES, message="m", stage_progress=StageProgress(current=1, total=2)
+)
+
+
+class Bench:
+    """A crew with what it said, as a supervisor would keep it: clearing succeeds at once unless `dirty`."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self.crew = Crew(Identity(WORKER, "host", slots), CrewSettings())
+        self.dirty = False
+        self.done: list[do.Instruction] = []
+        self.refs: dict[type, str] = {}
+
+    def take(self, decided: Iterable[do.Instruction], now: float) -> list[do.Instruction]:
+        """Perform as the supervisor does; return all that was decided."""
+        taken = []
+        for each in list(decided):
+            taken.append(each)
+            if isinstance(each, do.Send):
+                self.refs[type(each.message)] = each.ref
+            if isinstance(each, do.Clear):
+                taken += self.take(self.crew.cleared(each.key, clean=not self.dirty, now=now), now)
+        self.done += taken
+        return taken
+
+    def hear(self, message: work.BrokerTellsWorker, now: float, answers: type | None = None) -> list[do.Instruction]:
+        ref = self.refs[answers] if answers is not None else ""
+        return self.take(self.crew.broker_said(ref, message, now), now)
+
+    def join(self, now: float = 0.0) -> None:
+        self.take(self.crew.connected(now), now)
+        self.hear(work.Registered(epoch=1, lease_seconds=15, renew_seconds=5), now, work.Register)
+
+    def lease(self, now: float = 0.0, job_id: str = JOB, attempt: int = 1) -> list[do.Instruction]:
+        source = Source(location="/p")
+        return self.hear(
+            work.Lease(job_id=job_id, attempt=attempt, owner="o", project="p", source=source, options=OPTIONS), now
+        )
+
+    def run(self, now: float = 0.0) -> None:
+        self.join(now)
+        self.lease(now)
+        self.report(reports.Begun(key=KEY), now)
+        self.hear(work.Acknowledged(), now, work.AttemptStarted)
+
+    def report(self, report: reports.Report, now: float = 0.0) -> list[do.Instruction]:
+        return self.take(self.crew.child_said(report, now), now)
+
+    def order(self, now: float = 0.0, *, keep_partial: bool = False) -> list[do.Instruction]:
+        return self.take(self.crew.ordered(order(keep_partial=keep_partial), now), now)
+
+    def tick(self, now: float) -> list[do.Instruction]:
+        return self.take(self.crew.tick(now), now)
+
+    def died(self, now: float = 0.0) -> list[do.Instruction]:
+        return self.take(self.crew.child_died(KEY, "was killed by signal 9", now), now)
+
+
+def order(*, keep_partial: bool = False) -> work.CancelOrder:
+    return work.CancelOrder(job_id=JOB, attempt=1, keep_partial=keep_partial, grace=0.5)
+
+
+def sent(decided: Iterable[do.Instruction]) -> list[work.WorkerSays]:
+    return [each.message for each in decided if isinstance(each, do.Send)]
+
+
+def said(
+    decided: Iterable[do.Instruction],
+) -> Iterator[work.AttemptCancelled | work.AttemptFailed | work.AttemptFinished]:
+    for message in sent(decided):
+        if isinstance(message, work.AttemptCancelled | work.AttemptFailed | work.AttemptFinished):
+            yield message
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_worker_registers_on_a_new_connection_and_is_announced_once(bench: Bench) -> None:
+    assert sent(bench.take(bench.crew.connected(0.0), 0.0)) == [
+        work.Register(worker_id=WORKER, host="host", slots=1, software="", holding=())
+    ]
+    registered = work.Registered(epoch=1, lease_seconds=15, renew_seconds=5)
+    assert do.Announce() in bench.hear(registered, 0.0, work.Register)
+    bench.take(bench.crew.connected(1.0), 1.0)
+    assert do.Announce() not in bench.hear(registered, 1.0, work.Register)
+
+
+def test_a_register_without_an_answer_is_repeated_each_second(bench: Bench) -> None:
+    bench.take(bench.crew.connected(0.0), 0.0)
+    assert not bench.tick(0.9)
+    assert isinstance(sent(bench.tick(1.0))[0], work.Register)
+
+
+def test_a_lease_is_given_to_a_child_and_said_to_have_begun_until_that_is_answered(bench: Bench) -> None:
+    bench.join()
+    decided = bench.lease()
+    assert [type(each) for each in decided] == [do.Watch, do.Begin]
+    begun = work.AttemptStarted(worker_id=WORKER, job_id=JOB, attempt=1)
+    assert begun in sent(bench.report(reports.Begun(key=KEY)))
+    assert begun in sent(bench.tick(1.0))
+    bench.hear(work.Acknowledged(), 1.1, work.AttemptStarted)
+    assert begun not in sent(bench.tick(3.5))
+
+
+def test_a_lease_told_twice_begins_once(bench: Bench) -> None:
+    bench.join()
+    bench.lease()
+    assert not [each for each in bench.lease() if isinstance(each, do.Begin)]
+
+
+def test_a_lease_without_a_free_slot_is_left_to_be_told_again(bench: Bench) -> None:
+    bench.run()
+    assert not [each for each in bench.lease(job_id=OTHER) if isinstance(each, do.Begin)]
+
+
+def test_a_renewal_lists_what_is_held_and_is_sent_every_renew_seconds(bench: Bench) -> None:
+    bench.run()
+    assert not sent(bench.tick(4.9))
+    assert sent(bench.tick(5.0)) == [work.Renew(worker_id=WORKER, holding=(KEY,))]
+    bench.hear(work.Renewed(epoch=1), 5.1, work.Renew)
+    assert not sent(bench.tick(9.9))
+    assert sent(bench.tick(10.0)) == [work.Renew(worker_id=WORKER, holding=(KEY,))]
+
+
+def test_without_renewals_the_child_is_killed_before_its_lease_ends_and_no_word_is_said(bench: Bench) -> None:
+    bench.run()
+    killed_at = next(now / 10 for now in range(200) if do.Kill(KEY) in bench.tick(now / 10))
+    assert killed_at == 13.0
+    decided = bench.died(13.0)
+    assert do.Clear(KEY) in decided
+    assert do.Unwatch(JOB) in decided
+    assert not list(said(decided))
+    assert bench.crew.holding == ()
+
+
+def test_a_renewal_counts_from_when_it_was_sent_not_from_when_its_answer_came(bench: Bench) -> None:
+    bench.run()
+    bench.tick(5.0)
+    bench.hear(work.Renewed(epoch=1), 9.0, work.Renew)
+    assert do.Kill(KEY) not in bench.tick(17.9)
+    assert do.Kill(KEY) in bench.tick(18.0)
+
+
+def test_a_supervisor_that_slept_past_the_lease_kills_before_it_hears_anything(bench: Bench) -> None:
+    bench.run()
+    assert bench.tick(60.0)[0] == do.Kill(KEY)
+
+
+def test_an_order_is_seen_at_once_and_the_child_told_to_stop(bench: Bench) -> None:
+    bench.run()
+    assert bench.order() == [
+        do.Send(work.CancelSeen(worker_id=WORKER, job_id=JOB, attempt=1)),
+        do.Stop(order()),
+    ]
+
+
+def test_a_stopped_attempt_is_cleared_then_confirmed_and_the_confirmation_repeated(bench: Bench) -> None:
+    bench.run()
+    bench.order()
+    decided = bench.report(reports.Stopped(key=KEY), 0.01)
+    word = work.AttemptCancelled(worker_id=WORKER, job_id=JOB, attempt=1, cleanup_completed=True)
+    assert decided[0] == do.Clear(KEY)
+    assert list(said(decided)) == [word]
+    assert list(said(bench.tick(1.1))) == [word]
+    bench.hear(work.Acknowledged(), 1.2, work.AttemptCancelled)
+    assert bench.crew.holding == ()
+    assert not list(said(bench.tick(9.0)))
+
+
+def test_a_child_that_does_not_stop_is_killed_after_the_grace(bench: Bench) -> None:
+    bench.run()
+    bench.order()
+    assert do.Kill(KEY) not in bench.tick(0.49)
+    assert do.Kill(KEY) in bench.tick(0.5)
+    (word,) = said(bench.died(0.51))
+    assert isinstance(word, work.AttemptCancelled)
+    assert word.forced
+    assert word.cleanup_completed
+
+
+def test_a_cancel_repeated_changes_nothing(bench: Bench) -> None:
+    bench.run()
+    bench.order(0.0)
+    assert not [each for each in bench.order(0.4) if not isinstance(each, do.Send)]
+    assert do.Kill(KEY) in bench.tick(0.5)
+
+
+def test_what_cannot_be_removed_is_tried_again_and_then_said(bench: Bench) -> None:
+    bench.run()
+    bench.order()
+    bench.dirty = True
+    assert not list(said(bench.report(reports.Stopped(key=KEY), 0.0)))
+    assert do.Clear(KEY) in bench.tick(0.02)
+    words = [word for tenth in range(1, 30) for word in said(bench.tick(tenth / 10))]
+    assert isinstance(words[0], work.AttemptCancelled)
+    assert not words[0].cleanup_completed
+
+
+def test_an_order_that_overtakes_its_lease_is_confirmed_and_the_lease_never_begun(bench: Bench) -> None:
+    bench.join()
+    (word,) = said(bench.order())
+    assert isinstance(word, work.AttemptCancelled)
+    assert bench.lease() == []
+
+
+def test_a_cancel_while_asking_clears_and_confirms(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    (word,) = said(bench.hear(order(), 0.0, work.RequestPublish))
+    assert isinstance(word, work.AttemptCancelled)
+
+
+def test_a_cancel_while_the_bundle_is_brought_abandons_it_first(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
+    decided = bench.order()
+    assert decided.index(do.Abandon(KEY)) < decided.index(do.Clear(KEY))
+    assert [type(word) for word in said(decided)] == [work.AttemptCancelled]
+
+
+def test_a_cancel_that_came_before_the_finish_in_the_ledger_turns_the_last_word(bench: Bench) -> None:
+    bench.run()
+    publish(bench)
+    decided = bench.hear(order(), 0.0, work.AttemptFinished)
+    (word,) = said(decided)
+    assert isinstance(word, work.AttemptCancelled)
+    assert word.receipt is None
+    bench.hear(work.Acknowledged(), 0.1, work.AttemptCancelled)
+    assert bench.crew.holding == ()
+
+
+def test_a_finished_part_is_packed_asked_for_brought_and_shown(bench: Bench) -> None:
+    bench.run()
+    bench.order(keep_partial=True)
+    bench.report(reports.Packing(key=KEY), 0.1)
+    assert do.Kill(KEY) not in bench.tick(1.0)
+    asked = sent(bench.report(msgspec.structs.replace(BUNDLE, partial=True), 2.0))
+    assert isinstance(asked[0], work.RequestPublish)
+    assert asked[0].partial
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 2.0, work.RequestPublish)
+    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 2.1), 2.1))
+    assert isinstance(word, work.AttemptCancelled)
+    assert (word.receipt, word.counts.images) == (b"r", 3)
+
+
+def test_a_second_cancel_without_the_part_kills_the_packing(bench: Bench) -> None:
+    bench.run()
+    bench.order(keep_partial=True)
+    bench.report(reports.Packing(key=KEY), 0.1)
+    assert do.Kill(KEY) in bench.order(0.2)
+
+
+def test_a_whole_bundle_is_kept_when_the_cancel_keeps_what_is_finished(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    asked = sent(bench.order(keep_partial=True))
+    assert isinstance(asked[-1], work.RequestPublish)
+    assert asked[-1].partial
+
+
+def test_packing_that_takes_too_long_is_killed_and_said(bench: Bench) -> None:
+    bench.run()
+    bench.order(keep_partial=True)
+    bench.report(reports.Packing(key=KEY), 0.1)
+    keep(bench, until=61.0)
+    assert do.Kill(KEY) in bench.done
+    (word,) = said(bench.died(61.0))
+    assert "too long" in word.message if isinstance(word, work.AttemptCancelled) else False
+
+
+def test_a_bundle_is_asked_for_brought_cleared_and_reported(bench: Bench) -> None:
+    bench.run()
+    decided = publish(bench)
+    clear = decided.index(do.Clear(KEY))
+    (word,) = said(decided)
+    assert isinstance(word, work.AttemptFinished)
+    assert word.receipt == b"r"
+    assert clear < [type(each) for each in decided].index(do.Send)
+    bench.hear(work.Acknowledged(), 0.1, work.AttemptFinished)
+    assert bench.crew.holding == ()
+
+
+def test_progress_while_the_bundle_is_brought_lies_between_99_and_100(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
+    (half,) = bench.crew.bringing(KEY, 500, 1.0)
+    (whole,) = bench.crew.bringing(KEY, 1000, 0.0)
+    assert isinstance(half, do.Show)
+    assert isinstance(whole, do.Show)
+    assert 99 < half.frame.progress < whole.frame.progress < 100
+    assert half.frame.message == "Publishing bundle (0.0 of 0.0 MB)"
+
+
+def test_a_token_that_the_depot_turns_down_is_asked_for_anew_but_not_for_ever(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    for _ in range(2):
+        bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
+        asked = sent(bench.take(bench.crew.not_brought(KEY, Code.ACCESS, "expired", 0.0), 0.0))
+        assert isinstance(asked[0], work.RequestPublish)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
+    (word,) = said(bench.take(bench.crew.not_brought(KEY, Code.ACCESS, "expired", 0.0), 0.0))
+    assert isinstance(word, work.AttemptFailed)
+
+
+def test_a_fenced_attempt_is_killed_cleared_and_not_spoken_of(bench: Bench) -> None:
+    bench.run()
+    assert do.Kill(KEY) in bench.hear(work.Fenced(job_id=JOB, attempt=1), 0.0)
+    decided = bench.died()
+    assert do.Clear(KEY) in decided
+    assert not list(said(decided))
+    assert bench.crew.holding == ()
+
+
+def test_what_a_renewal_abandons_is_killed(bench: Bench) -> None:
+    bench.run()
+    bench.tick(5.0)
+    assert do.Kill(KEY) in bench.hear(work.Renewed(epoch=1, abandon=(KEY,)), 5.0, work.Renew)
+
+
+def test_an_order_inside_a_renewal_is_obeyed(bench: Bench) -> None:
+    bench.run()
+    bench.tick(5.0)
+    assert do.Stop(order()) in bench.hear(work.Renewed(epoch=1, cancels=(order(),)), 5.0, work.Renew)
+
+
+def test_a_child_that_dies_fails_its_attempt_with_a_sentence_and_may_be_tried_again(bench: Bench) -> None:
+    bench.run()
+    (word,) = said(bench.died())
+    assert word == work.AttemptFailed(
+        worker_id=WORKER,
+        job_id=JOB,
+        attempt=1,
+        code=Code.WORKER_LOST,
+        message="the export process was killed by signal 9",
+        retryable=True,
+    )
+
+
+def test_a_child_that_dies_while_it_is_stopped_is_a_cancel(bench: Bench) -> None:
+    bench.run()
+    bench.order()
+    (word,) = said(bench.died())
+    assert isinstance(word, work.AttemptCancelled)
+    assert not word.forced
+
+
+def test_what_waits_for_an_answer_is_said_again_at_once_on_a_new_connection(bench: Bench) -> None:
+    bench.run()
+    publish(bench)
+    bench.crew.disconnected()
+    assert not sent(bench.tick(3.0))
+    bench.take(bench.crew.connected(4.0), 4.0)
+    decided = bench.hear(work.Registered(epoch=2, lease_seconds=15, renew_seconds=5), 4.0, work.Register)
+    assert [type(word) for word in said(decided)] == [work.AttemptFinished]
+
+
+def test_a_finished_word_outlives_its_lease_because_nothing_runs_any_more(bench: Bench) -> None:
+    bench.run()
+    publish(bench)
+    bench.crew.disconnected()
+    bench.tick(100.0)
+    assert bench.crew.holding == (KEY,)
+
+
+def test_a_broker_that_does_not_know_us_is_registered_with_before_the_word_is_repeated(bench: Bench) -> None:
+    bench.run()
+    publish(bench)
+    refusal = requests.Refused(code=Code.REGISTER, message="who?")
+    decided = bench.hear(refusal, 0.1, work.AttemptFinished)
+    assert [type(message) for message in sent(decided)] == [work.Register]
+    decided = bench.hear(work.Registered(epoch=2, lease_seconds=15, renew_seconds=5), 0.2, work.Register)
+    assert [type(word) for word in said(decided)] == [work.AttemptFinished]
+
+
+def test_when_answers_stay_away_the_worker_registers_again_and_then_connects_anew(bench: Bench) -> None:
+    bench.run()
+    seconds = [sent(bench.tick(float(now))) for now in range(5, 16)]
+    assert all(isinstance(message, work.Renew) for messages in seconds[:6] for message in messages)
+    assert all(isinstance(message, work.Register) for messages in seconds[6:] for message in messages)
+    assert do.Reconnect() in bench.tick(15.5)
+
+
+def test_a_refused_registration_ends_the_worker_unless_it_may_ask_again(bench: Bench) -> None:
+    bench.take(bench.crew.connected(0.0), 0.0)
+    later = requests.Refused(code=Code.BUSY, message="full", retry_after=1.0)
+    assert not bench.hear(later, 0.0, work.Register)
+    bench.tick(1.0)
+    never = requests.Refused(code=Code.ACCESS, message="you may not work here")
+    assert bench.hear(never, 1.0, work.Register) == [do.GiveUp(Code.ACCESS, "you may not work here")]
+
+
+def test_a_drained_worker_leaves_when_it_holds_nothing_and_the_broker_knows(bench: Bench) -> None:
+    bench.run()
+    assert work.Drain(worker_id=WORKER) in sent(bench.take(bench.crew.drain(1.0), 1.0))
+    bench.hear(work.Acknowledged(), 1.1, work.Drain)
+    assert bench.lease(1.2, job_id=OTHER) == []
+    publish(bench, 1.3)
+    assert do.Leave() in bench.hear(work.Acknowledged(), 1.4, work.AttemptFinished)
+
+
+def test_what_still_runs_at_the_end_of_the_drain_time_is_killed_and_given_back(bench: Bench) -> None:
+    bench.run()
+    bench.take(bench.crew.drain(0.0), 0.0)
+    bench.hear(work.Acknowledged(), 0.0, work.Drain)
+    keep(bench, until=31.0)
+    assert do.Kill(KEY) in bench.done
+    (word,) = said(bench.died(31.0))
+    assert isinstance(word, work.AttemptFailed)
+    assert word.retryable
+    assert do.Leave() in bench.hear(work.Acknowledged(), 31.1, work.AttemptFailed)
+
+
+def test_a_drained_worker_leaves_even_when_nobody_answers(bench: Bench) -> None:
+    bench.take(bench.crew.drain(0.0), 0.0)
+    assert do.Leave() not in bench.tick(0.9)
+    assert do.Leave() in bench.tick(1.0)
+
+
+def test_people_are_told_once_when_nothing_moves(bench: Bench) -> None:
+    bench.run()
+    bench.report(MOVED)
+    keep(bench, until=300.0)
+    stalled = [each for each in bench.done if isinstance(each, do.Show) and "No progress for" in each.frame.message]
+    assert len(stalled) == 1
+
+
+def test_reports_of_an_attempt_that_is_not_held_are_ignored(bench: Bench) -> None:
+    bench.join()
+    assert not bench.report(BUNDLE)
+    assert not bench.report(MOVED)
+    assert not bench.died()
+
+
+def publish(bench: Bench, now: float = 0.0) -> list[do.Instruction]:
+    bench.report(BUNDLE, now)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), now, work.RequestPublish)
+    return bench.take(bench.crew.brought(KEY, b"r", now), now)
+
+
+def keep(bench: Bench, until: float) -> None:
+    """Let time pass with a broker that renews."""
+    now = 0.0
+    while now < until:
+        now = min(until, bench.crew.next_at or until)
+        if any(isinstance(message, work.Renew) for message in sent(bench.tick(now))):
+            bench.hear(work.Renewed(epoch=1), now, work.Renew)
