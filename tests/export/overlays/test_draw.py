@@ -226,7 +226,12 @@ def test_a_large_picture_drawn_in_bands_has_no_seams(make_object: MakeObject, mo
         for r in (20, 45, 64)
     ]
     whole = draw_overlay(ground(160, 140), objects, OverlayStyle(stroke_width=5))
-    for name, value in (("draw.BAND_PIXELS", 1000), ("fill.BLOCK_PIXELS", 777), ("stroke.WINDOW_SAMPLES", 3000)):
+    for name, value in (
+        ("draw.BAND_PIXELS", 1000),
+        ("draw.BATCH", 1),
+        ("fill.BLOCK_PIXELS", 777),
+        ("stroke.WINDOW_SAMPLES", 3000),
+    ):
         monkeypatch.setattr(f"labelferry_export.overlays.{name}", value)
     banded = ground(160, 140)
     units = sum(1 for _ in drawing(banded, objects, OverlayStyle(stroke_width=5)))

@@ -19,6 +19,7 @@ def render(rgb: NDArray[np.uint8], instances: Sequence[Instance], style: Overlay
     rgb: the image's pixels on its canvas, shape (h, w, 3) (`picture.open_picture`). It is not changed.
     """
     drawn = np.array(rgb, order="C")
+    yield b""
     for _ in drawing(drawn, instances, style):
         yield b""
     yield from encode_png(drawn)

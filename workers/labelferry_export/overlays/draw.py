@@ -18,7 +18,9 @@ from labelferry_protocol.options import OverlayStyle
 
 Bytes = NDArray[np.uint8]
 
-BAND_PIXELS = 1 << 20
+BATCH = 256
+"""Objects that are filled at a time."""
+BAND_PIXELS = 1 << 19
 """Outlines and numbers are drawn on bands of the image of about so many pixels."""
 
 
@@ -38,22 +40,24 @@ def drawing(picture: Bytes, instances: Sequence[Instance], style: OverlayStyle) 
     if not instances:
         return
     height, width = picture.shape[:2]
-    shapes = [each.shape for each in instances]
-    paint = colours_of([each.category_id if style.color_by == "class" else each.id for each in instances])
-    objects = Stretches.of(runs_of_all(shapes, width, height))
-    yield
-    crowds = np.array([each.crowd for each in instances], np.bool_)
-    yield from fill(picture, objects, paint, crowds, style.fill_opacity)
-    outlines = _outlines(instances, style, paint[1])
-    numbers = Numbers(objects, [each.id for each in instances]) if style.numbers and len(objects.owner) else None
-    rows = max(1, BAND_PIXELS // width)
-    for top in range(0, height, rows):
-        band = picture[top : top + rows]
+    colours, rows = colours_of([each.category_id if style.color_by == "class" else each.id for each in instances])
+    numbers = Numbers(height, width)
+    for start in range(0, len(instances), BATCH):
+        some = instances[start : start + BATCH]
+        objects = Stretches.of(runs_of_all([each.shape for each in some], width, height))
+        if style.numbers:
+            numbers.add(objects, [each.id for each in some])
+        yield
+        crowds = np.array([each.crowd for each in some], np.bool_)
+        yield from fill(picture, objects, (colours, rows[start : start + BATCH]), crowds, style.fill_opacity)
+    outlines = _outlines(instances, style, rows)
+    band_rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, band_rows):
+        band = picture[top : top + band_rows]
         if outlines:
-            lay(band, outlines.marks(top, len(band), width), paint[0])
+            lay(band, outlines.marks(top, len(band), width), colours)
             yield
-        if numbers:
-            numbers.draw(band, top)
+        numbers.draw(band, top)
         yield
 
 

@@ -30,19 +30,31 @@ CLEARANCE = 5
 class Numbers:
     """The ids of an image's objects, with their places and sizes; drawn band by band."""
 
-    def __init__(self, objects: Stretches, ids: Sequence[int]) -> None:
-        """`ids` are those of the objects that `objects` counts; one of these at least has pixels."""
+    def __init__(self, height: int, width: int) -> None:
+        """`height` and `width` of the image, px."""
+        self._size = (height, width)
+        self._ids: list[int] = []
+        self._place: Floats = np.empty((0, 2))
+        self._fonts: Integers = np.empty(0, np.int64)
+
+    def add(self, objects: Stretches, ids: Sequence[int]) -> None:
+        """Add objects; `ids` are those of all that `objects` counts, the ones without pixels among them."""
+        if not len(objects.owner):
+            return
         anchors = anchors_of(objects, CLEARANCE)
-        self._ids = [ids[index] for index in anchors.index.tolist()]
-        self._place, self._size = anchors.place, (objects.height, objects.width)
-        self._fonts = self._choose(anchors.box)
+        numbered = [ids[index] for index in anchors.index.tolist()]
+        self._ids += numbered
+        self._place = np.concatenate([self._place, anchors.place])
+        self._fonts = np.concatenate([self._fonts, self._choose(numbered, anchors.box)])
 
     def draw(self, picture: Bytes, top: int) -> None:
         """Lay the numbers on a band of the picture, shape (rows, w, 3), in place; `top` is its first row."""
         rows, width = picture.shape[:2]
-        halo, glyph = np.zeros(rows * width, np.uint8), np.zeros(rows * width, np.uint8)
         y, margin = self._place[:, 1], 2 * SIZES[-1]
-        near = (y > top - margin) & (y < top + rows + margin)
+        near = (self._fonts > 0) & (y > top - margin) & (y < top + rows + margin)
+        if not near.any():
+            return
+        halo, glyph = np.zeros(rows * width, np.uint8), np.zeros(rows * width, np.uint8)
         for font in SIZES:
             which = np.flatnonzero(near & (self._fonts == font))
             if len(which):
@@ -56,9 +68,9 @@ class Numbers:
         shade = np.rint((HALO * below + GLYPH * bright) / (below + bright)).astype(np.uint8)
         blend(picture, touched, np.rint((below + bright) * FULL).astype(np.uint8), shade[None])
 
-    def _choose(self, box: Floats) -> Integers:
+    def _choose(self, ids: Sequence[int], box: Floats) -> Integers:
         """Return the font size of each number, px, for objects with boxes (n, 2); 0 for no number."""
-        digits, starts = digits_of(self._ids)
+        digits, starts = digits_of(ids)
         speck = numerals(SIZES[0]).widths(digits, starts) > HIDES * box.max(axis=1)
         fonts = np.where(speck, 0, SIZES[0])
         room = box * FITS

@@ -48,6 +48,6 @@ WRITER = MetricWriter(
         "`metrics/metrics.json` holds the same tables as arrays of objects (`objects`, `images`, `classes`, `columns`); "
         "`null` where a quantity is not defined."
     ),
-    cost=Cost(image=0.03, object=0.012),
+    cost=Cost(image=0.02, object=0.006),
     write=write,
 )

@@ -83,6 +83,6 @@ WRITER = MetricWriter(
         "`metrics/metrics.xlsx` opens in Excel, LibreOffice and pandas: the sheets `objects`, `images` and `classes`, and "
         "`columns`, which says what every column is and its unit. Cells hold full precision and show it rounded."
     ),
-    cost=Cost(image=0.08, object=0.05),
+    cost=Cost(image=0.05, object=0.035),
     write=write,
 )
