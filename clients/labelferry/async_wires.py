@@ -35,6 +35,7 @@ class AsyncWires:
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fault: BaseException | None = None
         self._closed = False
 
     async def run(self, flow: Flow[R]) -> R:
@@ -106,6 +107,8 @@ class AsyncWires:
         await self._changed.wait()
         if self._closed:
             raise Refusal(Code.USAGE, "this client was closed while something waited on it")
+        if self._fault is not None:
+            raise self._fault
 
     def _turned(self) -> None:
         """Turn the session and wake whoever waits, for it may have changed."""
@@ -120,6 +123,12 @@ class AsyncWires:
             self.session.received(name, parts)
             self._turned()
 
+    def _reader_ended(self, reader: asyncio.Task[None]) -> None:
+        """Let those who wait have what ended a reader: nobody else would hear of it."""
+        if not reader.cancelled() and reader.exception() is not None:
+            self._fault = reader.exception()
+            self._turned()
+
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Open):
             self._drop(effect.name)
@@ -127,7 +136,9 @@ class AsyncWires:
             socket = zmq.asyncio.Socket.from_socket(plain)
             self._plain[effect.name] = plain
             self._sockets[effect.name] = socket
-            self._readers[effect.name] = asyncio.ensure_future(self._read(effect.name, socket))
+            reader = asyncio.ensure_future(self._read(effect.name, socket))
+            reader.add_done_callback(self._reader_ended)
+            self._readers[effect.name] = reader
         elif isinstance(effect, Close):
             self._drop(effect.name)
         elif isinstance(effect, Send):

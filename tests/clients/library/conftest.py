@@ -130,6 +130,8 @@ class Faults:
     """A kind that nobody knows precedes each event."""
     chunks: int | None = None
     """After so many chunks the depot is restarted, and knows nobody."""
+    stall: bool = False
+    """The depot answers nothing."""
     spoil: int = 0
     """So many chunks come with a wrong byte."""
     expire: int = 0
@@ -431,6 +433,8 @@ class PretendedBroker:
     def _depot(self, parts: list[bytes]) -> None:
         peer = parts[0]
         ref, message = codec.parse(parts[1:], PeerSaysToDepot)
+        if self.faults.stall:
+            return
         if isinstance(message, OpenBundle):
             if self.faults.expire:
                 self.faults.expire -= 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import threading
 from functools import partial
 from pathlib import Path
@@ -480,6 +483,82 @@ def test_an_export_cancelled_while_it_is_queued_is_confirmed(
     (last,) = list(run)
     assert isinstance(last, Cancelled)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_may_be_cancelled_from_a_signal_handler_while_it_waits(
+    broker: PretendedBroker, client: Client, tmp_path: Path
+) -> None:
+    run = client.export("/data/nuclei", tmp_path / "out.zip")
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: run.cancel())
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        (last,) = list(run)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(last, Cancelled)
+
+
+def test_a_stream_that_was_interrupted_goes_on(broker: PretendedBroker, client: Client) -> None:
+    job = running(broker)
+    stream = client.events(job.job_id)
+    seen = [next(stream), next(stream)]
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    broker.do(lambda: broker.complete(job))
+    seen += list(stream)
+    assert strict(seen)
+    assert isinstance(seen[-1], Completed)
+
+
+def test_a_client_that_found_nobody_finds_the_broker_once_it_is_there(broker: PretendedBroker) -> None:
+    with Client(str(broker), timeout=0.3) as client:
+        broker.spoil(deaf=True)
+        with pytest.raises(Unreachable):
+            client.overview()
+        broker.spoil(deaf=False)
+        assert client.overview().software == "pretended"
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_nothing(
+    broker: PretendedBroker, client: Client, tmp_path: Path
+) -> None:
+    job_id = finished(broker)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(Refusal, match=r"cannot write .*out.zip: File too large") as caught:
+            list(client.download(job_id, tmp_path / "out.zip"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.code is Code.OUTPUT
+    assert list(tmp_path.iterdir()) == []
+    reports = [each for each in heard(broker, ReportDownload) if isinstance(each, ReportDownload)]
+    assert reports[-1].state is TransferState.FAILED
+
+
+def test_a_download_whose_depot_is_gone_keeps_what_has_come(broker: PretendedBroker, tmp_path: Path) -> None:
+    job_id = finished(broker)
+    with Client(str(broker), patience=1.0) as client:
+        transfer = client.download(job_id, tmp_path / "out.zip")
+        next(transfer)
+        broker.spoil(stall=True)
+        with pytest.raises(Unreachable):
+            list(transfer)
+    broker.spoil(stall=False)
+    assert {path.name for path in tmp_path.iterdir()} == {".out.zip.part", ".out.zip.part.json"}
+    with Client(str(broker)) as client:
+        first = next(client.download(job_id, tmp_path / "out.zip"))
+    assert isinstance(first, Progress)
+    assert first.stage_progress.current > len(BUNDLE) // 300
 
 
 def test_an_export_cancelled_while_it_is_processed_is_confirmed(
