@@ -191,7 +191,7 @@ class Attempts:
         if job.row.state is not State.CANCELLING:
             reason = message.message or "the worker stopped it without being told to"
             self._book.end_attempt(job, Outcome.CANCELLED, reason)
-            self._leases.try_again(job, Failure(Code.WORKER_LOST, reason))
+            self._leases.try_again(job, Failure(Code.WORKER_LOST, reason, wait=True))
             return
         keep = receipt is not None and job.row.cancel is not None and job.row.cancel.keep_partial
         self._book.end_attempt(job, Outcome.CANCELLED, message.message, keep_bundle=keep)

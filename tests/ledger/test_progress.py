@@ -1,0 +1,180 @@
+from tests.ledger.bench import ADA, SHA, W1, W2, Bench, holding, only, receipt
+
+from labelferry_broker.ledger.effects import AdmitUpload, UpdateJob
+from labelferry_protocol import codec
+from labelferry_protocol.errors import Code
+from labelferry_protocol.events import Completed, ExportCounts, PhaseChanged, Progress, StageProgress, WarningSummary
+from labelferry_protocol.requests import Refused
+from labelferry_protocol.words import Phase, Stage, State
+from labelferry_protocol.work import AttemptFinished, ProgressFrame
+
+
+def told(bench: Bench, job_id: str) -> list[float]:
+    return [event.progress for event in bench.events(job_id) if isinstance(event, Progress)]
+
+
+def test_a_frame_is_published_with_number_and_time(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, 12.5)
+    event = bench.events(job_id)[-1]
+    assert isinstance(event, Progress)
+    assert (event.seq, event.attempt, event.epoch, event.timestamp) == (2, 1, 1, bench.wall)
+    assert (event.progress, event.phase, event.stage) == (12.5, Phase.PROCESSING, Stage.IMAGES)
+
+
+def test_progress_never_falls(bench: Bench) -> None:
+    job_id = bench.running()
+    for progress in (5, 9, 7, 9, 12):
+        bench.progress(job_id, progress)
+    assert told(bench, job_id) == [5, 9, 9, 12]
+
+
+def test_frames_of_others_are_dropped(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.register(W2)
+    bench.progress(job_id, 1, user="mallory")
+    bench.progress(job_id, 1, worker_id=W2)
+    bench.progress(job_id, 1, attempt=2)
+    bench.progress("f" * 32, 1)
+    assert told(bench, job_id) == []
+
+
+def test_a_frame_before_the_beginning_is_dropped(bench: Bench) -> None:
+    bench.register()
+    job_id = bench.submit()
+    bench.progress(job_id, 1)
+    bench.start(job_id)
+    bench.progress(job_id, 2)
+    assert [event.seq for event in bench.events(job_id)] == [1, 2]
+
+
+def test_a_frame_that_is_no_number_is_dropped(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, float("nan"))
+    assert told(bench, job_id) == []
+
+
+def test_a_worker_cannot_say_a_hundred(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, 100)
+    assert told(bench, job_id)[-1] < 100
+    bench.finish(job_id)
+    assert told(bench, job_id)[-1] == 100
+
+
+def test_a_new_attempt_begins_anew(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, 50)
+    bench.wait(20)
+    bench.register(W2)
+    assert bench.snapshot(job_id).progress is not None
+    bench.start(job_id, 2, W2)
+    assert bench.snapshot(job_id).progress is None
+    bench.progress(job_id, 3, 2, W2)
+    assert told(bench, job_id) == [50, 3]
+
+
+def test_progress_is_saved_at_most_once_a_second(bench: Bench) -> None:
+    job_id = bench.running()
+    saves = []
+    for step in range(100):
+        bench.now += 0.05
+        effects = bench.ledger.progress_said("crew", frame(job_id, step / 2), bench.moment)
+        effects += bench.ledger.tick(bench.moment)
+        saves += [effect for effect in effects if isinstance(effect, UpdateJob)]
+        bench.do(effects)
+    assert 4 <= len(saves) <= 5
+
+
+def test_progress_outlives_the_broker(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, 40)
+    bench.wait(1.1)
+    bench.restart()
+    snapshot = bench.snapshot(job_id)
+    assert snapshot.progress is not None
+    assert snapshot.progress.progress == 40
+    bench.register(W1, holding(job_id))
+    bench.progress(job_id, 30)
+    bench.progress(job_id, 41)
+    assert told(bench, job_id) == [40, 41]
+
+
+def test_a_snapshot_has_the_newest_progress_and_the_last_number(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, 40)
+    snapshot = bench.snapshot(job_id)
+    assert snapshot.progress == bench.events(job_id)[-1]
+    assert snapshot.seq == bench.events(job_id)[-1].seq
+    assert bench.ledger.subscribed(ADA, job_id, bench.moment) == snapshot
+
+
+def test_long_words_of_a_worker_are_cut_to_about_500_bytes(bench: Bench) -> None:
+    job_id = bench.running()
+    long = ProgressFrame(
+        worker_id=W1,
+        job_id=job_id,
+        attempt=1,
+        progress=33.33333333,
+        stage=Stage.VISUALIZATIONS,
+        message="m" * 1000,
+        stage_progress=StageProgress(current=10**6, total=10**7, current_item="i" * 255),
+        estimated_time_remaining=1234.5678,
+    )
+    bench.do(bench.ledger.progress_said("crew", long, bench.moment))
+    assert len(codec.pack(bench.events(job_id)[-1])) < 650
+
+
+def test_a_finish_says_hundred_then_the_phase_then_completed(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.wait(3)
+    bench.finish(job_id)
+    progress, changed, completed = bench.events(job_id)[-3:]
+    assert isinstance(progress, Progress)
+    assert (progress.progress, progress.stage, progress.message) == (100, Stage.COMPRESSION, "Bundle ready")
+    assert isinstance(changed, PhaseChanged)
+    assert (changed.previous, changed.phase) == (Phase.PROCESSING, Phase.DOWNLOADING)
+    assert isinstance(completed, Completed)
+    assert (completed.bundle.size, completed.bundle.sha256, completed.bundle.file_name) == (10, SHA, "nuclei.zip")
+    assert (completed.counts.images, completed.duration) == (3, 3.0)
+    assert [progress.seq, changed.seq, completed.seq] == [2, 3, 4]
+
+
+def test_a_grant_names_the_bundle_and_its_bringer(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.publish(job_id)
+    (grant,) = [each for each in bench.said if isinstance(each, AdmitUpload)]
+    claims = grant.claims
+    assert (claims.job_id, claims.attempt, claims.size, claims.sha256, claims.user) == (job_id, 1, 10, SHA, "crew")
+    assert claims.expires_at > bench.wall
+    assert grant.message(b"signed").token == b"signed"
+
+
+def test_a_finish_without_the_depots_receipt_publishes_nothing(bench: Bench) -> None:
+    job_id = bench.running()
+    message = AttemptFinished(worker_id=W1, job_id=job_id, attempt=1, receipt=b"", counts=ExportCounts())
+    for bad in (None, receipt(job_id, 2), receipt("f" * 32)):
+        assert only(bench.tell(message, receipt=bad), Refused).code is Code.ACCESS
+    assert bench.snapshot(job_id).state is State.RUNNING
+
+
+def test_warnings_are_shortened_so_that_the_last_event_can_travel(bench: Bench) -> None:
+    job_id = bench.running()
+    warnings = tuple(WarningSummary(code=f"w{n}", count=1, example="e" * 1000) for n in range(32))
+    message = AttemptFinished(
+        worker_id=W1, job_id=job_id, attempt=1, receipt=b"t", counts=ExportCounts(), warnings=warnings
+    )
+    bench.tell(message, receipt=receipt(job_id))
+    assert len(codec.pack(bench.snapshot(job_id))) < 16_000
+
+
+def frame(job_id: str, progress: float) -> ProgressFrame:
+    return ProgressFrame(
+        worker_id=W1,
+        job_id=job_id,
+        attempt=1,
+        progress=progress,
+        stage=Stage.IMAGES,
+        message="",
+        stage_progress=StageProgress(current=0, total=0),
+    )
