@@ -102,3 +102,9 @@ def written() -> Callable[[str, Measurements], Kept]:
         return kept
 
     return run
+
+
+@pytest.fixture
+def keep() -> Callable[[], Kept]:
+    """Make a target that keeps what is written."""
+    return Kept

@@ -1,7 +1,8 @@
 import csv
+import gc
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,30 @@ def test_a_project_without_images_gives_tables_with_headers_alone(
         assert json.loads(files["metrics/metrics.json"])["objects"] == []
     if name == "xlsx":
         assert len(read_xlsx(files["metrics/metrics.xlsx"])["objects"]) == 1
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "xlsx"])
+def test_a_writer_can_be_stopped_after_any_block(
+    measure: Measure,
+    make_object: MakeObject,
+    make_image: MakeImage,
+    box: Box,
+    keep: Callable[[], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr("labelferry_export.tables.rowfile.BLOCK_ROWS", 1)
+    images = [(make_image(n, f"{n}.png"), [make_object(n, box(0, 0, 9, 9))]) for n in range(1, 6)]
+    measured = measure(images)
+    blocks = sum(1 for _ in find(name).write(keep(), measured))
+    assert blocks > 10
+    for stop in range(blocks):
+        writing = find(name).write(keep(), measured)
+        for _ in range(stop):
+            next(writing)
+        assert isinstance(writing, Generator)
+        writing.close()
+        gc.collect()
 
 
 def test_an_unknown_writer_is_a_usage_error_that_names_the_known_ones() -> None:

@@ -51,6 +51,7 @@ class Workbook:
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
         self._styles = {shown_as: index + 2 for index, shown_as in enumerate(formats)}
         self._titles: list[str] = []
+        self._sheet: Sheet | None = None
         self._add("_rels/.rels", _ROOT_RELATIONS)
 
     def take(self) -> bytes:
@@ -60,7 +61,8 @@ class Workbook:
     def sheet(self, title: str, columns: Sequence[SheetColumn]) -> "Sheet":
         """Begin a sheet, with its header; one at a time. `title` has at most 31 characters, and none of `[]:*?/\\`."""
         self._titles.append(title)
-        return Sheet(self._open(f"xl/worksheets/sheet{len(self._titles)}.xml"), columns, self._styles)
+        self._sheet = Sheet(self._open(f"xl/worksheets/sheet{len(self._titles)}.xml"), columns, self._styles)
+        return self._sheet
 
     def close(self) -> None:
         """Write what holds the sheets together."""
@@ -69,6 +71,12 @@ class Workbook:
         self._add("xl/workbook.xml", _workbook(self._titles))
         self._add("xl/_rels/workbook.xml.rels", _workbook_relations(numbers))
         self._add("[Content_Types].xml", _content_types(numbers))
+        self._zip.close()
+
+    def abandon(self) -> None:
+        """Let go of everything, finished or not; may be called at any time."""
+        if self._sheet:
+            self._sheet.abandon()
         self._zip.close()
 
     def _add(self, name: str, text: str) -> None:
@@ -117,6 +125,10 @@ class Sheet:
     def close(self) -> None:
         """End the sheet."""
         self._write("</sheetData></worksheet>")
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the sheet, ended or not."""
         self._file.close()
 
     def _row(self, row: Row) -> str:

@@ -29,10 +29,13 @@ def write(target: Target, measurements: Measurements) -> Iterator[int]:
     """Write `metrics.xlsx`."""
     with target.open(f"{FOLDER}/metrics.xlsx") as file:
         workbook = Workbook(tuple(dict.fromkeys((*SHOWN_AS.values(), PLAIN))))
-        for table in measurements.tables:
-            yield from _write_table(target, file, workbook, table, measurements.scaled)
-        workbook.close()
-        file.write(workbook.take())
+        try:
+            for table in measurements.tables:
+                yield from _write_table(target, file, workbook, table, measurements.scaled)
+            workbook.close()
+            file.write(workbook.take())
+        finally:
+            workbook.abandon()
 
 
 def _write_table(target: Target, file: OpenFile, workbook: Workbook, table: Table, scaled: bool) -> Iterator[int]:
