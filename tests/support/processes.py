@@ -120,7 +120,7 @@ class Service:
             for place in places
             if place.exists()
             for path in place.rglob("*")
-            if path.is_file() and path.name != "lock"
+            if path.is_file() and path.suffix != ".lock"
         ]
 
     def bundles(self) -> list[Path]:

@@ -1,4 +1,8 @@
-"""Where a job leaves its updates without waiting for anybody: full points and changes of stage are kept, of the rest the latest."""
+"""Where a job leaves its updates without waiting for anybody: full points and changes of stage are kept, of the rest the latest.
+
+Where two kept updates would lie more than a point apart, the last one between them is kept too: so whoever keeps up sees no
+step above a point, as long as the job itself makes none.
+"""
 
 import math
 import threading
@@ -6,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-MAX_KEPT = 120
+MAX_KEPT = 256
 """Kept updates that may wait; over it the oldest goes, as it is the least wanted."""
 
 
@@ -35,12 +39,13 @@ class Mailbox(Generic[U]):
         self._latest: U | None = None
         self._point = -1
         self._stage = ""
+        self._told = 0.0
 
     def begin(self) -> None:
         """Forget the job before."""
         with self._lock:
             self._kept.clear()
-            self._latest, self._point, self._stage = None, -1, ""
+            self._latest, self._point, self._stage, self._told = None, -1, "", 0.0
 
     def put(self, update: U) -> None:
         """Leave an update, in a microsecond or so."""
@@ -49,8 +54,10 @@ class Mailbox(Generic[U]):
             wake = True
             if point > self._point or update.stage != self._stage:
                 self._point, self._stage = max(point, self._point), update.stage
+                if self._latest is not None and update.progress - self._told > 1:
+                    self._kept.append(self._latest)
                 self._kept.append(update)
-                self._latest = None
+                self._latest, self._told = None, update.progress
             else:
                 wake = self._latest is None
                 self._latest = update
@@ -64,7 +71,7 @@ class Mailbox(Generic[U]):
             self._kept.clear()
             if latest and self._latest is not None:
                 taken.append(self._latest)
-                self._latest = None
+                self._latest, self._told = None, self._latest.progress
         return taken
 
     @property

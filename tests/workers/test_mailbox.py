@@ -1,0 +1,38 @@
+"""Where a job leaves its updates: what is kept, what gives way, and how big a step a reader can see."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelferry_workers.mailbox import Mailbox
+
+
+@dataclass(frozen=True)
+class Said:
+    progress: float
+    stage: str = "images"
+
+
+def test_a_full_point_and_a_new_stage_are_kept_and_of_the_rest_the_latest() -> None:
+    mailbox: Mailbox[Said] = Mailbox(lambda: None)
+    for update in (Said(0.0), Said(0.2), Said(0.4), Said(0.4, "metrics"), Said(0.5, "metrics"), Said(0.6, "metrics")):
+        mailbox.put(update)
+    assert mailbox.take(latest=False) == [Said(0.0), Said(0.4, "metrics")]
+    assert mailbox.take(latest=True) == [Said(0.6, "metrics")]
+    assert mailbox.take(latest=True) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=300), st.data())
+def test_no_step_is_above_a_point_when_the_job_makes_none(steps: list[float], data: st.DataObject) -> None:
+    mailbox: Mailbox[Said] = Mailbox(lambda: None)
+    seen, progress = [Said(0.0)], 0.0
+    for step in steps:
+        progress += step
+        mailbox.put(Said(progress))
+        if data.draw(st.booleans()):
+            seen += mailbox.take(latest=data.draw(st.booleans()))
+    seen += mailbox.take(latest=True)
+    assert seen[-1].progress == progress, "the last is exact"
+    for before, after in zip(seen, seen[1:], strict=False):
+        assert 0 <= after.progress - before.progress <= 1 + 1e-9
