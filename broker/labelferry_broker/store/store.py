@@ -23,6 +23,16 @@ T = TypeVar("T")
 FILE = "ledger.sqlite3"
 BUSY_SECONDS = 5.0
 
+JOB = sa.select(JOBS).where(JOBS.c.job_id == sa.bindparam("job_id"))
+JOB_OF_KEY = sa.select(JOBS).where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.idempotency_key == sa.bindparam("key"))
+ATTEMPT = sa.select(ATTEMPTS).where(
+    ATTEMPTS.c.job_id == sa.bindparam("job_id"), ATTEMPTS.c.attempt == sa.bindparam("attempt")
+)
+TRANSFER = sa.select(TRANSFERS).where(TRANSFERS.c.transfer_id == sa.bindparam("transfer_id"))
+TEMPLATE = sa.select(TEMPLATES).where(
+    TEMPLATES.c.owner == sa.bindparam("owner"), TEMPLATES.c.name == sa.bindparam("name")
+)
+
 
 class Store:
     """The rows of every job, attempt, transfer and template. Implements `labelferry_broker.ledger.archive.Archive`.
@@ -111,17 +121,15 @@ class Store:
 
     def job(self, job_id: str) -> JobRow | None:
         """Return a job, ended or not."""
-        return _only(map(columns.job_row, self._read(sa.select(JOBS).where(JOBS.c.job_id == job_id))))
+        return _only(map(columns.job_row, self._read(JOB, job_id=job_id)))
 
     def job_of_key(self, owner: str, idempotency_key: str) -> JobRow | None:
         """Return the job that this user's key has made."""
-        query = sa.select(JOBS).where(JOBS.c.owner == owner, JOBS.c.idempotency_key == idempotency_key)
-        return _only(map(columns.job_row, self._read(query)))
+        return _only(map(columns.job_row, self._read(JOB_OF_KEY, owner=owner, key=idempotency_key)))
 
     def attempt(self, job_id: str, attempt: int) -> AttemptRow | None:
         """Return one attempt of a job."""
-        query = sa.select(ATTEMPTS).where(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.attempt == attempt)
-        return _only(map(columns.attempt_row, self._read(query)))
+        return _only(map(columns.attempt_row, self._read(ATTEMPT, job_id=job_id, attempt=attempt)))
 
     def history(self, owner: str | None, before: int | None, limit: int) -> Sequence[JobRow]:
         """Return at most `limit` jobs, newest first: of one owner or of all (None), with a number below `before`."""
@@ -141,8 +149,7 @@ class Store:
 
     def transfer(self, transfer_id: str) -> TransferRow | None:
         """Return one download."""
-        query = sa.select(TRANSFERS).where(TRANSFERS.c.transfer_id == transfer_id)
-        return _only(map(columns.transfer_row, self._read(query)))
+        return _only(map(columns.transfer_row, self._read(TRANSFER, transfer_id=transfer_id)))
 
     def transfers(self, job_id: str, limit: int) -> Sequence[TransferRow]:
         """Return at most `limit` downloads of a job, newest first."""
@@ -160,16 +167,15 @@ class Store:
 
     def template(self, owner: str, name: str) -> TemplateRow | None:
         """Return a user's template."""
-        query = sa.select(TEMPLATES).where(TEMPLATES.c.owner == owner, TEMPLATES.c.name == name)
-        return _only(map(columns.template_row, self._read(query)))
+        return _only(map(columns.template_row, self._read(TEMPLATE, owner=owner, name=name)))
 
     def template_names(self, owner: str) -> Sequence[str]:
         """Return the names of a user's templates, sorted."""
         return sorted(row["name"] for row in self._read(sa.select(TEMPLATES.c.name).where(TEMPLATES.c.owner == owner)))
 
-    def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    def _read(self, query: sa.Select[Any], **values: Any) -> list[dict[str, Any]]:
         with _translated(self._place, "read"):
-            return [dict(record) for record in self._reader.execute(query).mappings()]
+            return [dict(record) for record in self._reader.execute(query, values).mappings()]
 
     def _last(self, numbers: sa.Column[int]) -> int:
         (record,) = self._read(sa.select(sa.func.coalesce(sa.func.max(numbers), 0).label("last")))
