@@ -44,7 +44,7 @@ class Code(StrEnum):
     INTERNAL = "internal"
 
     @classmethod
-    def _missing_(cls, value: object) -> "Code":
+    def _missing_(cls, _value: object) -> "Code":
         """Take a code of a newer version as `INTERNAL`; a job that failed with it has failed."""
         return cls.INTERNAL
 

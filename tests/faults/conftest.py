@@ -32,7 +32,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "images").mkdir()
     dice = np.random.default_rng(7)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number in range(1, 61):
         Image.fromarray(dice.integers(0, 255, (400, 500, 3), dtype=np.uint8)).save(
             folder / "images" / f"{number:03d}.png", compress_level=1

@@ -75,9 +75,12 @@ def estate(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[
     keys = root / "keys"
     with two_machines() as (first, second):
         made = Estate(first, second, keys, f"tcp://{first.address}:{free_base_port()}")
-        for arguments in (("broker",), ("worker", "gpu1"), ("user", "alice"), ("user", "bob"), ("admin", "root")):
-            target = ("-o", str(root / f"{arguments[1]}.key")) if len(arguments) > 1 else ()
-            assert made.labelferry("keys", *arguments, "--keys", str(keys), *target).returncode == 0
+        assert made.labelferry("keys", "broker", "--keys", str(keys)).returncode == 0
+        for role, name in (("worker", "gpu1"), ("user", "alice"), ("user", "bob"), ("admin", "root")):
+            assert (
+                made.labelferry("keys", role, name, "--keys", str(keys), "-o", str(root / f"{name}.key")).returncode
+                == 0
+            )
         services = [
             ("broker", "--listen", made.endpoint, "--keys", str(keys), "--state", str(root / "broker-state")),
             (

@@ -1,5 +1,6 @@
 """Real processes to break and to measure: a broker and workers on a private socket directory, and what they leave behind."""
 
+import os
 import select
 import shutil
 import signal
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,10 +131,15 @@ class Service:
     def stop(self) -> None:
         """End everything that still lives."""
         for process in reversed(self.processes.values()):
+            # A child that a test stopped before it could bind itself to its parent would outlive it.
+            below = children_of(process.pid)
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.wait()
+            for pid in below:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -1,5 +1,6 @@
 """Where a job leaves its updates: what is kept, what gives way, and how big a step a reader can see."""
 
+import itertools
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -34,5 +35,5 @@ def test_no_step_is_above_a_point_when_the_job_makes_none(steps: list[float], da
             seen += mailbox.take(latest=data.draw(st.booleans()))
     seen += mailbox.take(latest=True)
     assert seen[-1].progress == progress, "the last is exact"
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in itertools.pairwise(seen):
         assert 0 <= after.progress - before.progress <= 1 + 1e-9

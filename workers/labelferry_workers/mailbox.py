@@ -71,7 +71,8 @@ class Mailbox(Generic[U]):
             self._kept.clear()
             if latest and self._latest is not None:
                 taken.append(self._latest)
-                self._latest, self._told = None, self._latest.progress
+                self._told = self._latest.progress
+                self._latest = None
         return taken
 
     @property

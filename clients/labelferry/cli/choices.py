@@ -123,7 +123,6 @@ def options_from(context: click.Context, base: ExportOptions) -> ExportOptions:
 
 def _check_with_engine(options: ExportOptions) -> None:
     from labelferry_export.check import check
-
     from labelferry_export.errors import ExportError
 
     try:

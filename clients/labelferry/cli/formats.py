@@ -9,9 +9,8 @@ from labelferry.cli.choices import json_option
 @json_option
 def formats(as_json: bool) -> None:
     """List the project forms that are read, the annotation formats and the metric tables that are written."""
-    from labelferry_export.exporter import catalogue
-
     from labelferry.cli.show.json_lines import print_json
+    from labelferry_export.exporter import catalogue
 
     known = catalogue()
     if as_json:

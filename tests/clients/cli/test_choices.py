@@ -18,7 +18,7 @@ def options_of(*arguments: str, base: ExportOptions | None = None) -> ExportOpti
     @click.command()
     @export_options
     @click.pass_context
-    def command(context: click.Context, **_options: Any) -> None:
+    def command(context: click.Context, /, **_options: Any) -> None:
         made.append(options_from(context, base or ExportOptions()))
 
     result = CliRunner().invoke(command, list(arguments), standalone_mode=False)
