@@ -31,6 +31,9 @@ from labelferry_workers.staging import BUNDLE, attempt_directory
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
+OOM_SCORE = 500
+"""Between 0 (as any process) and 1000 (first of all)."""
+
 log = Log("child")
 
 
@@ -66,6 +69,7 @@ def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
     """Serve the supervisor that holds the other end of the channel, until it is gone."""
     said = _parse(arguments)
     bind_to_parent(said.parent)
+    offer_to_the_oom_killer()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _look_up)
     start_logging(said.log_level)
@@ -94,6 +98,12 @@ def bind_to_parent(parent: int) -> None:
     if os.getppid() != parent:
         # It died before we asked.
         end_with_all()
+
+
+def offer_to_the_oom_killer() -> None:
+    """Have the kernel take this process, not its supervisor, when the machine runs out of memory."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
 
 
 def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) -> Ending:

@@ -1,0 +1,199 @@
+"""The worker's small parts, one by one: table of an attempt, mailbox, channel, staging, outbox, what an update becomes."""
+
+import fcntl
+import os
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from labelferry_protocol.events import StageProgress
+from labelferry_protocol.words import Stage
+from labelferry_protocol.work import CancelOrder, Drain, Holding
+from labelferry_workers.attempt import WAYS, WITH_CHILD, Move, Step
+from labelferry_workers.channel import Channel, ChannelEnded, channel_pair
+from labelferry_workers.mailbox import MAX_KEPT, Mailbox
+from labelferry_workers.moved import moved_of
+from labelferry_workers.outbox import Outbox
+from labelferry_workers.pool import ending
+from labelferry_workers.reports import Order, Report, Warm
+from labelferry_workers.staging import Staging, remove
+
+KEY = Holding(job_id="b" * 32, attempt=1)
+
+
+HALF = StageProgress(current=1, total=2, current_item="a.png")
+
+
+@dataclass(frozen=True)
+class Told:
+    progress: float
+    stage: Stage = Stage.IMAGES
+    message: str = "m"
+    stage_progress: StageProgress = HALF
+    estimated_time_remaining: float | None = 1.0
+
+
+def test_nothing_leads_out_of_reporting_and_everything_leads_there() -> None:
+    assert not [move for step, move in WAYS if step is Step.REPORTING]
+    reached = {Step.REPORTING}
+    for _ in Step:
+        reached |= {step for (step, _), after in WAYS.items() if after in reached}
+    assert reached == set(Step)
+
+
+def test_a_child_can_die_and_be_killed_wherever_there_is_one() -> None:
+    for step in WITH_CHILD:
+        assert (step, Move.DIE) in WAYS
+        assert (step, Move.KILL) in WAYS or step is Step.DYING
+
+
+def test_the_mailbox_holds_back_the_latest_until_it_is_wanted() -> None:
+    mailbox: Mailbox[Told] = Mailbox(lambda: None)
+    mailbox.put(Told(0.0))
+    mailbox.put(Told(0.5))
+    assert mailbox.take(latest=False) == [Told(0.0)]
+    assert mailbox.holds_latest
+    assert mailbox.take(latest=True) == [Told(0.5)]
+
+
+def test_the_mailbox_wakes_for_what_is_new_and_not_for_every_update() -> None:
+    wakes: list[int] = []
+    mailbox: Mailbox[Told] = Mailbox(lambda: wakes.append(1))
+    for number in range(1000):
+        mailbox.put(Told(number / 2000))
+    assert len(wakes) == 2
+
+
+def test_the_mailbox_is_bounded() -> None:
+    mailbox: Mailbox[Told] = Mailbox(lambda: None)
+    for number in range(1000):
+        mailbox.put(Told(number))
+    assert len(mailbox.take(latest=True)) == MAX_KEPT
+
+
+def test_an_update_is_made_to_fit_the_wire() -> None:
+    wild = Told(
+        float("nan"),
+        message="long " * 100 + "\udcff",
+        stage_progress=StageProgress(current=-1, total=2**60, current_item="\udcff" * 200),
+        estimated_time_remaining=float("inf"),
+    )
+    moved = moved_of(KEY, wild)
+    assert moved.progress == 0
+    assert len(moved.message) == 160
+    assert moved.stage_progress == StageProgress(current=0, total=2**53, current_item="?" * 96)
+    assert moved.estimated_time_remaining is None
+    assert moved_of(KEY, replace(wild, progress=1000.0)).progress == 99
+
+
+def test_a_message_cut_into_bytes_comes_out_whole() -> None:
+    ours, theirs = channel_pair()
+    other = Channel(theirs)
+    ours.tell(CancelOrder(job_id=KEY.job_id, attempt=1))
+    ours.tell(CancelOrder(job_id=KEY.job_id, attempt=2))
+    assert [each.attempt for each in other.messages(Order) if isinstance(each, CancelOrder)] == [1, 2]
+    ours.close()
+    with pytest.raises(ChannelEnded):
+        list(other.messages(Order))
+    other.close()
+
+
+def test_an_end_that_does_not_read_is_given_up_and_never_waited_for() -> None:
+    ours, theirs = channel_pair()
+    with pytest.raises(ChannelEnded, match="does not read"):
+        tell_often(ours, 1_000_000)
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("garbage", [b"\xff" * 64, b"\x00\x00\x00\x02{}", b"\x00\x00\x00\x01\x80"])
+def test_garbage_on_a_channel_ends_it(garbage: bytes) -> None:
+    ours, theirs = channel_pair()
+    theirs.send(garbage)
+    with pytest.raises(ChannelEnded):
+        list(ours.messages(Report))
+    ours.close()
+    theirs.close()
+
+
+def test_a_channel_whose_other_end_is_closed_says_so_when_it_is_spoken_to() -> None:
+    left, right = socket.socketpair()
+    right.close()
+    channel = Channel(left)
+    with pytest.raises(ChannelEnded):
+        tell_often(channel, 3)
+    channel.close()
+
+
+def tell_often(channel: Channel, times: int) -> None:
+    for _ in range(times):
+        channel.tell(Warm())
+
+
+def test_a_staging_directory_is_private_and_goes_with_its_worker(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "base", "a" * 32)
+    staging.make(KEY)
+    (staging.path(KEY) / "bundle.zip").write_bytes(b"x")
+    assert staging.place.stat().st_mode & 0o077 == 0
+    assert staging.clear(KEY)
+    assert staging.clear(KEY)
+    staging.make(KEY)
+    assert staging.close()
+    assert list((tmp_path / "base").iterdir()) == []
+
+
+def test_what_a_dead_worker_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
+    living = Staging(tmp_path, "a" * 32)
+    living.make(KEY)
+    dead = Staging(tmp_path, "b" * 32)
+    dead.make(KEY)
+    fcntl.flock(dead._lock, fcntl.LOCK_UN)
+    new = Staging(tmp_path, "c" * 32)
+    assert new.sweep() == 1
+    assert living.path(KEY).exists()
+    assert not dead.place.exists()
+    os.close(dead._lock)
+    for each in (living, new):
+        each.close()
+
+
+def test_removing_follows_no_link_out_and_is_not_stopped_by_read_only_folders(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("kept")
+    place = tmp_path / "place"
+    (place / "deep").mkdir(parents=True)
+    (place / "deep" / "file").write_text("x")
+    (place / "link").symlink_to(outside)
+    (place / "deep").chmod(0o500)
+    assert remove(place)
+    assert (outside / "kept").exists()
+    place.symlink_to(outside)
+    assert remove(place)
+    assert (outside / "kept").exists()
+
+
+def test_the_outbox_repeats_ever_more_slowly_until_the_answer() -> None:
+    refs = iter("123")
+    outbox = Outbox(lambda: next(refs))
+    outbox.put(Drain(worker_id="a" * 32), None, 0.0)
+    moments = [moment for moment in range(40) if list(outbox.due(float(moment)))]
+    assert moments == [0, 1, 3, 7, 12, 17, 22, 27, 32, 37]
+    assert outbox.take("1") is not None
+    assert outbox.take("1") is None
+    assert outbox.next_at is None
+
+
+@pytest.mark.parametrize(
+    ("code", "clause"),
+    [
+        (-9, "was killed by signal 9 (SIGKILL): perhaps the machine ran out of memory"),
+        (-11, "was killed by signal 11 (SIGSEGV)"),
+        (3, "ended unexpectedly with exit code 3"),
+        (-250, "was killed by signal 250 (unknown)"),
+    ],
+)
+def test_how_a_process_ended_is_said_in_words(code: int, clause: str) -> None:
+    assert ending(code) == clause
