@@ -50,8 +50,8 @@ def export_plainly(project: Path, target: Path, clock: Callable[[], float]) -> d
 
 
 def _file_of(project: Path, image: dict[str, Any]) -> Path:
-    beside = project / image["file_name"]
-    return beside if beside.exists() else project / "images" / image["file_name"]
+    beside = project / str(image["file_name"])
+    return beside if beside.exists() else project / "images" / str(image["file_name"])
 
 
 def _rings(annotation: dict[str, Any]) -> list[list[float]]:

@@ -47,7 +47,7 @@ def first_words(
     service: Service, project: Path, options: ExportOptions, times: int, clock: Callable[[], float]
 ) -> list[float]:
     """Return the seconds from submit to the first event, with an idle worker."""
-    seconds = []
+    seconds: list[float] = []
     with Client(service.endpoint) as client:
         for _ in range(times):
             begun = clock()

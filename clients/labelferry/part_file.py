@@ -39,7 +39,10 @@ def check_target(target: Path, *, overwrite: bool) -> Path:
     if target.is_dir():
         raise Refusal(Code.OUTPUT, f"{target} is a directory: name a file in it")
     if not overwrite and (target.exists() or target.is_symlink()):
-        raise Refusal(Code.OUTPUT, f"{target} exists already: choose another name, or say that it may be overwritten")
+        raise Refusal(
+            Code.OUTPUT,
+            f"{target} exists already: choose another name, or allow writing over it (--force, overwrite=True)",
+        )
     if not folder.is_dir():
         raise Refusal(Code.OUTPUT, f"there is no directory {folder}: make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -197,7 +200,8 @@ class PartFile:
             )
         if error.errno == errno.EEXIST:
             return Refusal(
-                Code.OUTPUT, f"{self.target} exists already: choose another name, or say that it may be overwritten"
+                Code.OUTPUT,
+                f"{self.target} exists already: choose another name, or allow writing over it (--force, overwrite=True)",
             )
         return Refusal(Code.OUTPUT, f"cannot write {self.target}: {error.strerror}")
 

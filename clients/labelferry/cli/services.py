@@ -106,10 +106,12 @@ def _worker_command(
 
 
 def _state() -> str:
-    from labelferry.embedded.place import state_directory
+    from labelferry.embedded.place import Place, state_directory
 
+    place = Place(state_directory())
+    place.prepare()
     # Beside the embedded mode's own, never in it: one ledger has one broker.
-    return str(state_directory() / "broker")
+    return str(place.state / "broker")
 
 
 def _become(module_and_options: list[str]) -> None:

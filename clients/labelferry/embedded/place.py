@@ -10,6 +10,8 @@ import platformdirs
 from labelferry_protocol.errors import Code, Refusal
 
 STATE_VARIABLE = "LABELFERRY_STATE"
+OURS = frozenset({"ledger.sqlite3", "service.log", "start.lock", "broker"})
+"""What lies in a state directory of labelferry's: such a one, or an empty one, may be closed to others."""
 
 
 class ServiceFacts(msgspec.Struct, frozen=True):
@@ -67,6 +69,17 @@ class Place:
                 Code.OUTPUT,
                 f"cannot write in the state directory {self.state}: name another place with {STATE_VARIABLE}",
             )
+        if self.state.stat().st_mode & 0o077:
+            self._close_to_others()
+
+    def _close_to_others(self) -> None:
+        held = {path.name for path in self.state.iterdir()}
+        if held and not held & OURS:
+            raise Refusal(
+                Code.ACCESS,
+                f"the state directory {self.state} is open to others: chmod 700 {self.state}, or name another with {STATE_VARIABLE}",
+            )
+        self.state.chmod(0o700)
 
     def lock(self, name: str) -> Lock:
         """Return the lock of that name, not yet taken."""

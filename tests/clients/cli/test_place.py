@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from labelferry.embedded.place import Place, ServiceFacts
+from labelferry_protocol.errors import Refusal
 
 
 def test_a_host_lives_as_long_as_it_holds_its_lock(tmp_path: Path) -> None:
@@ -40,3 +43,16 @@ def test_facts_are_there_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_the_state_directory_is_its_owners_alone(tmp_path: Path) -> None:
     Place(tmp_path / "a" / "b").prepare()
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_state_directory_that_is_open_is_closed_if_it_is_ours_and_refused_if_it_is_not(tmp_path: Path) -> None:
+    for name in ("empty", "ours", "other"):
+        (tmp_path / name).mkdir(mode=0o755)
+    (tmp_path / "ours" / "ledger.sqlite3").touch()
+    (tmp_path / "other" / "thesis.tex").touch()
+    for name in ("empty", "ours"):
+        Place(tmp_path / name).prepare()
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o700
+    with pytest.raises(Refusal, match="chmod 700"):
+        Place(tmp_path / "other").prepare()
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o755

@@ -18,6 +18,11 @@ def size_in_words(count: int) -> str:
     return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
+def count_in_words(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun, in the right number."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def time_in_words(seconds: float) -> str:
     """Return a duration as people say it."""
     if seconds < 10:
