@@ -12,7 +12,7 @@ demo: $(STAMP)  ## make a real sample project and export it with live progress
 test: $(STAMP)  ## everything that says the tree is right
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy protocol broker workers clients tests
+	$(VENV)/bin/mypy protocol broker workers clients tests benchmarks examples
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest
 
