@@ -9,7 +9,8 @@ def repeated(project: Path, times: int, target: Path) -> Path:
     """Make a COCO folder that holds `project` (a folder with instances.json and images/) `times` times over; return it."""
     whole = json.loads((project / "instances.json").read_text())
     (target / "images").mkdir(parents=True)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for turn in range(times):
         numbers: dict[int, int] = {}
         for image in whole["images"]:

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-import numpy as np
 import pytest
-from PIL import Image
 from tests.support.processes import Service, running_service
+from tests.support.projects import make_coco_project
 
 from labelferry import Client
 
@@ -28,31 +26,5 @@ def client(service: Service) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that takes some seconds to export: 60 noisy images of 500 x 400 with three objects each, COCO."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "images").mkdir()
-    dice = np.random.default_rng(7)
-    images: list[dict[str, object]] = []
-    annotations: list[dict[str, object]] = []
-    for number in range(1, 61):
-        Image.fromarray(dice.integers(0, 255, (400, 500, 3), dtype=np.uint8)).save(
-            folder / "images" / f"{number:03d}.png", compress_level=1
-        )
-        images.append({"id": number, "file_name": f"{number:03d}.png", "width": 500, "height": 400})
-        for column in range(3):
-            x, y = 20 + 150 * column, 30 + number
-            ring = [x, y, x + 100, y, x + 100, y + 80, x, y + 80]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": 1,
-                    "segmentation": [ring],
-                    "bbox": [x, y, 100, 80],
-                    "area": 8000,
-                    "iscrowd": 0,
-                }
-            )
-    whole = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
-    (folder / "instances.json").write_bytes(msgspec.json.encode(whole))
-    return folder
+    """A project that takes some seconds to export."""
+    return make_coco_project(tmp_path_factory.mktemp("project"))

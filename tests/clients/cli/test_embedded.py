@@ -1,0 +1,149 @@
+"""The embedded mode with real processes: it serves, it is shared, it dies with its last user, and it says when it died before."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from tests.support.processes import children_of, wait_until
+from tests.support.projects import make_coco_project
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_coco_project(tmp_path_factory.mktemp("project"))
+
+
+class Desk:
+    """A person's place: a state directory, a folder for temporary files of its own, and the command line."""
+
+    def __init__(self, root: Path) -> None:
+        self.state = root / "state"
+        self.temporary = Path(tempfile.mkdtemp(prefix="lf-", dir="/tmp"))
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("LABELFERRY_")}
+        self.environment = {**clean, "LABELFERRY_STATE": str(self.state), "TMPDIR": str(self.temporary)}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", "from labelferry.cli import main; main()", *arguments]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=90)
+        return process.returncode, out, err
+
+    def export(self, project: Path, target: Path) -> "subprocess.Popen[str]":
+        return self.start("export", str(project), "-o", str(target), "--format", "coco", "--metrics", "csv", "--json")
+
+    def host(self) -> int:
+        """Return the pid of the service's host: the parent of the broker."""
+        broker = int(json.loads((self.state / "service.json").read_text())["pid"])
+        return int(Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()[1])
+
+    def everything_is_gone(self) -> bool:
+        """Whether no process of the service, no socket directory and no file of a job is left."""
+        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        staged = [path for path in (self.state / "staging").rglob("*") if path.is_file() and path.suffix != ".lock"]
+        incoming = list((self.state / "incoming").glob("*"))
+        return (
+            str(self.state) not in running
+            and not list(self.temporary.glob("labelferry-*"))
+            and not staged
+            and not incoming
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def read_to(process: "subprocess.Popen[str]", percent: float) -> None:
+    """Read events until the processing has come this far."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["kind"] == "progress" and event["progress"] >= percent:
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+def test_an_export_leaves_its_bundle_its_history_and_nothing_else(desk: Desk, project: Path, tmp_path: Path) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    kinds = [json.loads(line)["kind"] for line in out.splitlines()]
+    assert [kind for kind in kinds if kind != "progress"] == ["started", "phase-changed", "completed"]
+    assert desk.everything_is_gone()
+    code, out, _ = desk.run("history", "--json")
+    (row,) = json.loads(out)["jobs"]
+    assert (code, row["state"], row["available"]) == (0, "completed", True)
+    code, _, err = desk.run("download", row["job_id"], "-o", str(tmp_path / "again.zip"))
+    assert code == 0, err
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "out.zip").read_bytes()
+    assert desk.everything_is_gone()
+
+
+def test_two_exports_at_once_share_one_service(desk: Desk, project: Path, tmp_path: Path) -> None:
+    first, second = (desk.export(project, tmp_path / f"{name}.zip") for name in ("first", "second"))
+    for process in (first, second):
+        process.communicate(timeout=90)
+        assert process.returncode == 0
+    assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
+    assert len(json.loads(desk.run("history", "--json")[1])["jobs"]) == 2
+    assert desk.everything_is_gone()
+
+
+@pytest.mark.parametrize("percent", [0, 50])
+def test_ctrl_c_cancels_and_leaves_nothing(desk: Desk, project: Path, tmp_path: Path, percent: float) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    read_to(process, percent)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    last = json.loads(out.splitlines()[-1])
+    assert (process.returncode, last["kind"], last["cleanup_completed"]) == (3, "cancelled", True)
+    assert "Cancelling..." in err
+    assert desk.everything_is_gone()
+    assert not list(tmp_path.glob("*.zip*"))
+    (row,) = json.loads(desk.run("history", "--json")[1])["jobs"]
+    assert row["state"] == "cancelled"
+
+
+def test_a_client_that_is_killed_takes_the_service_with_it(desk: Desk, project: Path, tmp_path: Path) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    read_to(process, 10)
+    process.kill()
+    process.communicate()
+    wait_until(desk.everything_is_gone, "the end of the service", seconds=10)
+
+
+def test_a_broker_that_dies_ends_the_export_with_a_sentence(desk: Desk, project: Path, tmp_path: Path) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    read_to(process, 10)
+    os.kill(int(json.loads((desk.state / "service.json").read_text())["pid"]), signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "the embedded broker was killed by signal 9" in err
+    assert "Traceback" not in err
+    wait_until(desk.everything_is_gone, "the end of the service", seconds=10)
+    assert desk.run("history")[0] == 0
+
+
+def test_a_worker_that_dies_is_replaced_and_the_export_ends_right(desk: Desk, project: Path, tmp_path: Path) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    read_to(process, 10)
+    broker = int(json.loads((desk.state / "service.json").read_text())["pid"])
+    (worker,) = set(children_of(desk.host())) - {broker}
+    os.kill(worker, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert [event["attempt"] for event in map(json.loads, out.splitlines()) if event["kind"] == "started"] in ([2], [])
+    assert desk.everything_is_gone()
