@@ -9,38 +9,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelferry_export.findings import Warn
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
-from labelferry_export.formats._yaml import quoted
+from labelferry_export.formats._numbers import spelled
+from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
 from labelferry_export.geometry.shape import Ring
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 
-LEAST_SIDE = 10
-"""Ultralytics refuses images with a side under 10 px."""
 DECIMALS = 6
 NUMBER_BYTES = 1 + 2 + DECIMALS
-ROLES: dict[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-"""The keys of data.yaml, and the splits that fill them by name."""
 
 
 def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
     """Return an image's label file: empty for an image without objects."""
     classes: list[int] = []
     rings: list[Ring] = []
-    losses: list[Warn] = []
-    if min(image.width, image.height) < LEAST_SIDE:
-        losses.append(loss(image, None, "yolo", f"YOLO readers refuse an image of {image.width} x {image.height} px"))
+    losses: list[Warn] = size_losses(image, "yolo")
     for each in instances:
         if each.crowd:
-            losses.append(loss(image, each.id, "yolo", f"object {each.id} is a crowd, which YOLO cannot say: left out"))
+            losses.append(crowd_loss(image, each, "yolo"))
             continue
         ring = each.shape.parts[0].outer
         if len(each.shape.parts) > 1 or each.shape.has_holes:
@@ -63,7 +53,8 @@ def _what_was_bridged(instance: Instance) -> str:
 def _rows(image: Image, classes: Sequence[int], rings: Sequence[Ring]) -> bytes:
     if not rings:
         return b""
-    numbers = _spelled(np.concatenate(rings) / (image.width, image.height))
+    values = (np.concatenate(rings) / (image.width, image.height)).clip(0.0, 1.0)
+    numbers = spelled(np.rint(values * 10**DECIMALS).astype(np.int64), DECIMALS)
     rows, start = [], 0
     for index, ring in zip(classes, rings, strict=True):
         end = start + 2 * len(ring) * NUMBER_BYTES
@@ -72,34 +63,11 @@ def _rows(image: Image, classes: Sequence[int], rings: Sequence[Ring]) -> bytes:
     return b"".join(rows)
 
 
-def _spelled(values: NDArray[np.float64]) -> bytes:
-    """Return each value, cut to 0..1, as ` 0.123456`: all digits at once, as formatting one by one takes ten times as long."""
-    millionths = np.rint(values.clip(0.0, 1.0) * 10**DECIMALS).astype(np.int64).reshape(-1)
-    text = np.full((len(millionths), NUMBER_BYTES), ord("."), dtype=np.uint8)
-    text[:, 0] = ord(" ")
-    for place in range(DECIMALS):
-        millionths, digit = np.divmod(millionths, 10)
-        text[:, -1 - place] = digit + ord("0")
-    text[:, 1] = millionths + ord("0")
-    return text.tobytes()
-
-
 def data_yaml(splits: Sequence[str], names: Sequence[str]) -> str:
     """Return data.yaml. `train` and `val` are always there, as the reader wants it, if need be with the same images."""
-    lines = [f"{key}: {quoted(folder)}" for key, folder in _folders(splits).items()]
-    lines += [f"nc: {len(names)}", "names:"] + [f"  {index}: {quoted(name)}" for index, name in enumerate(names)]
-    return "\n".join(lines if names else [*lines[:-1], "names: {}"]) + "\n"
-
-
-def _folders(splits: Sequence[str]) -> dict[str, str]:
     if not splits:
-        return {"train": "images", "val": "images"}
-    by_role = {role: next((each for each in splits if each.lower() in names), None) for role, names in ROLES.items()}
-    free = [each for each in splits if each not in by_role.values()]
-    train = by_role["train"] or (free.pop(0) if free else splits[0])
-    val = by_role["val"] or (free.pop(0) if free else by_role["test"] or train)
-    chosen = {"train": train, "val": val, "test": by_role["test"]}
-    return {role: f"images/{split}" for role, split in chosen.items() if split}
+        return yaml_of({"train": "images", "val": "images"}, names)
+    return yaml_of({role: f"images/{split}" for role, split in chosen_splits(splits).items()}, names)
 
 
 def write(job: FormatJob) -> Iterator[Step]:

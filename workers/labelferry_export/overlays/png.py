@@ -1,7 +1,7 @@
 """Writes PNG in strips, so that a caller may stop between two; the same array gives the same bytes. Nothing is read here.
 
-After the PNG specification, third edition (W3C): sections 9 (filters), 10 (deflate) and 11 (chunks). No chunk but IHDR, IDAT
-and IEND: no gamma, no time, no text, so that every viewer shows the numbers as they are.
+After the PNG specification, third edition (W3C): sections 9 (filters), 10 (deflate) and 11 (chunks). No chunk but IHDR, IDAT,
+IEND and, where asked for, PLTE: no gamma, no time, no text, so that every viewer shows the numbers as they are.
 """
 
 import struct
@@ -22,7 +22,7 @@ LEVEL = 1
 """Of zlib. Level 6 makes overlays 15 % smaller and takes five times as long."""
 SAMPLED_ROWS = 32
 """Rows of a strip on which the filters are compared."""
-GREY, RGB = 0, 2
+GREY, RGB, INDEXED = 0, 2, 3
 
 
 class Filter(IntEnum):
@@ -33,14 +33,22 @@ class Filter(IntEnum):
     AVERAGE = 3
 
 
-def encode_png(pixels: Pixels) -> Iterator[bytes]:
-    """Yield a PNG file, strip by strip: grey of shape (h, w) or (h, w, 1), or RGB of shape (h, w, 3); uint8, or uint16 for 16 bits."""
+def encode_png(pixels: Pixels, palette: Bytes | None = None) -> Iterator[bytes]:
+    """Yield a PNG file, strip by strip: grey of shape (h, w) or (h, w, 1), or RGB of shape (h, w, 3); uint8, or uint16 for 16 bits.
+
+    With a `palette` of colours, shape (k, 3), uint8, grey values of 8 bits are rows of it: the pixels must all be below k.
+    """
     height, width, channels = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
     if channels not in (1, 3) or not height or not width or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"no PNG can be made of an array of shape {pixels.shape} and type {pixels.dtype}")
     depth = pixels.dtype.itemsize
-    header = struct.pack(">IIBBBBB", width, height, 8 * depth, RGB if channels == 3 else GREY, 0, 0, 0)
+    if palette is not None and (channels, depth) != (1, 1):
+        raise ValueError("only 8-bit grey values can be rows of a palette")
+    colours = INDEXED if palette is not None else RGB if channels == 3 else GREY
+    header = struct.pack(">IIBBBBB", width, height, 8 * depth, colours, 0, 0, 0)
     begin = SIGNATURE + _chunk(b"IHDR", header)
+    if palette is not None:
+        begin += _chunk(b"PLTE", palette.tobytes())
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
     above = np.zeros((1, width * channels * depth), np.uint8)
     rows_a_strip = max(1, STRIP_PIXELS // width)

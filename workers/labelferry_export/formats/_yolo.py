@@ -1,0 +1,100 @@
+"""What the YOLO formats share: which split is which key, `data.yaml`, and a tree of labels that does not lie beside `images/`.
+
+Ultralytics finds the labels of an image by its path alone: the last `/images/` becomes `/labels/`. So one folder of images
+has one tree of labels; the bundle's root gives it to YOLO segment. Another tree needs another path to the same images, which a
+zip cannot hold without storing them twice: the user makes a link. The reader follows links in folders it is given before it looks for
+labels, but not in the lines of a list; therefore such a tree has lists, whose lines begin with `./`, the list's own folder.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from labelferry_export.findings import Warn
+from labelferry_export.format import FormatJob, Written, loss
+from labelferry_export.formats._yaml import quoted
+from labelferry_export.model import Image, Instance
+from labelferry_export.plan import Step
+
+LEAST_SIDE = 10
+"""Ultralytics refuses images with a side under 10 px."""
+ROLES: dict[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""The keys of data.yaml, and the splits that fill them by name."""
+LINES_PER_STEP = 256
+"""After so many lines of a list the caller may stop."""
+
+
+def split_by_role(splits: Sequence[str]) -> dict[str, str | None]:
+    """Return for each of `ROLES` the first split that fills it by name, None where there is none."""
+    return {role: next((each for each in splits if each.lower() in names), None) for role, names in ROLES.items()}
+
+
+def chosen_splits(splits: Sequence[str]) -> dict[str, str]:
+    """Return which split is `train`, `val` and, where there is one, `test`: the first two always are, if need be the same one."""
+    by_role = split_by_role(splits)
+    free = [each for each in splits if each not in by_role.values()]
+    train = by_role["train"] or (free.pop(0) if free else splits[0])
+    val = by_role["val"] or (free.pop(0) if free else by_role["test"] or train)
+    chosen = {"train": train, "val": val, "test": by_role["test"]}
+    return {role: split for role, split in chosen.items() if split}
+
+
+def yaml_of(places: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return data.yaml: where the images of each role are, and the classes. It has no `path`: its own folder is the root."""
+    lines = [f"{role}: {quoted(place)}" for role, place in places.items()]
+    lines += [f"nc: {len(names)}", "names:"] + [f"  {index}: {quoted(name)}" for index, name in enumerate(names)]
+    return "\n".join(lines if names else [*lines[:-1], "names: {}"]) + "\n"
+
+
+def size_losses(image: Image, format_name: str) -> list[Warn]:
+    """Return the finding that an image is too small for the readers, if it is."""
+    if min(image.width, image.height) >= LEAST_SIDE:
+        return []
+    return [loss(image, None, format_name, f"YOLO readers refuse an image of {image.width} x {image.height} px")]
+
+
+def crowd_loss(image: Image, crowd: Instance, format_name: str) -> Warn:
+    """Return the finding that a crowd is left out."""
+    return loss(image, crowd.id, format_name, f"object {crowd.id} is a crowd, which YOLO cannot say: left out")
+
+
+def numbered_rows(
+    image: Image, rows: Sequence[tuple[bytes, Instance]], format_name: str
+) -> tuple[bytes, tuple[Warn, ...]]:
+    """Return the label file of `rows`, and a finding for each that an earlier one equals: the reader drops it."""
+    first: dict[bytes, int] = {}
+    losses = []
+    for row, instance in rows:
+        earlier = first.setdefault(row, instance.id)
+        if earlier != instance.id:
+            message = (
+                f"object {instance.id} has the class and the box of object {earlier}: YOLO readers take them for one"
+            )
+            losses.append(loss(image, instance.id, format_name, message))
+    return b"".join(row for row, _ in rows), tuple(losses)
+
+
+def write_tree(job: FormatJob, name: str, labels_of: Callable[[Image, Sequence[Instance]], Written]) -> Iterator[Step]:
+    """Write `annotations/<name>/`: data.yaml, a list of images for each role, and a label file for every image."""
+    root = f"annotations/{name}"
+    roles: Mapping[str, str | None] = chosen_splits(job.splits) if job.splits else {"train": None, "val": None}
+    with job.open(f"{root}/data.yaml") as file:
+        lists = {role: f"{role}.txt" for role in roles}
+        file.write(yaml_of(lists, [each.name for each in job.facts.categories]).encode())
+    for role, split in roles.items():
+        with job.open(f"{root}/{role}.txt") as file:
+            for number, image in enumerate(job.images(split), start=1):
+                file.write(f"./images/{image.bundle_file}\n".encode())
+                if number % LINES_PER_STEP == 0:
+                    yield job.step(image, 0, last=False)
+    for image in job.images():
+        instances = job.instances(image)
+        written = labels_of(image, instances)
+        for warn in written.losses:
+            job.report(warn)
+        with job.open(f"{root}/labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
+            file.write(written.data)
+        yield job.step(image, len(instances))
