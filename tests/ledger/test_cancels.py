@@ -1,7 +1,7 @@
 import pytest
 from tests.ledger.bench import BO, ROOT, SHA, W1, W2, Bench, holding, only, orders, receipt
 
-from labelferry_broker.ledger.effects import AdmitUpload, Reply, TellDepot
+from labelferry_broker.ledger.effects import AdmitUpload, Reply, Tell, TellDepot
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_protocol.depot import Discard
 from labelferry_protocol.errors import Code
@@ -16,6 +16,7 @@ from labelferry_protocol.work import (
     CancelOrder,
     CancelSeen,
     Fenced,
+    Lease,
     Registered,
     Renewed,
 )
@@ -92,7 +93,7 @@ def test_a_lease_that_has_not_begun_is_cancelled_like_a_running_job(bench: Bench
     bench.register()
     job_id = bench.submit()
     bench.ask(Cancel(job_id=job_id))
-    assert bench.start(job_id) == [Acknowledged()]
+    assert only(bench.start(job_id), CancelOrder).attempt == 1
     assert bench.events(job_id) == []
     bench.tell(stopped(job_id))
     assert cancelled(bench, job_id).attempt == 1
@@ -106,6 +107,45 @@ def test_an_order_is_repeated_until_it_is_seen(bench: Bench) -> None:
     assert len(orders(bench.wait(3))) == 3
     bench.tell(seen(job_id))
     assert orders(bench.wait(3)) == []
+
+
+def test_an_order_is_told_on_work_too_right_behind_the_lease_it_is_about(bench: Bench) -> None:
+    bench.register()
+    job_id = bench.submit()
+    bench.ask(Cancel(job_id=job_id))
+    told = [each.message for each in bench.said if isinstance(each, Tell) and each.ref == ""]
+    assert [type(message) for message in told] == [Lease, CancelOrder]
+
+
+def test_the_last_wish_to_keep_the_finished_part_wins(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.ask(Cancel(job_id=job_id), ref="1")
+    bench.tell(seen(job_id))
+    before = len(orders(bench.said))
+    bench.ask(Cancel(job_id=job_id, keep_partial=True), ROOT, ref="2")
+    assert [order.message.keep_partial for order in orders(bench.said)[before:]] == [True]  # type: ignore[union-attr] # cancels
+    assert isinstance(bench.publish(job_id, partial=True), list)
+    bench.tell(stopped(job_id, brought=True), receipt=receipt(job_id))
+    event = cancelled(bench, job_id)
+    assert (event.partial, event.who) == (True, "ada")
+
+
+def test_a_wish_not_to_keep_the_finished_part_throws_away_what_was_brought(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.ask(Cancel(job_id=job_id, keep_partial=True))
+    bench.publish(job_id, partial=True)
+    bench.ask(Cancel(job_id=job_id, keep_partial=False), ref="2")
+    bench.tell(stopped(job_id, brought=True), receipt=receipt(job_id))
+    assert not cancelled(bench, job_id).partial
+    assert bench.sent(Discard) == [TellDepot(Discard(job_id=job_id, attempt=1))]
+
+
+def test_a_cancel_that_says_nothing_of_the_finished_part_changes_nothing(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.ask(Cancel(job_id=job_id, keep_partial=True))
+    bench.tell(seen(job_id))
+    bench.ask(Cancel(job_id=job_id), ref="2")
+    assert len(orders(bench.said)) == 1
 
 
 def test_a_lost_order_rides_on_every_renewal(bench: Bench) -> None:

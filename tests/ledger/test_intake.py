@@ -8,7 +8,7 @@ from labelferry_broker.ledger.jobs import bundle_name
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions, Source
-from labelferry_protocol.requests import GetSnapshot, Hello, Refused, Submit, Submitted
+from labelferry_protocol.requests import Cancel, GetSnapshot, Hello, Refused, Submit, Submitted
 from labelferry_protocol.words import State
 
 
@@ -102,3 +102,15 @@ def test_a_job_of_somebody_else_is_answered_as_one_that_is_not_there(bench: Benc
 def test_a_hello_is_not_the_ledgers(bench: Bench) -> None:
     refused = only(bench.ask(Hello(minimum_version=1, maximum_version=1)), Refused)
     assert refused.code is Code.UNKNOWN_VERB
+
+
+def test_a_broker_takes_no_more_jobs_of_everybody_than_it_can() -> None:
+    bench = Bench(LedgerSettings(queued_in_all=2))
+    first = bench.submit("1")
+    bench.submit("2", BO)
+    refused = only(bench.ask(submit("3")), Refused)
+    assert (refused.code, refused.retry_after) == (Code.BUSY, 5.0)
+    bench.ask(Cancel(job_id=first))
+    bench.submit("3")
+    bench.restart()
+    assert only(bench.ask(submit("4")), Refused).code is Code.BUSY

@@ -229,6 +229,29 @@ def test_waits_double_and_differ_from_job_to_job() -> None:
     assert waits["a"] != waits["b"]
 
 
+def test_a_pause_before_a_retry_outlives_the_broker(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.tell(failed(job_id))
+    bench.restart()
+    bench.register(W2)
+    assert len(bench.leases(job_id)) == 1
+    bench.wait(1)
+    assert [lease.attempt for lease in bench.leases(job_id)] == [1, 2]
+    row = bench.store.job(job_id)
+    assert row is not None
+    assert row.retry_at is None
+
+
+def test_a_clock_that_was_turned_back_cannot_lengthen_a_pause(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.tell(failed(job_id))
+    bench.wall -= 1_000_000
+    bench.restart()
+    bench.wait(bench.settings.retry_ceiling_seconds)
+    bench.register(W2)
+    assert len(bench.leases(job_id)) == 2
+
+
 def test_a_failure_that_retrying_cannot_help_ends_the_job(bench: Bench) -> None:
     job_id = bench.running()
     assert bench.tell(failed(job_id, retryable=False)) == [Acknowledged()]

@@ -324,13 +324,19 @@ class Worker:
             self._held[order.job_id] = held
         if held is None or held.holding.attempt != order.attempt:
             return
-        if isinstance(held.says.get(ref), RequestPublish | AttemptFinished):
+        if isinstance(held.says.get(ref), AttemptStarted | RequestPublish | AttemptFinished):
             del held.says[ref]
         seen = CancelSeen(worker_id=self.worker_id, job_id=order.job_id, attempt=order.attempt)
         self._say("", seen)
         if held.order is None and not self._has_spoken(held):
             held.order = order
             self._world.after(self._world.rng.uniform(0.001, 0.5), lambda: self._stop(held))
+        elif held.order is not None and not self._has_spoken(held):
+            held.order = order
+            if held.partial and not order.keep_partial:
+                held.partial = False
+                held.says.clear()
+                self._confirm(held, None)
 
     def _stop(self, held: Held) -> None:
         if self._held.get(held.holding.job_id) is not held or self._has_spoken(held):

@@ -77,6 +77,8 @@ class Attempts:
         receipt: Claims | None,
     ) -> Word:
         match message:
+            case AttemptStarted() if job.row.state is State.CANCELLING:
+                return self._cancels.order(job)
             case AttemptStarted():
                 self._begin(job, worker)
             case AttemptFinished() if job.row.state is State.CANCELLING:
@@ -105,7 +107,7 @@ class Attempts:
             self._book.emit(TellDepot(Discard(job_id=job_id, attempt=attempt)))
 
     def _begin(self, job: Job, worker: Worker) -> None:
-        if job.begun or job.row.state is State.CANCELLING:
+        if job.begun:
             return
         event = self._book.stamp(job, Started, project=job.row.project, worker=worker.host)
         self._book.update(job, started=event, progress=None)

@@ -59,6 +59,7 @@ class Book:
         self.last_job_number = loaded.last_job_number
         self.last_transfer_number = loaded.last_transfer_number
         self.queued_of: dict[str, int] = {}
+        self.queued_in_all = 0
         self._unsaved_progress: set[str] = set()
         self._out: list[Effect] = []
 
@@ -162,6 +163,7 @@ class Book:
 
     def _count_queued(self, row: JobRow, change: int) -> None:
         if row.state is State.QUEUED:
+            self.queued_in_all += change
             count = self.queued_of.get(row.owner, 0) + change
             if count:
                 self.queued_of[row.owner] = count

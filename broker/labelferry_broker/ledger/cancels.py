@@ -1,8 +1,10 @@
 """Cancels: the durable mark, the order that is repeated until it is seen, the confirmation that everybody who asked waits for."""
 
+from msgspec.structs import replace
+
 from labelferry_broker.ledger.alarms import Purpose
 from labelferry_broker.ledger.book import Book
-from labelferry_broker.ledger.effects import Order, Reply
+from labelferry_broker.ledger.effects import Order, Reply, Tell
 from labelferry_broker.ledger.jobs import HELD, Job
 from labelferry_broker.ledger.rows import CancelMark, JobRow
 from labelferry_protocol.errors import Code, Refusal
@@ -37,6 +39,8 @@ class Cancels:
         if row.state is not State.CANCELLING:
             keep = row.options.keep_partial if message.keep_partial is None else message.keep_partial
             self._mark(job, CancelledBy.USER, user, keep_partial=keep, reason=message.reason)
+        elif message.keep_partial is not None:
+            self._change_wish(job, keep_partial=message.keep_partial)
 
     def time_out(self, job: Job) -> None:
         """Cancel a job whose own `timeout` is over; one that is being cancelled already goes on as it is."""
@@ -106,6 +110,20 @@ class Cancels:
             self.confirm(job, Move.CANCEL, cleanup_completed=True)
             return
         self._book.move(job, Move.CANCEL, cancel=mark)
+        self._give_order(job)
+
+    def _change_wish(self, job: Job, *, keep_partial: bool) -> None:
+        """Let the last wish win while its worker has not ended: who cancelled, and when, stays as it was first."""
+        mark = job.row.cancel
+        if mark is not None and mark.keep_partial is not keep_partial:
+            self._book.update(job, cancel=replace(mark, keep_partial=keep_partial))
+            self._give_order(job)
+
+    def _give_order(self, job: Job) -> None:
+        """Tell the order on work, behind the lease it is about, and on control until it is seen."""
+        worker = self._book.crew.workers.get(job.row.worker_id or "")
+        if worker is not None and worker.connected:
+            self._book.emit(Tell(worker.peer, "", self.order(job)))
         job.order_gap = self._book.settings.order_repeat_seconds * FIRST_REPEAT
         self.repeat(job)
 

@@ -38,6 +38,12 @@ def _make(book: Book, asker: Asker, message: Submit) -> JobRow:
             f"{limit} of your jobs wait already, which is all a user may have: submit more when some have run",
             retry_after=book.settings.quota_retry_seconds,
         )
+    if book.queued_in_all >= book.settings.queued_in_all:
+        raise Refusal(
+            Code.BUSY,
+            f"{book.queued_in_all} jobs wait already, which is all this broker takes: try again when some have run",
+            retry_after=book.settings.quota_retry_seconds,
+        )
     book.last_job_number += 1
     row = JobRow(
         job_id=book.new_id(),

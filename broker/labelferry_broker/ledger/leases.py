@@ -98,11 +98,15 @@ class Leases:
             return
         if row.worker_id is not None:
             job.tried.add(row.worker_id)
-        self._book.move(job, Move.REQUEUE, reasons=reasons)
-        if failure.wait:
-            self._book.alarms.set(self._book.now.steady + self._wait(job), Purpose.RETRY, row.job_id)
-        else:
-            self.queue(job)
+        wait = self._wait(job) if failure.wait else 0.0
+        retry_at = self._book.now.wall + wait if wait else None
+        self._book.move(job, Move.REQUEUE, reasons=reasons, retry_at=retry_at)
+        self._queue_in(job, wait)
+
+    def take_up(self, job: Job) -> None:
+        """Queue a job that waited when the broker went, after what is left of its pause; a clock that jumped cannot lengthen it."""
+        left = 0.0 if job.row.retry_at is None else job.row.retry_at - self._book.now.wall
+        self._queue_in(job, min(left, self._book.settings.retry_ceiling_seconds))
 
     def fail(self, job: Job, failure: Failure) -> None:
         """End a job without a bundle."""
@@ -122,10 +126,16 @@ class Leases:
         """Let a queued job wait for a slot."""
         self._book.queue.add(job.row.owner, job.row.number, job.row.job_id)
 
+    def _queue_in(self, job: Job, seconds: float) -> None:
+        if seconds > 0:
+            self._book.alarms.set(self._book.now.steady + seconds, Purpose.RETRY, job.row.job_id)
+        else:
+            self.queue(job)
+
     def _lease(self, job: Job, worker: Worker) -> None:
         book = self._book
         attempt = job.row.attempt + 1
-        book.move(job, Move.LEASE, attempt=attempt, worker_id=worker.worker_id, worker_user=worker.user)
+        book.move(job, Move.LEASE, attempt=attempt, retry_at=None, worker_id=worker.worker_id, worker_user=worker.user)
         book.begin_attempt(
             job,
             AttemptRow(

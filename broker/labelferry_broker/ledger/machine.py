@@ -60,7 +60,7 @@ class Ledger:
             if job.held:
                 self._leases.adopt(job)
             else:
-                self._leases.queue(job)
+                self._leases.take_up(job)
             if row.state is State.CANCELLING:
                 self._cancels.take_up(job)
 

@@ -41,6 +41,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     worker_user: str | None = None
     seq_reserved: int = 0
     """No event of this job has a higher `seq`, in any epoch so far; after the terminal event, its `seq`."""
+    retry_at: float | None = None
+    """When a queued job may be leased again (s, UTC), if its last attempt asked for a pause."""
     reasons: tuple[str, ...] = ()
     """Why each attempt before this one ended, in words."""
     cancel: CancelMark | None = None

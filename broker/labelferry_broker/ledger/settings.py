@@ -50,6 +50,8 @@ class LedgerSettings:
     token_seconds: float = 24 * 3600.0
     queued_per_user: int = 10_000
     """Jobs of one user that may wait at a time; over it a submit is refused."""
+    queued_in_all: int = 200_000
+    """Jobs of everybody that may wait at a time."""
     quota_retry_seconds: float = 5.0
     seq_block: int = 1024
     """Event numbers reserved durably at a time; after a restart a job goes on above its reserve."""

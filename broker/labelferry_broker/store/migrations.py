@@ -70,6 +70,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (owner, name)
         )""",
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN retry_at DOUBLE PRECISION",
+        "CREATE INDEX jobs_with_bundle ON jobs (finished_at, number) WHERE bundle_attempt IS NOT NULL",
+    ),
 )
 
 SCHEMA = len(STEPS)

@@ -37,6 +37,7 @@ JOBS = sa.Table(
     sa.Column("bundle", sa.Text),
     sa.Column("bundle_attempt", sa.Integer),
     sa.Column("counts", sa.Text),
+    sa.Column("retry_at", sa.Double),
     sa.UniqueConstraint("owner", "idempotency_key"),
 )
 """One row a `JobRow`; what has parts of its own is JSON."""
