@@ -1,0 +1,72 @@
+"""YOLO oriented boxes, as Ultralytics reads them: the four corners of the rectangle of least area around an object, a row each.
+
+Corners go clockwise from the uppermost one. The reader refuses what lies outside of the image, so such a corner is moved to the border
+and reported: the row is then no exact rectangle any more; the reader puts one around it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, loss
+from labelferry_export.formats._numbers import spelled
+from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
+from labelferry_export.geometry.rectangle import least_rectangles
+from labelferry_export.model import Image, Instance
+from labelferry_export.plan import Step
+
+NAME = "yolo_obb"
+DECIMALS = 6
+LEAST_MOVE = 0.01
+"""A corner this near to the image, px, is moved to the border without a word."""
+
+
+def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
+    """Return an image's label file: empty for an image without objects."""
+    losses = size_losses(image, NAME) + [crowd_loss(image, each, NAME) for each in instances if each.crowd]
+    said = [each for each in instances if not each.crowd]
+    border = (image.width, image.height)
+    corners = least_rectangles([each.shape for each in said])
+    inside = corners.clip(0, border)
+    for each, moved in zip(said, np.abs(inside - corners).max(axis=(1, 2)).tolist(), strict=True):
+        if moved > LEAST_MOVE:
+            message = (
+                f"object {each.id}: its rectangle reaches {moved:.2f} px out of the image: corners moved to the border"
+            )
+            losses.append(loss(image, each.id, NAME, message))
+    text = spelled(np.rint(inside / border * 10**DECIMALS).astype(np.int64), DECIMALS)
+    length = len(text) // max(len(said), 1)
+    rows = [
+        (b"%d%b\n" % (each.category_id - 1, text[place * length : (place + 1) * length]), each)
+        for place, each in enumerate(said)
+    ]
+    data, doubles = numbered_rows(image, rows, NAME)
+    return Written(data, (*losses, *doubles))
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write data.yaml, the lists of images and a label file for every image."""
+    yield from write_tree(job, NAME, labels_of)
+
+
+FORMAT = Format(
+    name=NAME,
+    title="YOLO oriented boxes",
+    usage=(
+        "One row an object in `annotations/yolo_obb/labels/`: class index from 0, then x and y of the four corners of the rectangle "
+        "of least area around it, 0 to 1. Ultralytics finds labels by the path of the images, so link these to the tree, once: "
+        "`ln -s ../../images annotations/yolo_obb/images` (Windows: `mklink /J annotations\\yolo_obb\\images images`), then "
+        "`yolo obb train data=annotations/yolo_obb/data.yaml`. Without splits, `train` and `val` are the same images; crowds "
+        "are left out."
+    ),
+    properties=Properties(
+        holes="no (rectangle)",
+        parts="one rectangle around all",
+        crowds="left out, reported",
+        attributes="no",
+        splits="folders and lists",
+        coordinates="normalised, four corners, 6 decimals",
+    ),
+    cost=Cost(image=0.2, object=0.15),
+    write=write,
+)
