@@ -18,9 +18,17 @@ from labelferry_protocol.errors import Code
 BUILT_IN: dict[str, str] = {
     "coco": "labelferry_export.sources.coco",
     "labelferry": "labelferry_export.sources.labelferry_json",
+    "cvat": "labelferry_export.sources.cvat",
+    "geojson": "labelferry_export.sources.geojson",
+    "imagej": "labelferry_export.sources.imagej",
+    "labelme": "labelferry_export.sources.labelme",
+    "masks": "labelferry_export.sources.masks",
+    "voc": "labelferry_export.sources.voc",
+    "yolo": "labelferry_export.sources.yolo",
 }
 """Our own sources: the word users type, and the module, whose `SOURCE` it is."""
 GROUP = "labelferry.sources"
+LOSSLESS, LOSSLESS_PLACE = "labelferry", "annotations/json/annotations.json"
 
 
 def source_names() -> tuple[str, ...]:
@@ -56,6 +64,9 @@ def recognise(path: Path, wanted: str | None = None) -> Source:
             )
         return source
     sources = [source for source in _loadable() if source.recognises(path)]
+    if (path / LOSSLESS_PLACE).is_file():
+        # An unzipped bundle holds one project in many forms; this one says all of it.
+        sources = [source for source in sources if source.name == LOSSLESS] or sources
     if len(sources) > 1:
         names = listed([source.name for source in sources])
         raise ExportError(Code.USAGE, f"{path.name} can be read as {names}: say which with --source-format", path.name)
