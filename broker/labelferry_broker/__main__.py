@@ -1,9 +1,11 @@
 """Starts a broker: `python -m labelferry_broker --listen ENDPOINT --state DIR`. Prints `ready ENDPOINT` when it serves."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from labelferry_broker.amounts import days, size
 from labelferry_broker.lifeline import Lifeline, allow_many_connections
 from labelferry_broker.service import run_broker
 from labelferry_broker.settings import BrokerSettings
@@ -27,6 +29,8 @@ def main() -> int:
             keys=options.keys.absolute() if options.keys else None,
             until_eof=options.until_eof,
             log_level=options.log_level,
+            keep_days=options.keep_days,
+            keep_bytes=options.keep_bytes,
         )
         run_broker(settings, lifeline, _announce)
     except Refusal as refusal:
@@ -46,6 +50,20 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--keys", type=Path, metavar="DIR", help="who may connect (made by `labelferry keys`)")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input is closed")
     parser.add_argument("--log-level", choices=LEVELS, default="info")
+    parser.add_argument(
+        "--keep-days",
+        type=days,
+        default=os.environ.get("LABELFERRY_KEEP_DAYS", "30"),
+        metavar="DAYS",
+        help="bundles go at this age (default: 30, or LABELFERRY_KEEP_DAYS)",
+    )
+    parser.add_argument(
+        "--keep-bytes",
+        type=size,
+        default=os.environ.get("LABELFERRY_KEEP_BYTES", "50GB"),
+        metavar="SIZE",
+        help="the oldest go when all together take more, e.g. 50GB (the default, or LABELFERRY_KEEP_BYTES)",
+    )
     return parser.parse_args()
 
 

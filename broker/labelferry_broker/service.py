@@ -45,7 +45,7 @@ def run_broker(settings: BrokerSettings, lifeline: Lifeline, announce: Callable[
             _prove(context, endpoint, key, doorman)
         depot = DepotPost(bind(context, zmq.ROUTER, place.inner), _depot_command(settings, endpoint, place))
         closing.callback(depot.stop)
-        dispatcher = Dispatcher(_dispatcher_settings(endpoint, secret), lanes, store, depot, doorman)
+        dispatcher = Dispatcher(_dispatcher_settings(settings, endpoint, secret), lanes, store, depot, doorman)
         log.info("broker begins", endpoint=endpoint, state=settings.state, keys=settings.keys, epoch=store.epoch)
         dispatcher.run(lifeline, lambda: announce(settings.listen))
         log.info("broker ends")
@@ -74,7 +74,12 @@ def _depot_command(settings: BrokerSettings, endpoint: Endpoint, place: SocketPl
     return depot_command(endpoint.lane(Lane.DEPOT), str(settings.state), place.inner, keys, settings.log_level)
 
 
-def _dispatcher_settings(endpoint: Endpoint, secret: bytes) -> DispatcherSettings:
+def _dispatcher_settings(settings: BrokerSettings, endpoint: Endpoint, secret: bytes) -> DispatcherSettings:
+    ledger = LedgerSettings(
+        software=f"labelferry {version_of('labelferry')}",
+        keep_seconds=settings.keep_days * 86400.0,
+        keep_bytes=settings.keep_bytes,
+    )
     shown = told(endpoint)
     endpoints = {lane.value: shown.lane(lane) for lane in Lane}
-    return DispatcherSettings(endpoints, secret, LedgerSettings(software=f"labelferry {version_of('labelferry')}"))
+    return DispatcherSettings(endpoints, secret, ledger)

@@ -16,6 +16,9 @@ class BrokerSettings:
     keys: Path | None = None
     until_eof: bool = False
     log_level: str = "info"
+    keep_days: float = 30.0
+    keep_bytes: int = 50 * 10**9
+    """How old bundles may become, and how much of the disk all of them may take, before the oldest go."""
 
     def check(self) -> None:
         """Raise `Refusal(USAGE)` for a broker that others could reach and that could not tell who they are."""

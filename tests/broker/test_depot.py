@@ -318,6 +318,21 @@ def test_wrong_bytes_leave_nothing_behind(broker: PretendedBroker, data: bytes) 
     assert list((broker.state / "bundles").iterdir()) == []
 
 
+def test_a_download_of_a_bundle_that_is_thrown_away_ends_gone(broker: PretendedBroker, data: bytes) -> None:
+    bring(broker.connect(), data, token_of(data, "upload"))
+    client, token = broker.connect(), token_of(data, "download")
+    assert isinstance(client.ask(OpenBundle(token=token)), BundleOpened)
+    assert isinstance(client.ask(RequestChunk(job_id=JOB, offset=0, length=1000)), Chunk)
+    broker.tell(Discard(job_id=JOB, attempt=1))
+    assert broker.hear() == Discarded(job_id=JOB, attempt=1)
+    again = client.ask(RequestChunk(job_id=JOB, offset=1000, length=1000))
+    assert isinstance(again, Refused)
+    assert again.code is Code.REGISTER
+    refused = client.ask(OpenBundle(token=token))
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.GONE
+
+
 def test_an_abandoned_upload_leaves_nothing_behind(broker: PretendedBroker, data: bytes) -> None:
     worker, token = broker.connect(), token_of(data, "upload")
     bring(worker, data, token, at_most=20)

@@ -8,11 +8,13 @@ import resource
 import shutil
 import signal
 import socket as os_socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +49,7 @@ from labelferry_protocol.requests import (
     GetSnapshot,
     Hello,
     History,
+    OpenDownload,
     Overview,
     Refused,
     Submit,
@@ -334,6 +337,30 @@ def test_a_job_goes_its_whole_way(broker: Process) -> None:
     assert isinstance(history, History)
     assert [job.state for job in history.jobs] == [State.COMPLETED]
     assert history.jobs[0].available
+
+
+def test_retention_takes_what_is_too_old_and_the_history_says_so(start: Start) -> None:
+    broker = start()
+    client, worker = broker.client(), broker.worker()
+    job_id = client.submit()
+    worker.register()
+    worker.finish(worker.begin(), b"bundle" * 1000)
+    (bundle,) = (broker.state / "bundles").iterdir()
+    assert broker.end() == 0
+    with closing(sqlite3.connect(broker.state / "ledger.sqlite3")) as file, file:
+        file.execute("UPDATE jobs SET finished_at = finished_at - 31 * 86400")
+    broker.start()
+    client = broker.client()
+    deadline = time.monotonic() + 30
+    while bundle.exists():
+        assert time.monotonic() < deadline, "retention took nothing"
+        time.sleep(0.05)
+    history = client.ask(GetHistory())
+    assert isinstance(history, History)
+    assert [(job.job_id, job.available) for job in history.jobs] == [(job_id, False)]
+    refused = client.ask(OpenDownload(job_id=job_id))
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.GONE
 
 
 def test_a_submit_said_twice_is_one_job(broker: Process) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Protocol
 
 from tests.sim.depot import SECRET, Depot
-from tests.sim.promises import Promises
+from tests.sim.promises import SPARE_SECONDS, Promises
 from tests.sim.world import World
 
 from labelferry_broker.ledger.effects import (
@@ -32,7 +32,15 @@ from labelferry_protocol.tokens import Claims, sign, verify
 from labelferry_protocol.work import AttemptCancelled, AttemptFinished, ControlLane, ProgressFrame, WorkerSays
 
 Call = Callable[[Ledger], list[Effect]]
-SETTINGS = LedgerSettings(queued_per_user=50, seq_block=16)
+SETTINGS = LedgerSettings(
+    queued_per_user=50,
+    seq_block=16,
+    keep_seconds=60.0,
+    keep_bytes=250,
+    spare_seconds=SPARE_SECONDS,
+    sweep_seconds=5.0,
+)
+"""So little is kept that bundles, of 100 bytes each, go in most histories."""
 
 
 class Peer(Protocol):

@@ -24,6 +24,7 @@ class Ending:
 
     ended: dict[str, Terminal]
     epochs: int
+    evictions: int
     seconds: float
 
 
@@ -59,7 +60,7 @@ class History:
             self._broker.depot.sweep()
         self._world.run(self._world.now + 1.0)
         self._promises.at_rest(set(self._broker.depot.stored), self._broker.store)
-        return Ending(self._promises.ended, self._broker.store.epoch, self._world.now)
+        return Ending(self._promises.ended, self._broker.store.epoch, self._promises.evictions, self._world.now)
 
     def _plan_job(self, key: str) -> None:
         rng = self._world.rng

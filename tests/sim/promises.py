@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
 from tests.sim.world import BrokenPromise, World
 
 from labelferry_broker.ledger.effects import (
@@ -36,6 +37,8 @@ from labelferry_protocol.requests import CancelAccepted, CancelSettled, Submitte
 from labelferry_protocol.words import State
 from labelferry_protocol.work import Lease
 
+SPARE_SECONDS = 20.0
+"""A bundle younger than this never goes."""
 WAYS = {(before, after) for (before, _), after in LIFE.items()}
 
 
@@ -49,6 +52,11 @@ class Promises:
         self.accepted: set[str] = set()
         self.ended: dict[str, Terminal] = {}
         self._state: dict[str, State] = {}
+        self._rows: dict[str, JobRow] = {}
+        self._ended_at: dict[str, float] = {}
+        self.evictions = 0
+        self._just_gone = ("", 0, 0.0)
+        """The last bundle that went, and when: the depot may not have heard of it yet."""
         self._told: dict[str, list[Publish]] = defaultdict(list)
         self._current: dict[str, int] = {}
         self._passed: dict[str, dict[str, int]] = {}
@@ -117,6 +125,9 @@ class Promises:
             self._check(job_id in self.ended, f"job {job_id} never ended: it is {self._state[job_id]}")
         rows = [row for job_id in self.accepted if (row := store.job(job_id)) is not None]
         wanted = {(row.job_id, row.bundle_attempt) for row in rows if row.bundle_attempt is not None}
+        job_id, attempt, gone_at = self._just_gone
+        if self._world.now - gone_at < 0.1:
+            stored = stored - {(job_id, attempt)}
         self._check(stored == wanted, f"the depot has {stored}, wanted are {wanted}")
         for row in rows:
             fine = (row.bundle is not None) == (isinstance(row.terminal, Completed) or _partial(row.terminal))
@@ -124,6 +135,9 @@ class Promises:
 
     def _moved(self, row: JobRow) -> None:
         before = self._state[row.job_id]
+        if row.job_id in self.ended:
+            self._evicted(row)
+            return
         self._check(row.job_id not in self.ended, f"job {row.job_id} changed after its end")
         self._check(
             before is row.state or (before, row.state) in WAYS, f"{row.job_id} went from {before} to {row.state}"
@@ -134,6 +148,19 @@ class Promises:
         )
         if row.terminal is not None:
             self.ended[row.job_id] = row.terminal
+            self._rows[row.job_id] = row
+            self._ended_at[row.job_id] = self._world.now
+
+    def _evicted(self, row: JobRow) -> None:
+        """Check what may still happen to a job that has ended: its bundle goes, once, not too soon; all else stays."""
+        known = self._rows[row.job_id]
+        self._check(known.bundle_attempt is not None, f"job {row.job_id} changed after its end")
+        self._check(row == replace(known, bundle_attempt=None), f"more than the bundle of {row.job_id} went")
+        young = self._ended_at[row.job_id] + SPARE_SECONDS > self._world.now
+        self._check(not young or self._world.clock_turned, f"the bundle of {row.job_id} went too soon")
+        self._rows[row.job_id] = row
+        self.evictions += 1
+        self._just_gone = (row.job_id, known.bundle_attempt or 0, self._world.now)
 
     def _published(self, publish: Publish, store: MemoryStore) -> None:
         event, told = publish.event, self._told[publish.event.job_id]

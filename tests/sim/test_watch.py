@@ -1,5 +1,6 @@
 """The proof that the watch over the histories is awake: ledgers that break one rule each, and are caught."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,12 +123,20 @@ class Patient(Ledger):
         return super().tick(now)
 
 
+class Greedy(Ledger):
+    """Takes bundles that are too young to go."""
+
+    def tick(self, now: Moment) -> list[Effect]:
+        self._book.settings = replace(self._book.settings, spare_seconds=0.0, keep_bytes=0)
+        return super().tick(now)
+
+
 def play_all(kind: type[Ledger]) -> None:
     for seed in range(400):
         History(seed, kind).play()
 
 
-@pytest.mark.parametrize("kind", [Unfenced, Forgetful, Hasty, Overconfident, Unfair, Untidy, Patient])
+@pytest.mark.parametrize("kind", [Unfenced, Forgetful, Hasty, Overconfident, Unfair, Untidy, Patient, Greedy])
 def test_a_ledger_that_breaks_a_rule_is_caught(kind: type[Ledger]) -> None:
     with pytest.raises(CAUGHT):
         play_all(kind)
@@ -139,6 +148,7 @@ def test_the_histories_are_rich() -> None:
     assert kinds == {"Completed", "Failed", "Cancelled"}
     assert any(getattr(terminal, "partial", False) for ending in endings for terminal in ending.ended.values())
     assert sum(ending.epochs > 2 for ending in endings) > 10
+    assert sum(ending.evictions > 0 for ending in endings) > 10
 
 
 def test_a_seed_tells_the_same_history_again() -> None:

@@ -49,6 +49,8 @@ class World:
         self.weather = Weather.draw(self.rng)
         self.now = 0.0
         self._wall_offset = 1_700_000_000.0
+        self.clock_turned = False
+        """Whether the wall clock has jumped: a broker that starts cannot know then how old anything is."""
         self._heap: list[tuple[float, int, Action]] = []
         self._count = itertools.count()
 
@@ -59,6 +61,7 @@ class World:
 
     def turn_wall_clock(self) -> None:
         """Let the wall clock jump by up to an hour."""
+        self.clock_turned = True
         self._wall_offset += self.rng.uniform(-3600, 3600)
 
     def new_id(self) -> str:

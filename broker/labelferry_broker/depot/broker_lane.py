@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from labelferry_broker.depot.answer import Answer, refused
+from labelferry_broker.depot.downloads import Downloads
 from labelferry_broker.depot.uploads import Uploads
 from labelferry_broker.depot.vault import Vault
 from labelferry_protocol.depot import AskKeep, BundleAbandoned, Discard, Discarded, Keep
@@ -31,9 +32,10 @@ class _Question:
 class BrokerLane:
     """The questions to the broker, the oldest being the one that is out."""
 
-    def __init__(self, vault: Vault, uploads: Uploads) -> None:
+    def __init__(self, vault: Vault, uploads: Uploads, downloads: Downloads) -> None:
         self._vault = vault
         self._uploads = uploads
+        self._downloads = downloads
         self._questions: deque[_Question] = deque()
 
     def sweep(self) -> None:
@@ -74,7 +76,7 @@ class BrokerLane:
         answers = []
         for each in gone:
             log.info("bundle of nobody removed", job=each.job_id, attempt=each.attempt)
-            answers += self._uploads.discard(each.job_id, each.attempt)
+            answers += self._throw_away(each.job_id, each.attempt)
         if question.waiting is not None:
             answers.append(_answer_to(question, bool(gone)))
         return answers
@@ -82,8 +84,12 @@ class BrokerLane:
     def discard(self, message: Discard) -> tuple[list[Answer], Discarded]:
         """Take the broker's word that a bundle is nobody's; return what to tell its worker, and the broker."""
         log.info("bundle discarded", job=message.job_id, attempt=message.attempt)
-        answers = self._uploads.discard(message.job_id, message.attempt)
+        answers = self._throw_away(message.job_id, message.attempt)
         return answers, Discarded(job_id=message.job_id, attempt=message.attempt)
+
+    def _throw_away(self, job_id: str, attempt: int) -> list[Answer]:
+        self._downloads.evict(job_id, attempt)
+        return self._uploads.discard(job_id, attempt)
 
 
 def _answer_to(question: _Question, gone: bool) -> Answer:

@@ -38,6 +38,8 @@ from labelferry_transport.speaker import Speaker, speaker_of
 
 BATCH = 32
 TICK_SECONDS = 0.25
+SWEEP_SECONDS = 3600.0
+"""Between two times that the broker is asked what of all that lies here is wanted: a word to throw something away may be lost."""
 
 log = Log("depot")
 
@@ -66,8 +68,9 @@ class Carrier:
         self._doorman = doorman
         self._downloads = Downloads(vault, secret)
         self._uploads = Uploads(vault, secret)
-        self._broker = BrokerLane(vault, self._uploads)
+        self._broker = BrokerLane(vault, self._uploads, self._downloads)
         self._ticked_at = 0.0
+        self._sweep_at = time.monotonic() + SWEEP_SECONDS
         self._connections = Connections(door)
         self._dropped = 0
         self._to_broker: deque[DepotToBroker] = deque()
@@ -176,6 +179,9 @@ class Carrier:
         if now - self._ticked_at < TICK_SECONDS:
             return
         self._ticked_at = now
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_SECONDS
+            self._broker.sweep()
         self._connections.gone()
         revoked = self._doorman.revoked() if self._doorman is not None else frozenset()
         if revoked:

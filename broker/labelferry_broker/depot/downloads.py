@@ -25,6 +25,7 @@ IDLE_SECONDS = 10.0
 @dataclass
 class _Open:
     descriptor: int
+    attempt: int
     size: int
     used_at: float
 
@@ -47,7 +48,7 @@ class Downloads:
             raise Refusal(Code.BUSY, f"at most {MAX_OPEN_PER_PEER} bundles are open on one connection: close one first")
         self._make_room(steady)
         descriptor = self._vault.open_bundle(claims)
-        self._open[peer, claims.job_id] = _Open(descriptor, claims.size, steady)
+        self._open[peer, claims.job_id] = _Open(descriptor, claims.attempt, claims.size, steady)
         self._per_peer[peer] = self._per_peer.get(peer, 0) + 1
         opened = BundleOpened(size=claims.size, sha256=claims.sha256, chunk_bytes=chunk_bytes_for(claims.size))
         return [Answer(peer, ref, opened)]
@@ -85,6 +86,11 @@ class Downloads:
     def forget(self, peer: bytes) -> None:
         """Close everything of a connection that has gone."""
         for place in [place for place in self._open if place[0] == peer]:
+            self.close(*place)
+
+    def evict(self, job_id: str, attempt: int) -> None:
+        """Close a bundle that was thrown away, on every connection: who goes on asking opens it again, and is told that it is gone."""
+        for place in [place for place, each in self._open.items() if (place[1], each.attempt) == (job_id, attempt)]:
             self.close(*place)
 
     def close_all(self) -> None:

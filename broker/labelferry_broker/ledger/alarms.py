@@ -21,6 +21,8 @@ class Purpose(StrEnum):
     """worker: nothing was heard of it for a lease's time"""
     RETURN = "return"
     """worker: its connection has gone and it has not come back"""
+    RETENTION = "retention"
+    """nothing: bundles that are too old or too many go"""
     PROGRESS = "progress"
     """nothing: progress of all jobs is saved"""
 

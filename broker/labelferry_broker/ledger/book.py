@@ -24,6 +24,7 @@ from labelferry_broker.ledger.queue import Queue
 from labelferry_broker.ledger.readthrough import ReadThrough
 from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, Outcome
 from labelferry_broker.ledger.settings import LedgerSettings, Moment
+from labelferry_broker.ledger.shelf import Shelf
 from labelferry_protocol.depot import Discard
 from labelferry_protocol.events import Cancelled, Completed, Event, Failed, Progress
 from labelferry_protocol.life import Move, after
@@ -52,6 +53,7 @@ class Book:
         self.new_id = new_id
         self.live: dict[str, Job] = {}
         self.queue = Queue()
+        self.shelf = Shelf()
         self.crew = Crew()
         self.alarms = Alarms()
         self.depot_ready = False
@@ -159,7 +161,15 @@ class Book:
         for peer, ref in job.waiters:
             self.emit(Reply(peer, ref, CancelSettled(job_id=job.row.job_id, outcome=terminal)))
         self.alarms.drop(Purpose.TIMEOUT, job.row.job_id)
+        self._shelve(job.row)
         del self.live[job.row.job_id]
+
+    def _shelve(self, row: JobRow) -> None:
+        if row.bundle is None or row.bundle_attempt is None:
+            return
+        self.shelf.add(row.job_id, row.bundle.size, self.now.steady)
+        if self.shelf.size > self.settings.keep_bytes:
+            self.alarms.set(self.now.steady, Purpose.RETENTION)
 
     def _count_queued(self, row: JobRow, change: int) -> None:
         if row.state is State.QUEUED:

@@ -8,7 +8,7 @@ this object is wrong from then on: make a new `Ledger` from what the store has, 
 from collections.abc import Callable
 from typing import Any
 
-from labelferry_broker.ledger import intake, listings, progress, templates, transfers
+from labelferry_broker.ledger import intake, listings, progress, retention, templates, transfers
 from labelferry_broker.ledger.alarms import Alarm, Purpose
 from labelferry_broker.ledger.archive import Archive
 from labelferry_broker.ledger.attempts import Attempts
@@ -28,6 +28,9 @@ from labelferry_protocol.requests import ClientSays, Refused
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.words import State
 from labelferry_protocol.work import Drain, Holding, ProgressFrame, Register, Renew, WorkerSays
+
+FIRST_SWEEP_SECONDS = 5.0
+"""After a start: workers and clients come back first."""
 
 
 class Ledger:
@@ -52,6 +55,9 @@ class Ledger:
         self._leases = Leases(book, self._cancels)
         self._presence = Presence(book, self._cancels, self._leases)
         self._attempts = Attempts(book, self._cancels, self._leases)
+        for kept in loaded.bundles:
+            book.shelf.add(kept.job_id, kept.size, now.steady - max(0.0, now.wall - kept.finished_at))
+        book.alarms.set(now.steady + min(FIRST_SWEEP_SECONDS, settings.sweep_seconds), Purpose.RETENTION)
         for row in sorted(loaded.jobs, key=lambda row: row.number):
             job = book.enter(row)
             if row.reasons:
@@ -183,6 +189,8 @@ class Ledger:
         match alarm.purpose:
             case Purpose.PROGRESS:
                 self._book.save_progress()
+            case Purpose.RETENTION:
+                retention.sweep(self._book)
             case Purpose.SILENCE:
                 self._presence.miss(alarm.identity)
             case Purpose.RETURN:

@@ -52,7 +52,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None = None
     bundle: BundleFacts | None = None
     bundle_attempt: int | None = None
-    """Whose bundle the depot keeps for this job."""
+    """Whose bundle the depot keeps for this job; None when there was none, or retention has taken it."""
     counts: ExportCounts | None = None
 
 
@@ -104,6 +104,15 @@ class TemplateRow(msgspec.Struct, frozen=True, kw_only=True):
     saved_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class BundleRow:
+    """A bundle that the depot keeps: its job, when that ended (s, UTC), and its size in bytes."""
+
+    job_id: str
+    finished_at: float
+    size: int
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What a broker that starts must know at once: every job that has not ended, and the last numbers given."""
@@ -111,3 +120,5 @@ class Loaded:
     jobs: tuple[JobRow, ...] = ()
     last_job_number: int = 0
     last_transfer_number: int = 0
+    bundles: tuple[BundleRow, ...] = ()
+    """What the depot keeps, oldest first."""

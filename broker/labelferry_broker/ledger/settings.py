@@ -57,6 +57,18 @@ class LedgerSettings:
     """Event numbers reserved durably at a time; after a restart a job goes on above its reserve."""
     waiters_per_job: int = 256
     """Cancels of one job that may wait for its end."""
+    keep_seconds: float = 30 * 86400.0
+    """Age at which a bundle goes."""
+    keep_bytes: int = 50 * 10**9
+    """What all bundles together may take; over it the oldest go."""
+    spare_seconds: float = 3600.0
+    """A bundle younger than this never goes."""
+    download_seconds: float = 60.0
+    """How long a bundle is taken for being downloaded after a word of who downloads it."""
+    download_grace_seconds: float = 86400.0
+    """How much longer than others a bundle may stay that is being downloaded."""
+    sweep_seconds: float = 60.0
+    """Between two looks for bundles that are to go."""
     templates_per_user: int = 200
     options_bytes: int = 48 * 1024
     """The largest source and options of a job together, packed: they travel in one lease."""

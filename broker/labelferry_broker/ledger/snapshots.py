@@ -60,7 +60,7 @@ def summary_of(row: JobRow, downloads: int) -> JobSummary:
         progress=row.progress.progress if row.progress else 0.0,
         phase=Phase.DOWNLOADING if row.state is State.COMPLETED else Phase.PROCESSING,
         bundle=row.bundle,
-        available=row.bundle is not None,
+        available=row.bundle_attempt is not None,
         counts=row.counts,
         message=_message(row)[: limits.MESSAGE_CHARACTERS],
         downloads=downloads,

@@ -26,6 +26,8 @@ LISTED = 50
 def open_download(book: Book, peer: bytes, ref: str, asker: Asker, message: OpenDownload) -> None:
     """Let an asker have a job's bundle, from the start or as a transfer that was cut."""
     row = find(book, asker, message.job_id)
+    if row.bundle is not None and row.bundle_attempt is None:
+        raise Refusal(Code.GONE, "the bundle was kept as long as this broker keeps them and is gone: export it again")
     if row.bundle is None or row.bundle_attempt is None:
         raise Refusal(Code.NOT_COMPLETED, f"job {row.job_id} is {row.state} and has no bundle to download")
     if message.transfer_id is None:
@@ -36,6 +38,7 @@ def open_download(book: Book, peer: bytes, ref: str, asker: Asker, message: Open
             raise Refusal(Code.GONE, "that transfer is one of another job: begin a new one")
         transfer = replace(found, state=TransferState.RUNNING, updated_at=book.now.wall)
     book.save(SaveTransfer(transfer))
+    book.shelf.want(row.job_id, book.now.steady + book.settings.download_seconds)
     claims = Claims(
         job_id=row.job_id,
         attempt=row.bundle_attempt,
@@ -52,6 +55,8 @@ def report(book: Book, peer: bytes, ref: str, asker: Asker, message: ReportDownl
     transfer = _own_transfer(book, asker, message.transfer_id)
     if transfer.state is not TransferState.COMPLETED:
         received = max(transfer.received, min(message.received, transfer.size))
+        if message.state is TransferState.RUNNING:
+            book.shelf.want(transfer.job_id, book.now.steady + book.settings.download_seconds)
         book.save(SaveTransfer(replace(transfer, received=received, state=message.state, updated_at=book.now.wall)))
     book.emit(Reply(peer, ref, DownloadReported(transfer_id=transfer.transfer_id)))
 

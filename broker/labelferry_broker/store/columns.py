@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from labelferry_broker.ledger.rows import AttemptRow, CancelMark, JobRow, Outcome, TemplateRow, TransferRow
+from labelferry_broker.ledger.rows import AttemptRow, BundleRow, CancelMark, JobRow, Outcome, TemplateRow, TransferRow
 from labelferry_protocol.events import BundleFacts, Cancelled, Completed, ExportCounts, Failed, Progress, Started
 from labelferry_protocol.options import ExportOptions, Source
 from labelferry_protocol.words import State, TransferState
@@ -46,6 +46,12 @@ def job_row(columns: Mapping[str, Any]) -> JobRow:
     """Return the job in a record of `jobs`."""
     values = {name: _in(name, columns[name]) for name in _JOB_FIELDS}
     return JobRow(**(values | {"state": State(columns["state"])}))
+
+
+def bundle_row(columns: Mapping[str, Any]) -> BundleRow:
+    """Return the bundle in a record of the columns `job_id`, `finished_at` and `bundle`."""
+    facts: BundleFacts = _in("bundle", columns["bundle"])
+    return BundleRow(columns["job_id"], columns["finished_at"] or 0.0, facts.size)
 
 
 def attempt_columns(row: AttemptRow) -> Columns:

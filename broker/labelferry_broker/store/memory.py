@@ -17,7 +17,7 @@ from labelferry_broker.ledger.effects import (
     SaveTransfer,
     UpdateJob,
 )
-from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, Outcome, TemplateRow, TransferRow
+from labelferry_broker.ledger.rows import AttemptRow, BundleRow, JobRow, Loaded, Outcome, TemplateRow, TransferRow
 from labelferry_broker.store.diverged import Diverged
 from labelferry_protocol.life import TERMINAL
 from labelferry_protocol.words import State, TransferState
@@ -85,11 +85,17 @@ class MemoryStore:
     def load(self) -> Loaded:
         """Return what a ledger that starts must know."""
         rows = self._rows
+        kept = [row for row in rows.jobs.values() if row.bundle_attempt is not None]
         live = [row for row in rows.jobs.values() if row.state not in TERMINAL]
         return Loaded(
             jobs=tuple(sorted(live, key=lambda row: row.number)),
             last_job_number=max((row.number for row in rows.jobs.values()), default=0),
             last_transfer_number=max((row.number for row in rows.transfers.values()), default=0),
+            bundles=tuple(
+                BundleRow(row.job_id, row.finished_at or 0.0, row.bundle.size)
+                for row in sorted(kept, key=lambda row: (row.finished_at or 0.0, row.number))
+                if row.bundle is not None
+            ),
         )
 
     def apply(self, saves: Sequence[Save]) -> None:

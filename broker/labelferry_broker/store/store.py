@@ -25,6 +25,11 @@ BUSY_SECONDS = 5.0
 
 JOB = sa.select(JOBS).where(JOBS.c.job_id == sa.bindparam("job_id"))
 JOB_OF_KEY = sa.select(JOBS).where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.idempotency_key == sa.bindparam("key"))
+BUNDLES = (
+    sa.select(JOBS.c.job_id, JOBS.c.finished_at, JOBS.c.bundle)
+    .where(JOBS.c.bundle_attempt.is_not(None))
+    .order_by(JOBS.c.finished_at, JOBS.c.number)
+)
 ATTEMPT = sa.select(ATTEMPTS).where(
     ATTEMPTS.c.job_id == sa.bindparam("job_id"), ATTEMPTS.c.attempt == sa.bindparam("attempt")
 )
@@ -99,6 +104,7 @@ class Store:
             jobs=tuple(map(columns.job_row, jobs)),
             last_job_number=self._last(JOBS.c.number),
             last_transfer_number=self._last(TRANSFERS.c.number),
+            bundles=tuple(map(columns.bundle_row, self._read(BUNDLES))),
         )
 
     def apply(self, saves: Sequence[Save]) -> None:
