@@ -1,8 +1,11 @@
-"""The projects and the export call of `tests/export/writing`, loaded by path: test folders are no packages."""
+"""The projects and the export call of `tests/export/writing`, loaded by path as test folders are no packages; and small scenes."""
 
 import importlib.util
+import itertools
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,3 +69,47 @@ def odd_project(tmp_path: Path) -> Path:
     }
     (root / "instances.json").write_text(json.dumps(document))
     return root
+
+
+@pytest.fixture
+def load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Load a dataset from this machine alone with Hugging Face's `datasets`, its cache in the test's own folder."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    import datasets
+
+    datasets.disable_progress_bars()
+    return lambda *where, **options: datasets.load_dataset(*where, cache_dir=str(tmp_path / "cache"), **options)
+
+
+@pytest.fixture
+def make_scene(tmp_path: Path) -> Callable[..., Path]:
+    """Make a COCO folder of images of one size, the objects given as (image number from 1, COCO annotation without its ids)."""
+    numbers = itertools.count()
+
+    def make(
+        *objects: tuple[int, dict[str, Any]],
+        size: tuple[int, int] = (40, 30),
+        images: Sequence[str] = ("a.png",),
+        classes: Sequence[str] = ("cell", "nucleus"),
+    ) -> Path:
+        root = tmp_path / f"scene-{next(numbers)}"
+        for name in images:
+            path = root / "images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Pillow.new("RGB", size).save(path)
+        document = {
+            "images": [
+                {"id": number, "file_name": name, "width": size[0], "height": size[1]}
+                for number, name in enumerate(images, start=1)
+            ],
+            "annotations": [
+                {"id": number, "image_id": image, "category_id": 1, "iscrowd": 0, **annotation}
+                for number, (image, annotation) in enumerate(objects, start=1)
+            ],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(classes, start=1)],
+        }
+        (root / "instances.json").write_text(json.dumps(document))
+        return root
+
+    return make

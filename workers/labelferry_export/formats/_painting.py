@@ -1,0 +1,133 @@
+"""Puts an image's objects on one canvas, for the formats that are index masks, and writes such a mask. One z-order for all of them:
+
+objects in ascending order of their ids, later ones on top; crowds below all others. What lies under something else is counted.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelferry_export.findings import Finding, Warn
+from labelferry_export.format import FormatJob, batches, loss
+from labelferry_export.geometry.raster import runs_of_all
+from labelferry_export.geometry.ring import Integers
+from labelferry_export.geometry.runs import Runs
+from labelferry_export.model import Image, Instance
+from labelferry_export.overlays.png import Bytes, Pixels, encode_png
+from labelferry_export.plan import Step
+
+ORDER = "objects in ascending order of their ids, later ones on top; crowds below all others"
+"""The z-order in words, for the people who read a bundle."""
+BLOCK = 1 << 20
+"""Pixels counted at once."""
+
+
+def in_painting_order(instances: Sequence[Instance]) -> list[Instance]:
+    """Return objects from the lowest to the uppermost."""
+    return sorted(instances, key=lambda each: (not each.crowd, each.id))
+
+
+class Painting:
+    """A canvas for at most so many objects: each pixel holds the place of the object on top, from 1 in the order they were added."""
+
+    def __init__(self, width: int, height: int, objects: int) -> None:
+        self.width, self.height = width, height
+        self._places: NDArray[np.unsignedinteger] = np.zeros(width * height, np.min_scalar_type(objects))
+        """Column by column, as runs number the pixels."""
+        self._runs: list[Runs] = []
+
+    def add(self, instances: Sequence[Instance]) -> None:
+        """Paint more objects over what is there."""
+        for runs in runs_of_all([each.shape for each in instances], self.width, self.height) if instances else ():
+            self._runs.append(runs)
+            place = len(self._runs)
+            edges = runs.edges.tolist()
+            for start, end in zip(edges[::2], edges[1::2], strict=True):
+                self._places[start:end] = place
+
+    @property
+    def areas(self) -> list[int]:
+        """How many pixels each object covers, seen or not."""
+        return [runs.area for runs in self._runs]
+
+    def mask(self, values: Pixels) -> Pixels:
+        """Return the image's mask, shape (height, width): `values`, (objects + 1,), by place; the first is the background's."""
+        mask: Pixels = values[self._places].reshape(self.width, self.height).T
+        return mask
+
+    def hidden(self, values: Sequence[int]) -> dict[int, int]:
+        """Return how many pixels of each value lie under another value, as far as any do; `values` as of `mask`, 0 is not counted."""
+        if sum(self.areas) == np.count_nonzero(self._places):
+            return {}
+        seen = self._seen()
+        places: dict[int, list[int]] = {}
+        for place, value in enumerate(values[1:], start=1):
+            if value:
+                places.setdefault(value, []).append(place)
+        covered = {value: self._covered(members) - int(seen[members].sum()) for value, members in places.items()}
+        return {value: pixels for value, pixels in covered.items() if pixels}
+
+    def _covered(self, places: Sequence[int]) -> int:
+        first, *others = (self._runs[place - 1] for place in places)
+        return first.union(*others).area if others else first.area
+
+    def _seen(self) -> Integers:
+        """Return how many pixels of each place are on top, (objects + 1,)."""
+        seen = np.zeros(len(self._runs) + 1, np.int64)
+        for start in range(0, len(self._places), BLOCK):
+            seen += np.bincount(self._places[start : start + BLOCK], minlength=len(seen))
+        return seen
+
+
+def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Generator[Step, None, Painting]:
+    """Return a painting of `instances`, in the order they have; yields after every batch."""
+    painting = Painting(image.width, image.height, len(instances))
+    for batch, _ in batches(instances):
+        painting.add(batch)
+        yield job.step(image, len(batch), last=False)
+    return painting
+
+
+def write_mask(job: FormatJob, image: Image, name: str, mask: Pixels, palette: Bytes | None = None) -> Iterator[Step]:
+    """Write a mask as a PNG of the bundle; yields after every strip."""
+    with job.open(name) as file:
+        for block in encode_png(mask, palette):
+            file.write(block)
+            yield job.step(image, 0, last=False)
+
+
+def mask_file(folder: str, image: Image) -> str:
+    """Return the name of an image's mask below `folder`: in its split's folder where there is one."""
+    return f"{folder}/{PurePosixPath(image.bundle_file).with_suffix('')}.png"
+
+
+def empty_losses(image: Image, instances: Sequence[Instance], painting: Painting, format_name: str) -> list[Warn]:
+    """Return a finding for each of the painted `instances` that covers no pixel centre."""
+    return [
+        loss(
+            image,
+            each.id,
+            format_name,
+            f"object {each.id} covers no pixel centre: it is not in the mask",
+            Finding.OBJECT_NO_PIXEL,
+        )
+        for each, area in zip(instances, painting.areas, strict=True)
+        if not area
+    ]
+
+
+def object_losses(image: Image, instances: Sequence[Instance], painting: Painting, format_name: str) -> list[Warn]:
+    """Return what a mask of objects cannot say: one finding for all that is hidden, and one for each object of which nothing is seen."""
+    hidden = painting.hidden([0, *(0 if each.crowd else place for place, each in enumerate(instances, start=1))])
+    if not hidden:
+        return []
+    message = f"{sum(hidden.values())} px of objects lie under other objects: the object with the greatest id shows"
+    losses = [loss(image, None, format_name, message)]
+    for place, pixels in hidden.items():
+        if pixels == painting.areas[place - 1]:
+            number = instances[place - 1].id
+            sentence = f"object {number} lies wholly under other objects: it is not in the mask"
+            losses.append(loss(image, number, format_name, sentence))
+    return losses

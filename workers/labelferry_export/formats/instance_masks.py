@@ -1,0 +1,121 @@
+"""Instance masks: a 16-bit grey PNG an image whose values 1..n are its objects; a table says which, and small previews show it in colour.
+
+What the tools of microscopy read as label images. Crowds are no single objects and are left out. Where objects overlap, the z-order of
+`_painting` decides, and what is lost is reported.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from labelferry_export.errors import ExportError
+from labelferry_export.findings import Warn
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, loss
+from labelferry_export.formats._painting import (
+    ORDER,
+    Painting,
+    empty_losses,
+    in_painting_order,
+    mask_file,
+    object_losses,
+    paint,
+    write_mask,
+)
+from labelferry_export.model import Category, Image, Instance
+from labelferry_export.overlays.palette import COLOURS
+from labelferry_export.overlays.png import Bytes
+from labelferry_export.plan import Step
+from labelferry_export.tables.csv_table import line_of
+from labelferry_protocol.errors import Code
+
+NAME = "instance_masks"
+FOLDER = f"annotations/{NAME}"
+MASKS = "masks"
+MOST_OBJECTS = 0xFFFF
+COLUMNS = ("file", "value", "object_id", "category_id", "category")
+PREVIEW: Bytes = np.array([(0, 0, 0), *COLOURS], np.uint8)
+"""Background and the overlays' colours of objects."""
+
+
+def said_objects(instances: Sequence[Instance]) -> list[Instance]:
+    """Return an image's objects in the order of their values in its mask, from 1: all but crowds."""
+    return in_painting_order([each for each in instances if not each.crowd])
+
+
+def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -> list[Warn]:
+    """Return what the mask cannot say; `instances` are all of the image, `painting` holds those that are said."""
+    said = said_objects(instances)
+    return [
+        *(loss(image, each.id, NAME, f"object {each.id} is a crowd: left out") for each in instances if each.crowd),
+        *empty_losses(image, said, painting, NAME),
+        *object_losses(image, said, painting, NAME),
+    ]
+
+
+def rows_of(image: Image, instances: Sequence[Instance], categories: Sequence[Category]) -> bytes:
+    """Return the rows of an image in `objects.csv`."""
+    file = mask_file(MASKS, image)
+    return b"".join(
+        line_of([file, value, each.id, each.category_id, categories[each.category_id - 1].name])
+        for value, each in enumerate(said_objects(instances), start=1)
+    )
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write a mask and its preview for every image, then `objects.csv`."""
+    for image in job.images():
+        yield from _write_image(job, image)
+    with job.open(f"{FOLDER}/objects.csv") as file:
+        file.write(line_of(list(COLUMNS)))
+        for image in job.images():
+            file.write(rows_of(image, job.instances(image), job.facts.categories))
+            yield job.step(image, 0, last=False)
+
+
+def check_count(image: Image, objects: int) -> None:
+    """Raise `ExportError` when an image has more objects than its mask has values."""
+    if objects > MOST_OBJECTS:
+        raise ExportError(
+            Code.ITEM,
+            f"the image {image.name!r} has {objects} objects, a 16-bit mask holds at most {MOST_OBJECTS}: cut the image "
+            f"into tiles, or export without the format {NAME}",
+            item=image.name,
+        )
+
+
+def _write_image(job: FormatJob, image: Image) -> Iterator[Step]:
+    instances = job.instances(image)
+    said = said_objects(instances)
+    check_count(image, len(said))
+    painting = yield from paint(job, image, said)
+    for warn in losses_of(image, instances, painting):
+        job.report(warn)
+    mask = painting.mask(np.arange(len(said) + 1, dtype=np.uint16))
+    yield from write_mask(job, image, mask_file(f"{FOLDER}/{MASKS}", image), mask)
+    if job.options["preview"]:
+        places = [0, *(1 + (each.id - 1) % len(COLOURS) for each in said)]
+        shown = painting.mask(np.array(places, np.uint8))
+        yield from write_mask(job, image, mask_file(f"{FOLDER}/preview", image), shown, PREVIEW)
+    yield job.step(image, 0)
+
+
+FORMAT = Format(
+    name=NAME,
+    title="Instance masks",
+    usage=(
+        "`annotations/instance_masks/masks/`: a 16-bit grey PNG for every image, with its stem (with splits in folders): 0 is "
+        "background, 1 to n are its objects: `skimage.io.imread(...)`. `objects.csv` says which object and class a value is. Most viewers "
+        f"show such masks as nearly black; `preview/` shows them in colour. Where objects overlap: {ORDER}. Crowds are left out."
+    ),
+    properties=Properties(
+        holes="exact, in pixels",
+        parts="exact, in pixels",
+        crowds="left out, reported",
+        attributes="no",
+        splits="folders",
+        coordinates="pixels, 16 bits",
+    ),
+    cost=Cost(image=1.2, object=0.05),
+    write=write,
+    options={"preview": Option(True, "masks in colour beside those in numbers")},
+)

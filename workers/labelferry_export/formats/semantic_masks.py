@@ -1,0 +1,121 @@
+"""Semantic index masks: a grey PNG an image whose values are classes; 0 is background, the greatest value (255 or 65535) void.
+
+8 bits up to 254 classes, 16 bits beyond. Crowds are void. Where classes overlap, the z-order of `_painting` decides, and the
+pixels that are lost are reported by image.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from labelferry_export.errors import ExportError
+from labelferry_export.findings import Warn
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, loss
+from labelferry_export.formats._painting import (
+    ORDER,
+    Painting,
+    empty_losses,
+    in_painting_order,
+    mask_file,
+    paint,
+    write_mask,
+)
+from labelferry_export.formats._voc_colours import voc_colours
+from labelferry_export.model import Category, Image, Instance
+from labelferry_export.plan import Step
+from labelferry_protocol.errors import Code
+
+NAME = "semantic_masks"
+FOLDER = f"annotations/{NAME}"
+VOID_8, VOID_16 = 0xFF, 0xFFFF
+
+
+def void_of(classes: int) -> int:
+    """Return the value of void, which also says the depth; raise `ExportError` for more classes than 16 bits can number."""
+    if classes < VOID_8:
+        return VOID_8
+    if classes < VOID_16:
+        return VOID_16
+    raise ExportError(
+        Code.SOURCE,
+        f"the project has {classes} classes, an index mask holds at most {VOID_16 - 1}: export without the format {NAME}",
+    )
+
+
+def classes_json(categories: Sequence[Category], palette: bool) -> bytes:
+    """Return `classes.json`: what the values of the masks mean."""
+    void = void_of(len(categories))
+    colours = voc_colours().tolist() if palette and void == VOID_8 else None
+
+    def value(number: int, name: str, **more: Any) -> dict[str, Any]:
+        return {"value": number, "name": name, **more, **({"colour": colours[number]} if colours else {})}
+
+    document = {
+        "bits": 8 if void == VOID_8 else 16,
+        "background": value(0, "background"),
+        "void": value(void, "void"),
+        "overlaps": ORDER,
+        "classes": [value(each.id, each.name, supercategory=each.supercategory) for each in categories],
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -> list[Warn]:
+    """Return what the mask of these painted objects cannot say."""
+    losses = [
+        loss(image, each.id, NAME, f"object {each.id} is a crowd: its pixels are void")
+        for each in instances
+        if each.crowd
+    ]
+    losses += empty_losses(image, instances, painting, NAME)
+    hidden = painting.hidden([0, *(0 if each.crowd else each.category_id for each in instances)])
+    if hidden:
+        message = f"{sum(hidden.values())} px of classes lie under another class: that of the object with the greatest id shows"
+        losses.append(loss(image, None, NAME, message))
+    return losses
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write `classes.json` and a mask for every image."""
+    void = void_of(len(job.facts.categories))
+    palette = voc_colours() if job.options["palette"] and void == VOID_8 else None
+    with job.open(f"{FOLDER}/classes.json") as file:
+        file.write(classes_json(job.facts.categories, bool(job.options["palette"])))
+    for image in job.images():
+        instances = in_painting_order(job.instances(image))
+        painting = yield from paint(job, image, instances)
+        for warn in losses_of(image, instances, painting):
+            job.report(warn)
+        values = [0, *(void if each.crowd else each.category_id for each in instances)]
+        mask = painting.mask(np.array(values, np.uint8) if void == VOID_8 else np.array(values, np.uint16))
+        yield from write_mask(job, image, mask_file(f"{FOLDER}/masks", image), mask, palette)
+        yield job.step(image, 0)
+
+
+FORMAT = Format(
+    name=NAME,
+    title="Semantic masks",
+    usage=(
+        "`annotations/semantic_masks/masks/`: a grey PNG for every image, with its stem (with splits in folders), whose values are the "
+        "class ids of `classes.json`: `numpy.asarray(PIL.Image.open(...))`. 0 is background; 255 (65535 in masks of 16 bits, where there are "
+        f"more than 254 classes) is void: to be ignored. Where objects overlap: {ORDER}. Most viewers show such masks as "
+        "nearly black; the option `palette` gives 8-bit masks colours."
+    ),
+    properties=Properties(
+        holes="exact, in pixels",
+        parts="exact, in pixels",
+        crowds="void, reported",
+        attributes="no",
+        splits="folders",
+        coordinates="pixels",
+    ),
+    cost=Cost(image=0.7, object=0.04),
+    write=write,
+    options={
+        "palette": Option(
+            False, "8-bit masks have the colours of Pascal VOC; some readers then see colours, not classes"
+        )
+    },
+)

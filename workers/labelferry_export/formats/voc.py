@@ -1,0 +1,241 @@
+"""Pascal VOC: an xml of boxes an image, lists of images, and masks of classes and objects with the VOC palette.
+
+After the VOC devkit: boxes are whole pixels, both ends included, the first pixel is 1 (`base` 0 counts from 0, as many tools do). In
+masks 0 is background and 255 void; value n of an object mask is the n-th object of the xml. The images are not stored again: they are
+in the bundle's `images/`, where the devkit has `JPEGImages/`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from labelferry_export.findings import Finding, Warn
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
+from labelferry_export.formats._painting import (
+    ORDER,
+    Painting,
+    empty_losses,
+    in_painting_order,
+    object_losses,
+    paint,
+    write_mask,
+)
+from labelferry_export.formats._voc_colours import voc_colours
+from labelferry_export.formats._xml import element_text, is_xml
+from labelferry_export.formats._yolo import split_by_role
+from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
+from labelferry_export.plan import Step
+
+NAME = "voc"
+FOLDER = f"annotations/{NAME}"
+VOID = 255
+MOST_VALUES = VOID - 1
+"""Of a mask: classes of the project, objects of an image."""
+CHANNELS = {"1": 1, "L": 1, "F": 1, "I": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "LA": 2, "RGBA": 4, "CMYK": 4}
+"""By Pillow's word for the pixels; all others are read as three."""
+OWN_ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
+"""Attributes of an object that VOC has a place of its own for."""
+TRUE = ("1", "true", "yes")
+IMAGES_PER_STEP = 256
+
+
+def annotation_of(image: Image, instances: Sequence[Instance], facts: ProjectFacts, base: int, masks: bool) -> Written:
+    """Return an image's xml, and what it cannot say; `base` is the number of the first pixel, `masks` whether there are any."""
+    folder = f"images/{image.split}" if image.split else "images"
+    lines = [
+        f"<annotation>\n\t<folder>{element_text(folder)}</folder>\n\t<filename>{element_text(image.bundle_name)}</filename>\n",
+        f"\t<source>\n\t\t<database>{element_text(facts.name)}</database>\n\t\t<annotation>labelferry</annotation>\n\t</source>\n",
+        f"\t<size>\n\t\t<width>{image.width}</width>\n\t\t<height>{image.height}</height>\n",
+        f"\t\t<depth>{CHANNELS.get(image.mode, 3)}</depth>\n\t</size>\n\t<segmented>{int(masks)}</segmented>\n",
+    ]
+    losses = []
+    for each in instances:
+        lines.append(_object(image, each, facts.categories[each.category_id - 1].name, base))
+        if each.crowd:
+            message = f"object {each.id} is a crowd: `difficult` in the xml, void in masks"
+            losses.append(loss(image, each.id, NAME, message))
+        if not all(is_xml(f"{key}{value}") for key, value in each.attributes.items()):
+            message = f"object {each.id}: characters of its attributes that XML cannot say were replaced"
+            losses.append(loss(image, each.id, NAME, message))
+    return Written("".join([*lines, "</annotation>\n"]).encode(errors="replace"), tuple(losses))
+
+
+def _object(image: Image, instance: Instance, name: str, base: int) -> str:
+    given = instance.attributes
+    pose = given.get("pose")
+    left, top, right, bottom = _box(image, instance, base)
+    return (
+        f"\t<object>\n\t\t<name>{element_text(name)}</name>\n"
+        f"\t\t<pose>{element_text(pose) if isinstance(pose, str) else 'Unspecified'}</pose>\n"
+        f"\t\t<truncated>{_flag(given.get('truncated'))}</truncated>\n"
+        f"\t\t<difficult>{1 if instance.crowd else _flag(given.get('difficult'))}</difficult>\n"
+        f"\t\t<occluded>{_flag(given.get('occluded'))}</occluded>\n"
+        f"\t\t<id>{instance.id}</id>\n"
+        f"\t\t<bndbox>\n\t\t\t<xmin>{left}</xmin>\n\t\t\t<ymin>{top}</ymin>\n"
+        f"\t\t\t<xmax>{right}</xmax>\n\t\t\t<ymax>{bottom}</ymax>\n\t\t</bndbox>\n"
+        f"{_attributes(given)}\t</object>\n"
+    )
+
+
+def _box(image: Image, instance: Instance, base: int) -> tuple[int, int, int, int]:
+    """Return the first and last column and row that the outline touches: left, top, right, bottom."""
+    left, top, right, bottom = instance.shape.bounds
+    first_x, first_y = min(math.floor(left), image.width - 1), min(math.floor(top), image.height - 1)
+    last_x, last_y = max(math.ceil(right) - 1, first_x), max(math.ceil(bottom) - 1, first_y)
+    return first_x + base, first_y + base, last_x + base, last_y + base
+
+
+def _flag(value: Attribute | None) -> int:
+    return int(value.lower() in TRUE if isinstance(value, str) else bool(value))
+
+
+def _attributes(given: dict[str, Attribute]) -> str:
+    """Return what VOC has no place for, in the form of CVAT and Datumaro."""
+    rows = [
+        f"\t\t\t<attribute>\n\t\t\t\t<name>{element_text(key)}</name>\n\t\t\t\t<value>{_value(value)}</value>\n\t\t\t</attribute>\n"
+        for key, value in given.items()
+        if key not in OWN_ATTRIBUTES
+    ]
+    return f"\t\t<attributes>\n{''.join(rows)}\t\t</attributes>\n" if rows else ""
+
+
+def _value(value: Attribute) -> str:
+    return element_text(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def image_sets(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the lists of images by name, each with the splits whose images it holds; none means all images.
+
+    A split that is train, val or test by its name has that list. `trainval` is all but the test. Without splits all but `test` are there.
+    """
+    if not splits:
+        return {"train": (), "val": (), "trainval": ()}
+    by_role = split_by_role(splits)
+    role_of = {split: role for role, split in by_role.items() if split and (role == split or role not in splits)}
+    sets: dict[str, tuple[str, ...]] = {role_of.get(split, split): (split,) for split in splits}
+    rest = tuple(split for split in splits if split != by_role["test"])
+    return {**sets, "trainval": rest} if rest and "trainval" not in sets else sets
+
+
+def labelmap(categories: Sequence[Category]) -> Written:
+    """Return labelmap.txt, as CVAT and Datumaro read it, and what it cannot say."""
+    lines, losses = ["# label:color_rgb:parts:actions\n"], []
+    colours = voc_colours().tolist()
+    for number, name in enumerate(("background", *(each.name for each in categories))):
+        label = "".join("_" if each in ":\n\r" else each for each in name)
+        label = f"_{label[1:]}" if label.startswith("#") else label
+        if label != name:
+            message = f"the class {name!r} is called {label!r} in labelmap.txt, which has no other way to say it"
+            losses.append(Warn(code=Finding.FORMAT_LOSS, message=message, format=NAME))
+        red, green, blue = colours[number] if number < VOID else (0, 0, 0)
+        lines.append(f"{label}:{red},{green},{blue}::\n")
+    return Written("".join(lines).encode(errors="replace"), tuple(losses))
+
+
+def class_losses(categories: Sequence[Category], masks: bool) -> list[Warn]:
+    """Return what the format cannot say of the classes."""
+    messages = [
+        f"characters of the class {each.name!r} that XML cannot say were replaced"
+        for each in categories
+        if not is_xml(each.name)
+    ]
+    if masks and len(categories) > MOST_VALUES:
+        messages.append(
+            f"{len(categories)} classes are more than the {MOST_VALUES} of a VOC mask: boxes only; semantic_masks can hold them"
+        )
+    return [Warn(code=Finding.FORMAT_LOSS, message=message, format=NAME) for message in messages]
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write the lists, labelmap.txt, and for every image its xml and, if wanted, its masks."""
+    categories = job.facts.categories
+    wanted = bool(job.options["masks"])
+    masks = wanted and len(categories) <= MOST_VALUES
+    names = labelmap(categories)
+    for warn in (*class_losses(categories, wanted), *names.losses):
+        job.report(warn)
+    with job.open(f"{FOLDER}/labelmap.txt") as file:
+        file.write(names.data)
+    yield from _write_sets(job, ("Main", "Segmentation") if masks else ("Main",))
+    base = int(job.options["base"])
+    for image in job.images():
+        instances = sorted(job.instances(image), key=lambda each: each.id)
+        written = annotation_of(image, instances, job.facts, base, masks)
+        for warn in written.losses:
+            job.report(warn)
+        stem = PurePosixPath(image.bundle_name).stem
+        with job.open(f"{FOLDER}/Annotations/{stem}.xml") as file:
+            file.write(written.data)
+        if masks:
+            yield from _write_masks(job, image, instances, stem)
+        yield job.step(image, 0 if masks else len(instances))
+
+
+def _write_sets(job: FormatJob, kinds: Sequence[str]) -> Iterator[Step]:
+    for kind in kinds:
+        for name, splits in image_sets(job.splits).items():
+            with job.open(f"{FOLDER}/ImageSets/{kind}/{name}.txt") as file:
+                for number, image in enumerate(job.images(), start=1):
+                    if not splits or image.split in splits:
+                        file.write(f"{PurePosixPath(image.bundle_name).stem}\n".encode())
+                    if number % IMAGES_PER_STEP == 0:
+                        yield job.step(image, 0, last=False)
+
+
+def _write_masks(job: FormatJob, image: Image, instances: Sequence[Instance], stem: str) -> Iterator[Step]:
+    """Write the class mask and the object mask; an image with too many objects has none of objects."""
+    order = in_painting_order(instances)
+    painting = yield from paint(job, image, order)
+    for warn in mask_losses(image, order, painting):
+        job.report(warn)
+    palette = voc_colours()
+    classes = [0, *(VOID if each.crowd else each.category_id for each in order)]
+    mask = painting.mask(np.array(classes, np.uint8))
+    yield from write_mask(job, image, f"{FOLDER}/SegmentationClass/{stem}.png", mask, palette)
+    if len(instances) <= MOST_VALUES:
+        place = {each.id: number for number, each in enumerate(instances, start=1)}
+        objects = [0, *(VOID if each.crowd else place[each.id] for each in order)]
+        mask = painting.mask(np.array(objects, np.uint8))
+        yield from write_mask(job, image, f"{FOLDER}/SegmentationObject/{stem}.png", mask, palette)
+
+
+def mask_losses(image: Image, order: Sequence[Instance], painting: Painting) -> list[Warn]:
+    """Return what an image's masks cannot say; `order` is what was painted."""
+    losses = empty_losses(image, order, painting, NAME) + object_losses(image, order, painting, NAME)
+    if len(order) > MOST_VALUES:
+        message = (
+            f"{len(order)} objects are more than the {MOST_VALUES} of a VOC mask: there is no mask of objects of this image; "
+            "instance_masks can hold them"
+        )
+        losses.append(loss(image, None, NAME, message))
+    return losses
+
+
+FORMAT = Format(
+    name=NAME,
+    title="Pascal VOC",
+    usage=(
+        "`annotations/voc/` has `Annotations/`, `ImageSets/`, `SegmentationClass/`, `SegmentationObject/` and `labelmap.txt`. The images "
+        "are not stored twice: they are in `images/`, with splits in folders; tools that look for `JPEGImages/` need a copy, "
+        "or without splits a link: `ln -s ../../images annotations/voc/JPEGImages`. Boxes are whole pixels, both ends included, the first "
+        "pixel is 1 (devkit rule) unless `base` is 0. Masks are palette PNGs: 0 background, 255 void (crowds), n in "
+        f"`SegmentationObject` the n-th object of the xml. Where objects overlap: {ORDER}. `<id>` is the object's id everywhere. In "
+        "`ImageSets/` a line is a stem, which may hold blanks."
+    ),
+    properties=Properties(
+        holes="exact in masks",
+        parts="exact in masks",
+        crowds="difficult, void in masks, reported",
+        attributes="yes",
+        splits="lists",
+        coordinates="whole pixels from 1 (option base), outwards",
+    ),
+    cost=Cost(image=1.5, object=0.06),
+    write=write,
+    options={
+        "base": Option(1, "the number of the first pixel in boxes: 1 is the devkit's rule", choices=(0, 1)),
+        "masks": Option(True, "masks of classes and objects beside the boxes"),
+    },
+)
