@@ -1,24 +1,30 @@
-# One command a thing; each makes its own .venv first where there is none.
+# One command a thing; each makes the virtual environment it needs first, where it is not there yet.
 PYTHON ?= python3
 VENV := .venv
-STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint types imports check format clean
+.PHONY: demo test bench lock clean
 
-demo: $(STAMP)  ## make a real sample project and export it with live progress
+demo: $(VENV)/.has-sample  ## make a real sample project and export it with live progress
 	$(VENV)/bin/labelferry sample sample --force
 	$(VENV)/bin/labelferry export sample -o sample.zip --format coco --format yolo --format json --force
 
-test: $(STAMP)  ## everything that says the tree is right
+test: $(VENV)/.has-dev  ## everything that says the tree is right
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy protocol broker workers clients tests benchmarks examples
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest
 
-$(STAMP): pyproject.toml requirements/dev.txt
-	@sh requirements/make-venv.sh $(PYTHON) $(VENV)
-	@touch $(STAMP)
+bench: $(VENV)/.has-dev  ## measure; the figures are explained in benchmarks/README.md
+	$(VENV)/bin/python -m benchmarks
+
+$(VENV)/.has-%: requirements/%.txt pyproject.toml requirements/install.sh
+	@sh requirements/install.sh $(PYTHON) $(VENV) $<
+	@touch $@
+
+lock: $(VENV)/.has-dev  ## resolve the dependencies anew
+	$(VENV)/bin/pip install --quiet pip-tools
+	for extra in sample dev; do $(VENV)/bin/pip-compile --quiet --extra $$extra --extra build --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --strip-extras -o requirements/$$extra.txt pyproject.toml; done
 
 clean:
 	rm -rf $(VENV)
