@@ -54,8 +54,18 @@ class Painting:
 
     def mask(self, values: Pixels) -> Pixels:
         """Return the image's mask, shape (height, width): `values`, (objects + 1,), by place; the first is the background's."""
-        mask: Pixels = values[self._places].reshape(self.width, self.height).T
-        return mask
+        mask = np.empty_like(values, shape=len(self._places))
+        for _ in self.fill(mask, values):
+            pass
+        return mask.reshape(self.width, self.height).T
+
+    def fill(self, mask: Pixels, values: Pixels) -> Iterator[None]:
+        """Fill `mask`, (width * height,) column by column, as `mask()` does, a yield after every million pixels."""
+        for start in range(0, len(self._places), BLOCK):
+            block = self._places[start : start + BLOCK]
+            # Every place has a value: `clip` changes none, and spares numpy a copy.
+            values.take(block, out=mask[start : start + BLOCK], mode="clip")
+            yield
 
     def hidden(self, values: Sequence[int]) -> dict[int, int]:
         """Return how many pixels of each value lie under another value, as far as any do; `values` as of `mask`, 0 is not counted."""
@@ -90,10 +100,15 @@ def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Genera
     return painting
 
 
-def write_mask(job: FormatJob, image: Image, name: str, mask: Pixels, palette: Bytes | None = None) -> Iterator[Step]:
-    """Write a mask as a PNG of the bundle; yields after every strip."""
+def write_mask(
+    job: FormatJob, image: Image, name: str, painting: Painting, values: Pixels, palette: Bytes | None = None
+) -> Iterator[Step]:
+    """Write the mask of a painting, its `values` by place, as a PNG of the bundle; yields after every strip."""
+    mask = np.empty_like(values, shape=painting.width * painting.height)
+    for _ in painting.fill(mask, values):
+        yield job.step(image, 0, last=False)
     with job.open(name) as file:
-        for block in encode_png(mask, palette):
+        for block in encode_png(mask.reshape(painting.width, painting.height).T, palette):
             file.write(block)
             yield job.step(image, 0, last=False)
 

@@ -90,12 +90,11 @@ def _write_image(job: FormatJob, image: Image) -> Iterator[Step]:
     painting = yield from paint(job, image, said)
     for warn in losses_of(image, instances, painting):
         job.report(warn)
-    mask = painting.mask(np.arange(len(said) + 1, dtype=np.uint16))
-    yield from write_mask(job, image, mask_file(f"{FOLDER}/{MASKS}", image), mask)
+    values = np.arange(len(said) + 1, dtype=np.uint16)
+    yield from write_mask(job, image, mask_file(f"{FOLDER}/{MASKS}", image), painting, values)
     if job.options["preview"]:
-        places = [0, *(1 + (each.id - 1) % len(COLOURS) for each in said)]
-        shown = painting.mask(np.array(places, np.uint8))
-        yield from write_mask(job, image, mask_file(f"{FOLDER}/preview", image), shown, PREVIEW)
+        shown = np.array([0, *(1 + (each.id - 1) % len(COLOURS) for each in said)], np.uint8)
+        yield from write_mask(job, image, mask_file(f"{FOLDER}/preview", image), painting, shown, PREVIEW)
     yield job.step(image, 0)
 
 

@@ -89,8 +89,8 @@ def write(job: FormatJob) -> Iterator[Step]:
         for warn in losses_of(image, instances, painting):
             job.report(warn)
         values = [0, *(void if each.crowd else each.category_id for each in instances)]
-        mask = painting.mask(np.array(values, np.uint8) if void == VOID_8 else np.array(values, np.uint16))
-        yield from write_mask(job, image, mask_file(f"{FOLDER}/masks", image), mask, palette)
+        table = np.array(values, np.uint8) if void == VOID_8 else np.array(values, np.uint16)
+        yield from write_mask(job, image, mask_file(f"{FOLDER}/masks", image), painting, table, palette)
         yield job.step(image, 0)
 
 

@@ -192,13 +192,13 @@ def _write_masks(job: FormatJob, image: Image, instances: Sequence[Instance], st
         job.report(warn)
     palette = voc_colours()
     classes = [0, *(VOID if each.crowd else each.category_id for each in order)]
-    mask = painting.mask(np.array(classes, np.uint8))
-    yield from write_mask(job, image, f"{FOLDER}/SegmentationClass/{stem}.png", mask, palette)
+    name = f"{FOLDER}/SegmentationClass/{stem}.png"
+    yield from write_mask(job, image, name, painting, np.array(classes, np.uint8), palette)
     if len(instances) <= MOST_VALUES:
         place = {each.id: number for number, each in enumerate(instances, start=1)}
         objects = [0, *(VOID if each.crowd else place[each.id] for each in order)]
-        mask = painting.mask(np.array(objects, np.uint8))
-        yield from write_mask(job, image, f"{FOLDER}/SegmentationObject/{stem}.png", mask, palette)
+        name = f"{FOLDER}/SegmentationObject/{stem}.png"
+        yield from write_mask(job, image, name, painting, np.array(objects, np.uint8), palette)
 
 
 def mask_losses(image: Image, order: Sequence[Instance], painting: Painting) -> list[Warn]:
