@@ -114,7 +114,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="pixels, 16 bits",
     ),
-    cost=Cost(image=1.2, object=0.05),
+    cost=Cost(image=1.6, object=0.055),
     write=write,
     options={"preview": Option(True, "masks in colour beside those in numbers")},
 )

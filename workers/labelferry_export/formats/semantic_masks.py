@@ -111,7 +111,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="pixels",
     ),
-    cost=Cost(image=0.7, object=0.04),
+    cost=Cost(image=0.8, object=0.043),
     write=write,
     options={
         "palette": Option(

@@ -88,7 +88,8 @@ FORMAT = Format(
     name="yolo",
     title="YOLO segment",
     usage=(
-        "`yolo segment train data=data.yaml` in the unzipped folder. Labels lie in `labels/`, beside `images/`, one row an object: "
+        "`yolo segment train data=data.yaml` in the unzipped folder; `yolo detect train` takes the same labels and puts boxes around "
+        "them. Labels lie in `labels/`, beside `images/`, one row an object: "
         "class index from 0, then x and y in turn, 0 to 1. Objects of several parts or with holes are one ring with bridges of no "
         "width; crowds are left out. Without splits, `train` and `val` are the same images."
     ),

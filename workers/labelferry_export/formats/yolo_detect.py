@@ -11,6 +11,7 @@ import numpy as np
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
+from labelferry_export.geometry.rectangle import upright_boxes
 from labelferry_export.geometry.ring import Floats, Integers
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
@@ -29,7 +30,7 @@ def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
     said = [each for each in instances if not each.crowd]
     if not said:
         return Written(b"", tuple(losses))
-    low, high = _edges(np.array([each.shape.bounds for each in said]).reshape(-1, 2, 2) / (image.width, image.height))
+    low, high = _edges(upright_boxes([each.shape for each in said]).reshape(-1, 2, 2) / (image.width, image.height))
     scale = 10**DECIMALS // STEPS
     text = spelled(np.concatenate([(low + high) * scale // 2, (high - low) * scale], axis=1), DECIMALS)
     length = len(text) // len(said)

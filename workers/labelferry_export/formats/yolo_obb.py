@@ -67,6 +67,6 @@ FORMAT = Format(
         splits="folders and lists",
         coordinates="normalised, four corners, 6 decimals",
     ),
-    cost=Cost(image=0.2, object=0.15),
+    cost=Cost(image=0.3, object=0.04),
     write=write,
 )

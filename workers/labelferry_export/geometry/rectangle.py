@@ -1,4 +1,4 @@
-"""The rectangles of least area around regions, at whatever angle, all at once. Boxes along the axes are `Shape.bounds`."""
+"""The rectangles around regions, many at once: along the axes, and those of least area at whatever angle."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,17 @@ EQUAL = 1e-9
 """Two rectangles whose areas differ by less than this share are equal: then the one turned least is taken."""
 MOST_AT_ONCE = 1 << 20
 """Pairs of a side and a vertex worked on together; bounds the memory."""
+
+
+def upright_boxes(shapes: Sequence[Shape]) -> Floats:
+    """Return the box around the vertices of each shape, (k, 4): left, top, right, bottom in px, as `Shape.bounds` says it of one."""
+    if not shapes:
+        return np.empty((0, 4))
+    rings = lay_out(shapes)
+    begin = rings.starts[np.flatnonzero(np.diff(rings.part_shape[rings.part], prepend=-1))]
+    low, high = np.minimum.reduceat(rings.points, begin), np.maximum.reduceat(rings.points, begin)
+    boxes: Floats = np.concatenate([low, high], axis=1)
+    return boxes
 
 
 def least_rectangles(shapes: Sequence[Shape]) -> Floats:
