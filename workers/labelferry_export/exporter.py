@@ -17,6 +17,7 @@ from labelferry_export.check import check
 from labelferry_export.errors import ExportError
 from labelferry_export.faults import said_plainly
 from labelferry_export.job import Job
+from labelferry_export.lanes import MOST_LANES, Lanes
 from labelferry_export.plan import Meter, Planned, Step, Update
 from labelferry_export.project import read_project
 from labelferry_export.result import ExportResult, result_of
@@ -27,6 +28,8 @@ from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
 
+LANES_WORTH = 2000.0
+"""A job that costs less (ms, as planned) is done before lanes would be of use."""
 READING = "reading"
 READING_VERB = "Reading project"
 
@@ -37,7 +40,8 @@ class Exporter:
     """One export of the project at `source` into the zip at `target`.
 
     `staging` is an existing directory that is this export's own; `target` may lie in it, and is only there when the bundle is
-    whole. Nothing is read outside of `roots`. `clock` counts seconds and never runs backwards.
+    whole. Nothing is read outside of `roots`. `clock` counts seconds and never runs backwards. `lanes` processes beside this one work
+    on the images of a job that is worth it (None: one a core, 8 at most; 1: none); the bundle's bytes do not depend on it.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Exporter:
         staging: Path,
         roots: Sequence[Path],
         clock: Callable[[], float],
+        lanes: int | None = None,
     ) -> None:
         self._source = source
         self._target = target
@@ -56,6 +61,7 @@ class Exporter:
         self._staging = staging
         self._roots = roots
         self._clock = clock
+        self._lanes = Lanes(min(os.cpu_count() or 1, MOST_LANES) if lanes is None else lanes)
         self._job: Job | None = None
         self._result: ExportResult | None = None
 
@@ -73,13 +79,16 @@ class Exporter:
                 self._check()
                 stages = self._stages()
                 meter = Meter(_first_plan(self._options, stages), self._clock)
-                job = self._job = Job(self._options, (yield from self._read(meter)), self._staging)
+                job = self._job = Job(self._options, (yield from self._read(meter)), self._staging, self._lanes)
                 _replan(meter, job, stages)
+                if job.image_count > 1 and _cost(self._options, job.totals, stages) >= LANES_WORTH:
+                    self._lanes.start()
                 for stage in stages:
                     yield from _run(stage, job, meter)
                 self._result = self._publish(job)
                 yield from meter.arrive(compression.STAGE.name, Step(0.0, compression.VERB, ""))
             finally:
+                self._lanes.close()
                 if self._job is not None:
                     self._job.suspend()
 
@@ -124,6 +133,7 @@ class Exporter:
 
     def _read(self, meter: Meter) -> Generator[Update, None, Snapshot]:
         cost = costs.reading(costs.TYPICAL)
+        stages_cost = _cost(self._options, costs.TYPICAL, self._stages())
         yield from meter.advance(READING, Step(0.0, READING_VERB, self._source.name, 0))
         reading = read_project(self._source, self._options, self._staging / "snapshot.part", self._roots)
         current, fraction = 0, 0.0
@@ -139,6 +149,9 @@ class Exporter:
                 step = Step(cost * (each.fraction - fraction), READING_VERB, each.item, each.current - current)
                 yield from meter.advance(READING, step)
                 current, fraction = each.current, each.fraction
+                # Started early, lanes are ready when there is work for them: what they import takes some time.
+                if each.total and stages_cost * each.total / costs.TYPICAL.images >= LANES_WORTH:
+                    self._lanes.start()
 
     def _publish(self, job: Job) -> ExportResult:
         made = job.archive.path
@@ -155,6 +168,10 @@ def _first_plan(options: ExportOptions, stages: Sequence[StageWork]) -> dict[str
     """Return a plan for a project that nothing is known of yet: right in its shares, as far as the options tell."""
     plan = {READING: Planned(Stage.IMAGES, costs.reading(costs.TYPICAL), 0)}
     return plan | {each.name: Planned(each.stage, each.cost(options, costs.TYPICAL), 0) for each in stages}
+
+
+def _cost(options: ExportOptions, totals: costs.Totals, stages: Sequence[StageWork]) -> float:
+    return sum(each.cost(options, totals) for each in stages)
 
 
 def _replan(meter: Meter, job: Job, stages: Sequence[StageWork]) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.findings import Finding, Warn
+from labelferry_export.lanes.task import Piece, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 from labelferry_protocol.options import FormatOption
@@ -72,6 +73,13 @@ class FormatJob(Protocol):
     def instances(self, image: Image) -> list[Instance]:
         """Return the objects of an image, in order."""
 
+    def pieces(self, task: Task, split: str | None = None) -> Iterator[tuple[Image, Piece, Step]]:
+        """Do a task on every image (or every one of a split), on several cores at once; yield its pieces in order, image by image.
+
+        Each comes with the step to yield for it; their findings are reported already. In between come empty pieces (no data, no objects,
+        not the last) for the steps alone.
+        """
+
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle, a context manager with `write(bytes)`."""
 
@@ -80,6 +88,14 @@ class FormatJob(Protocol):
 
     def step(self, image: Image, objects: int, last: bool = True) -> Step:
         """Return the unit of work that so many objects of an image were; `last` says that the image is finished."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A library that a format stands on and labelferry does not bring along: the module, and what `pip install` takes."""
+
+    module: str
+    install: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,7 @@ class Format:
     cost: Cost
     write: Callable[[FormatJob], Iterator[Step]]
     options: Mapping[str, Option] = field(default_factory=dict)
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +135,12 @@ def batches(instances: Sequence[Instance]) -> Iterator[tuple[Sequence[Instance],
     """Yield an image's objects, at most `BATCH` at a time, each with whether it is the last; one empty batch for an image without."""
     for start in range(0, max(len(instances), 1), BATCH):
         yield instances[start : start + BATCH], start + BATCH >= len(instances)
+
+
+def pieces_of(
+    image: Image, instances: Sequence[Instance], written: Callable[[Image, Sequence[Instance]], Written]
+) -> Iterator[Piece]:
+    """Yield what a pure function writes of an image's objects, batch by batch: the body of a format's task."""
+    for batch, last in batches(instances):
+        each = written(image, batch)
+        yield Piece(each.data, len(batch), each.losses, last)

@@ -9,6 +9,7 @@ from labelferry_export.bundle.archive import Archive, EntryWriter, Mark
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.costs import Totals
 from labelferry_export.findings import FindingLog, Warn
+from labelferry_export.lanes import Lanes, Piece, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
@@ -38,10 +39,11 @@ class Finished:
 class Job:
     """The state of one export. Stages read the project through it, so that an image that is left out is left out everywhere."""
 
-    def __init__(self, options: ExportOptions, snapshot: Snapshot, staging: Path) -> None:
+    def __init__(self, options: ExportOptions, snapshot: Snapshot, staging: Path, lanes: Lanes) -> None:
         self.options = options
         self.snapshot = snapshot
         self.staging = staging
+        self.lanes = lanes
         self.archive = Archive(staging / "bundle.part", staging / "listing.part")
         self.findings = FindingLog(staging / "findings.part")
         self.left_out: set[int] = set()
@@ -90,6 +92,13 @@ class Job:
         """Return the objects of an image, in order."""
         return self.snapshot.instances(image.id)
 
+    def spread(self, task: Task, split: str | None = None) -> Iterator[tuple[Image, Iterator[Piece | None]]]:
+        """Do a task on every image that is exported (or every one of a split), on all lanes at once; yield images and pieces in order.
+
+        None among the pieces is a moment at which none is ready: a chance to stop.
+        """
+        return self.lanes.spread(task, self.snapshot, self.images(split))
+
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle."""
         return self.archive.open(name)
@@ -108,7 +117,8 @@ class Job:
         self.checkpoint = Checkpoint(self.archive.mark(), len(self.findings))
 
     def suspend(self) -> None:
-        """Let go of all files; what is in them stays, as far as the disk took it."""
+        """Let go of all lanes and files; what is in the files stays, as far as the disk took it."""
+        self.lanes.close()
         self.archive.abandon()
         with suppress(OSError):
             self.findings.close()

@@ -68,6 +68,14 @@ class Snapshot:
         for row in self._connection.execute(query, () if split is None else (split,)):
             yield _image(row)
 
+    def image(self, image_id: int) -> Image:
+        """Return an exported image; raise KeyError for an id that none has."""
+        query = f"SELECT {_IMAGE_COLUMNS} FROM image WHERE id = ? AND kept = 1"  # noqa: S608 - constants only
+        row = self._connection.execute(query, (image_id,)).fetchone()
+        if row is None:
+            raise KeyError(image_id)
+        return _image(row)
+
     def instances(self, image_id: int) -> list[Instance]:
         """Return the objects of an image by ascending id, which is also the order they lie above one another."""
         rows = self._connection.execute(

@@ -130,7 +130,7 @@ def test_classes_are_summed_up_over_all_images(
         ("spool.HELD_ROWS", 7),
         ("spool.BLOCK_VALUES", 5),
         ("statistics.GATHERED", 4),
-        ("measuring.BATCH", 3),
+        ("measured.BATCH", 3),
     ):
         monkeypatch.setattr(f"labelferry_export.tables.{name}", size)
     random = np.random.default_rng(5)

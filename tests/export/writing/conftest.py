@@ -67,7 +67,7 @@ def make_exporter(tmp_path: Path) -> Callable[..., Exporter]:
     """Make an exporter with a staging directory and a target of its own, and a clock that ticks a millisecond a look."""
     numbers = itertools.count()
 
-    def make(source: Path, **options: Any) -> Exporter:
+    def make(source: Path, *, lanes: int | None = None, **options: Any) -> Exporter:
         number = next(numbers)
         staging = tmp_path / f"staging-{number}"
         staging.mkdir()
@@ -79,6 +79,7 @@ def make_exporter(tmp_path: Path) -> Callable[..., Exporter]:
             staging=staging,
             roots=[tmp_path],
             clock=lambda: next(ticks) / 1000,
+            lanes=lanes,
         )
 
     return make

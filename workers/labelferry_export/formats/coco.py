@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 
 from labelferry_export.findings import Finding
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, pieces_of
 from labelferry_export.formats._numbers import flat
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
 from labelferry_export.geometry.shape import Shape
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 
@@ -59,6 +60,16 @@ class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     name: str
     supercategory: str
+
+
+class CocoRows(msgspec.Struct, frozen=True):
+    """The task of writing an image's annotations; `rle` is `compressed` or `uncompressed`."""
+
+    rle: str
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the annotations, joined by commas."""
+        return pieces_of(image, instances, lambda image, batch: annotations_of(image, batch, self.rle))
 
 
 _encode = msgspec.json.Encoder().encode
@@ -129,15 +140,11 @@ def _write_file(job: FormatJob, stem: str, split: str | None) -> Iterator[Step]:
                 yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
         file.write(b'],\n"annotations":[')
         comma = b"\n"
-        for image in job.images(split):
-            for batch, last in batches(job.instances(image)):
-                written = annotations_of(image, batch, str(job.options["rle"]))
-                for warn in written.losses:
-                    job.report(warn)
-                if batch:
-                    file.write(comma + written.data)
-                    comma = b",\n"
-                yield job.step(image, len(batch), last)
+        for _, piece, step in job.pieces(CocoRows(str(job.options["rle"])), split):
+            if piece.data:
+                file.write(comma + piece.data)
+                comma = b",\n"
+            yield step
         file.write(b"]}\n")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, batches
+from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, pieces_of
 from labelferry_export.geometry.shape import Shape
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 from labelferry_export.sources.labelferry_form import (
@@ -18,6 +19,15 @@ from labelferry_export.sources.labelferry_form import (
 
 IMAGES_PER_STEP = 256
 """After so many image records the caller may stop."""
+
+
+class JsonRows(msgspec.Struct, frozen=True):
+    """The task of writing an image's objects."""
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the objects, joined by commas."""
+        return pieces_of(image, instances, instances_of)
+
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,12 +92,11 @@ def write(job: FormatJob) -> Iterator[Step]:
                 yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
         file.write(b'],\n"instances":[')
         comma = b"\n"
-        for image in job.images():
-            for batch, last in batches(job.instances(image)):
-                if batch:
-                    file.write(comma + instances_of(image, batch).data)
-                    comma = b",\n"
-                yield job.step(image, len(batch), last)
+        for _, piece, step in job.pieces(JsonRows()):
+            if piece.data:
+                file.write(comma + piece.data)
+                comma = b",\n"
+            yield step
         file.write(b"]}\n")
 
 

@@ -8,6 +8,7 @@ labels lie in a tree beside `images/`, and `data.yaml` has no `path`: its own fo
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+import msgspec
 import numpy as np
 
 from labelferry_export.findings import Warn
@@ -16,11 +17,21 @@ from labelferry_export.formats._bridge import bridged
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
 from labelferry_export.geometry.shape import Ring
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 
 DECIMALS = 6
 NUMBER_BYTES = 1 + 2 + DECIMALS
+
+
+class YoloRows(msgspec.Struct, frozen=True):
+    """The task of writing an image's label file."""
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the file."""
+        written = labels_of(image, instances)
+        yield Piece(written.data, len(instances), written.losses, last=True)
 
 
 def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
@@ -74,14 +85,11 @@ def write(job: FormatJob) -> Iterator[Step]:
     """Write `data.yaml` and a label file for every image."""
     with job.open("data.yaml") as file:
         file.write(data_yaml(job.splits, [each.name for each in job.facts.categories]).encode())
-    for image in job.images():
-        instances = job.instances(image)
-        written = labels_of(image, instances)
-        for warn in written.losses:
-            job.report(warn)
-        with job.open(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
-            file.write(written.data)
-        yield job.step(image, len(instances))
+    for image, piece, step in job.pieces(YoloRows()):
+        if piece.last:
+            with job.open(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
+                file.write(piece.data)
+        yield step
 
 
 FORMAT = Format(

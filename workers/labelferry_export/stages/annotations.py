@@ -9,6 +9,7 @@ from labelferry_export.costs import Totals
 from labelferry_export.findings import Warn
 from labelferry_export.format import Format
 from labelferry_export.job import Job
+from labelferry_export.lanes import Piece, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
@@ -46,6 +47,17 @@ class FormatView:
     def instances(self, image: Image) -> list[Instance]:
         """Return the objects of an image, in order."""
         return self.job.instances(image)
+
+    def pieces(self, task: Task, split: str | None = None) -> Iterator[tuple[Image, Piece, Step]]:
+        """Do a task on every image; yield its pieces in order, each with its step. Findings are kept."""
+        for image, pieces in self.job.spread(task, split):
+            for piece in pieces:
+                if piece is None:
+                    yield image, Piece(), Step(0.0, f"Writing {self.format.name}", image.bundle_name, 0)
+                    continue
+                for warn in piece.findings:
+                    self.report(warn)
+                yield image, piece, self.step(image, piece.objects, piece.last)
 
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle."""

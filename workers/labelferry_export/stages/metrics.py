@@ -45,10 +45,13 @@ def run(job: Job) -> Generator[Step, None, None]:
 
 def _measure(job: Job, measurements: Measurements) -> Generator[Step, None, None]:
     verb = "Measuring objects"
-    for image in job.images():
-        for objects in measurements.add(image, job.instances(image)):
-            yield Step(MEASURING.of(0, objects), verb, image.bundle_name, objects)
-        yield Step(MEASURING.of(1, 0), verb, image.bundle_name, 0)
+    for image, pieces in job.spread(measurements.task):
+        for piece in pieces:
+            if piece is None:
+                yield Step(0.0, verb, image.bundle_name, 0)
+                continue
+            measurements.take(piece)
+            yield Step(MEASURING.of(int(piece.last), piece.objects), verb, image.bundle_name, piece.objects)
     for _ in measurements.finish():
         yield Step(0.0, verb, "", 0)
 

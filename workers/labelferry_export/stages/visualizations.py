@@ -1,19 +1,23 @@
 """The stage `visualizations`: an overlay for every image, drawn and encoded in strips, so that a large image has many units."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+
+import msgspec
 
 from labelferry_export import costs
 from labelferry_export.costs import Totals
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding, Warn
 from labelferry_export.job import Job
+from labelferry_export.lanes import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays import render
 from labelferry_export.overlays.png import STRIP_PIXELS
 from labelferry_export.picture import open_picture
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
+from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions, OverlayStyle
 from labelferry_protocol.words import Stage
 
@@ -32,48 +36,52 @@ def overlay_name(image: Image) -> str:
     return f"visualizations/{PurePosixPath(image.bundle_name).with_suffix('')}.png"
 
 
-def overlay_of(
-    image: Image, instances: Sequence[Instance], style: OverlayStyle
-) -> tuple[tuple[Warn, ...], Iterator[bytes]]:
-    """Return what was noticed of an image's pixels, and its overlay's PNG, some milliseconds of work a block.
+class Overlay(msgspec.Struct, frozen=True):
+    """The task of drawing an image's overlay: its PNG in pieces of some milliseconds of work, what was noticed of its pixels with the first."""
 
-    Raises `ExportError` for pixels that are broken.
-    """
-    picture = open_picture(image)
-    return picture.findings, render(picture.rgb, instances, style)
+    style: OverlayStyle
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the PNG. Raises `ExportError` for pixels that are broken."""
+        picture = open_picture(image)
+        yield Piece(objects=len(instances), findings=picture.findings)
+        for block in render(picture.rgb, instances, self.style):
+            yield Piece(block)
 
 
 def run(job: Job) -> Generator[Step, None, None]:
     """Draw every overlay. Where an image's pixels are broken, the job ends, or the original stays and its overlay is left out."""
-    for image in job.images():
-        instances = job.instances(image)
-        whole = costs.drawing(1, len(instances), image.width * image.height / 1e6)
+    for image, pieces in job.spread(Overlay(job.options.style)):
         try:
-            left = yield from _write(job, image, instances, whole)
+            left = yield from _write(job, image, pieces)
             job.finished.overlays += 1
         except ExportError as error:
-            if not job.skips:
+            if not job.skips or error.code is Code.INTERNAL:
                 raise
             message = f"{error.message}: it has no overlay; its file is in the bundle as it is"
             job.report(Warn(code=Finding.IMAGE_BROKEN, message=message, image=image.name))
-            left = whole
+            left = costs.drawing(1, 0, image.width * image.height / 1e6)
         job.check_off()
         yield Step(left, VERB, image.bundle_name)
 
 
-def _write(job: Job, image: Image, instances: Sequence[Instance], whole: float) -> Generator[Step, None, float]:
-    """Write one overlay, of a large image with a yield after every block; return what is left of its cost, `whole`."""
-    findings, blocks = overlay_of(image, instances, job.options.style)
-    for warn in findings:
-        job.report(warn)
+def _write(job: Job, image: Image, pieces: Iterable[Piece | None]) -> Generator[Step, None, float]:
+    """Write one overlay, of a large image with a yield after every piece; return what is left of its cost."""
     pixels = image.width * image.height
+    left = whole = costs.drawing(1, 0, pixels / 1e6)
     strip = whole * ENCODE_SHARE / max(pixels / STRIP_PIXELS, 1.0)
-    left, large = whole, pixels > STRIP_PIXELS
+    large = pixels > STRIP_PIXELS
     with job.open(overlay_name(image)) as file:
-        for block in blocks:
-            drawn = block and file.size == 0
-            file.write(block)
-            done = min(left, (whole * (1 - ENCODE_SHARE) if drawn else 0.0) + (strip if block else 0.0))
+        for piece in pieces:
+            if piece is None:
+                yield Step(0.0, VERB, image.bundle_name, 0)
+                continue
+            for warn in piece.findings:
+                job.report(warn)
+            left += costs.drawing(0, piece.objects, 0.0)
+            drawn = piece.data and file.size == 0
+            file.write(piece.data)
+            done = min(left, (whole * (1 - ENCODE_SHARE) if drawn else 0.0) + (strip if piece.data else 0.0))
             if large:
                 left -= done
                 yield Step(done, VERB, image.bundle_name, 0)

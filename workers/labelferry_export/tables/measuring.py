@@ -1,6 +1,6 @@
-"""Measures a project image by image and sums it up: the rows of the tables objects, images and classes, kept on disk.
+"""Sums a project up, image by image: the rows of the tables objects, images and classes, kept on disk.
 
-Nothing is measured here: sizes and shapes come from the geometry kernel, areas in pixels from its masks.
+Nothing is measured here: what one image is, is measured.py's.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -8,34 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import msgspec
 import numpy as np
 
-from labelferry_export.geometry.measure import measure_all
-from labelferry_export.geometry.raster import runs_of_all
-from labelferry_export.geometry.ring import Floats
-from labelferry_export.geometry.runs import Runs
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Category, Image, Instance
 from labelferry_export.tables.columns import (
     CLASS_COLUMNS,
     COLUMN_COLUMNS,
     IMAGE_COLUMNS,
     MAIN_MEASURES,
-    MEASURES,
     OBJECT_COLUMNS,
-    STATISTICS,
-    Cell,
     Column,
     Row,
 )
+from labelferry_export.tables.measured import MeasureImage, cells, decode_image
 from labelferry_export.tables.rowfile import RowFile
 from labelferry_export.tables.spool import Spool
-from labelferry_export.tables.statistics import Summary, summarise, summarise_now
-
-BATCH = 256
-"""Objects measured between two yields: some milliseconds."""
-
-_MAIN = [[column.key for column in MEASURES].index(key) for key in MAIN_MEASURES]
+from labelferry_export.tables.statistics import Summary, summarise
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,6 @@ class Measurements:
     def __init__(self, folder: Path, categories: Sequence[Category], scale: float | None) -> None:
         self.scale = scale
         self._categories = tuple(categories)
-        self._names = {each.id: each.name for each in categories}
-        self._factors = np.array([column.factor(scale) for column in MEASURES])
         self._paths = [folder / f"{name}.rows" for name in ("objects", "images", "classes")]
         self._objects = RowFile(self._paths[0])
         self._images = RowFile(self._paths[1])
@@ -98,19 +85,34 @@ class Measurements:
         """How many images were added."""
         return self._images.count
 
+    @property
+    def task(self) -> MeasureImage:
+        """What is done on an image, here or elsewhere; `take` takes what it yields, image by image."""
+        return MeasureImage({each.id: each.name for each in self._categories}, self.scale)
+
     def add(self, image: Image, instances: Sequence[Instance]) -> Iterator[int]:
         """Measure an image and its objects; a yield after each batch, of how many objects were measured in it."""
-        masks: list[Runs] = []
-        values = np.empty((len(instances), len(MEASURES)))
-        for start in range(0, len(instances), BATCH):
-            batch = instances[start : start + BATCH]
-            shapes = [each.shape for each in batch]
-            masks += runs_of_all(shapes, image.width, image.height)
-            values[start : start + len(batch)] = np.array(measure_all(shapes)) * self._factors
-            rows = self._object_rows(image, batch, masks[start:], values[start : start + len(batch)])
-            self._objects.add(rows)
-            yield len(batch)
-        self._add_image(image, instances, masks, values)
+        for piece in self.task(image, instances):
+            self.take(piece)
+            if piece.objects:
+                yield piece.objects
+
+    def take(self, piece: Piece) -> None:
+        """Take in a piece of what was measured on an image."""
+        if not piece.last:
+            self._objects.add_packed(piece.data, piece.objects)
+            return
+        measured = decode_image(piece.data)
+        self._images.add_packed(measured.row, 1)
+        self._pixels += measured.pixels
+        for each in measured.classes:
+            tally = self._tallies.setdefault(each.category_id, _ClassTally())
+            tally.images += 1
+            tally.objects += each.objects
+            tally.crowds += each.crowds
+            tally.pixels += each.pixels
+            if each.objects:
+                self._spool.add(each.category_id, np.frombuffer(each.main, np.float64).reshape(each.objects, -1))
 
     def finish(self) -> Iterator[None]:
         """Sum up the classes; a yield after every so many objects. Nothing can be added then."""
@@ -120,7 +122,7 @@ class Measurements:
             row: Row = [category.id, category.name, category.supercategory or None]
             row += [tally.images, tally.objects, tally.crowds, tally.pixels, fraction]
             for index, key in enumerate(MAIN_MEASURES):
-                row += _cells(key, (yield from self._summary(category.id, index)))
+                row += cells(key, (yield from self._summary(category.id, index)))
             self._classes.append(row)
 
     @property
@@ -145,59 +147,5 @@ class Measurements:
         for path in self._paths:
             path.unlink(missing_ok=True)
 
-    def _object_rows(
-        self, image: Image, instances: Sequence[Instance], masks: Sequence[Runs], values: Floats
-    ) -> list[Row]:
-        rows: list[Row] = []
-        for each, mask, measured in zip(instances, masks, _cells_of(values), strict=True):
-            parts = each.shape.parts
-            row: Row = [each.id, image.id, image.bundle_file, each.category_id, self._names.get(each.category_id)]
-            row += [int(each.crowd), len(parts), sum(len(part.holes) for part in parts), mask.area]
-            rows.append(row + measured + [_attributes(each)])
-        return rows
-
-    def _add_image(self, image: Image, instances: Sequence[Instance], masks: Sequence[Runs], values: Floats) -> None:
-        crowd = np.array([each.crowd for each in instances], np.bool_)
-        classes = np.array([each.category_id for each in instances], np.int64)
-        covered, pixels = _covered(masks), image.width * image.height
-        row: Row = [image.id, image.bundle_file, image.name, image.subset, image.split, image.width, image.height]
-        row += [int((~crowd).sum()), int(crowd.sum()), covered, covered / pixels]
-        main = values[:, _MAIN]
-        for index, key in enumerate(MAIN_MEASURES):
-            row += _cells(key, summarise_now(main[~crowd, index]))
-        self._images.add([row])
-        self._pixels += pixels
-        for each in sorted(set(classes.tolist())):
-            of_class = np.flatnonzero(classes == each)
-            tally = self._tallies.setdefault(each, _ClassTally())
-            tally.images += 1
-            tally.crowds += int(crowd[of_class].sum())
-            tally.objects += int((~crowd[of_class]).sum())
-            tally.pixels += covered if len(of_class) == len(masks) else _covered([masks[i] for i in of_class.tolist()])
-            if not crowd[of_class].all():
-                self._spool.add(each, main[of_class[~crowd[of_class]]])
-
     def _summary(self, shelf: int, index: int) -> Generator[None, None, Summary]:
         return (yield from summarise(lambda: self._spool.column(shelf, index)))
-
-
-def _covered(masks: Sequence[Runs]) -> int:
-    """Return how many pixels are in at least one mask."""
-    return masks[0].union(*masks[1:]).area if masks else 0
-
-
-def _cells(key: str, summary: Summary) -> Row:
-    cells: Row = [getattr(summary, name) for name, _, _ in STATISTICS]
-    return [summary.sum, *cells] if key == "area" else cells
-
-
-def _cells_of(values: Floats) -> list[Row]:
-    """Return rows of numbers as cells, empty where a number is nan."""
-    rows: list[Row] = values.tolist()
-    for index in np.flatnonzero(np.isnan(values).any(axis=1)).tolist():
-        rows[index] = [None if value != value else value for value in rows[index]]
-    return rows
-
-
-def _attributes(instance: Instance) -> Cell:
-    return msgspec.json.encode(instance.attributes, order="sorted").decode() if instance.attributes else None

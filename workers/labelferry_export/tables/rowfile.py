@@ -27,9 +27,12 @@ class RowFile:
 
     def add(self, rows: list[Row]) -> None:
         """Add rows."""
-        data = self._encode(rows)
+        self.add_packed(self._encode(rows), len(rows))
+
+    def add_packed(self, data: bytes, count: int) -> None:
+        """Add `count` rows that are packed already, as msgpack."""
         self._file.write(_LENGTH.pack(len(data)) + data)
-        self.count += len(rows)
+        self.count += count
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Yield all rows, in blocks."""

@@ -1,0 +1,88 @@
+"""What a lane does, and the messages between an export and its lanes. Msgpack both ways; no object travels but these."""
+
+import importlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from labelferry_export.findings import Warn
+from labelferry_export.model import Image, Instance
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True, tag="piece"):
+    """A part of a task's outcome: bytes, how many objects they are of, and what was noticed."""
+
+    data: bytes = b""
+    objects: int = 0
+    findings: tuple[Warn, ...] = ()
+    last: bool = False
+    """Whether the image is finished with it, for tasks that say so."""
+
+
+class Task(Protocol):
+    """Work on one image: a frozen `msgspec.Struct` at the top of a module, its fields the settings, so that a lane can be told of it.
+
+    It depends on nothing else, and yields pieces of some milliseconds of work each. Raises `ExportError` where the image is broken.
+    """
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the pieces of one image."""
+
+
+class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
+    """Export -> lane: the task that the next orders are for, and where the snapshot lies."""
+
+    module: str
+    name: str
+    settings: bytes
+    snapshot: bytes
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True, tag="order"):
+    """Export -> lane: do the task on this image."""
+
+    image_id: int
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+    """Lane -> export: an order is finished."""
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
+    """Lane -> export: an order ended with an `ExportError`."""
+
+    code: str
+    message: str
+    item: str | None
+
+
+class Crashed(msgspec.Struct, frozen=True, array_like=True, tag="crashed"):
+    """Lane -> export: an order ended with something nobody foresaw; the lane ends."""
+
+    error: str
+    number: int | None = None
+    """The operating system's, where it was its error."""
+
+
+Said = Piece | Done | Refused | Crashed
+encode = msgspec.msgpack.Encoder().encode
+decode_said = msgspec.msgpack.Decoder(Said).decode
+decode_told = msgspec.msgpack.Decoder(Begin | Order).decode
+
+
+def begin(task: Task, snapshot: Path) -> bytes:
+    """Return the message that tells a lane of a task."""
+    kind = type(task)
+    return encode(Begin(kind.__module__, kind.__qualname__, encode(task), os.fsencode(snapshot)))
+
+
+def task_of(told: Begin) -> Task:
+    """Return the task that a message tells of."""
+    kind: Any = importlib.import_module(told.module)
+    for name in told.name.split("."):
+        kind = getattr(kind, name)
+    task: Task = msgspec.msgpack.decode(told.settings, type=kind)
+    return task
