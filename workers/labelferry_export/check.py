@@ -6,10 +6,12 @@ from labelferry_protocol.options import ExportOptions
 
 
 def check(options: ExportOptions) -> None:
-    """Raise `ExportError(USAGE)` for an unknown source form, format, metric or format option, or a split that does not work."""
+    """Raise `ExportError(USAGE)` for an unknown source form, format, metric or format option, a library that is not there, or a split that does not work."""
     check_options(options)
     for name in options.formats:
-        formats.resolve(formats.find(name), options.format_options.get(name, {}))
+        wanted = formats.find(name)
+        formats.resolve(wanted, options.format_options.get(name, {}))
+        formats.check_needs(wanted)
     for name in options.metrics:
         tables.find(name)
     for name in options.format_options:

@@ -4,6 +4,7 @@ A file here whose name does not begin with an underscore has a constant `FORMAT`
 """
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
@@ -36,6 +37,17 @@ def find(name: str) -> Format:
         raise ExportError(
             Code.USAGE, f"no format is called {name!r}: choose from {', '.join(known())}", item=name
         ) from None
+
+
+def check_needs(wanted: Format) -> None:
+    """Raise a usage error when a library that a format stands on is not installed; it says how to install it."""
+    needs = wanted.needs
+    if needs is not None and importlib.util.find_spec(needs.module) is None:
+        raise ExportError(
+            Code.USAGE,
+            f"the format {wanted.name} needs {needs.module}, which is not installed here: pip install '{needs.install}'",
+            item=wanted.name,
+        )
 
 
 def resolve(wanted: Format, given: Mapping[str, FormatOption]) -> dict[str, FormatOption]:
