@@ -12,6 +12,7 @@ from labelferry_broker.settings import BrokerSettings
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
 from labelferry_transport.logs import LEVELS, Log, start_logging
+from labelferry_transport.notice import Notice
 
 log = Log("broker")
 
@@ -19,6 +20,7 @@ log = Log("broker")
 def main() -> int:
     """Run a broker until it is told to end; return the exit code."""
     options = _read_options()
+    notice = Notice.take()
     start_logging(options.log_level)
     lifeline = Lifeline(until_eof=options.until_eof)
     allow_many_connections()
@@ -32,7 +34,7 @@ def main() -> int:
             keep_days=options.keep_days,
             keep_bytes=options.keep_bytes,
         )
-        run_broker(settings, lifeline, _announce)
+        run_broker(settings, lifeline, _announce, notice)
     except Refusal as refusal:
         print(f"labelferry broker: {refusal.message}", file=sys.stderr)  # noqa: T201 - the sentence a person reads
         return refusal.exit_code

@@ -36,6 +36,7 @@ from labelferry_protocol.requests import Hello, Welcome
 from labelferry_protocol.topics import BEAT, identity_of
 from labelferry_protocol.words import Role
 from labelferry_transport.logs import Log
+from labelferry_transport.notice import Notice
 from labelferry_transport.speaker import Speaker
 
 BATCH = 200
@@ -69,6 +70,7 @@ class Dispatcher:
         store: Store,
         depot: DepotPost,
         doorman: Doorman | None = None,
+        notice: Notice | None = None,
         clock: Callable[[], Moment] = _read_clocks,
     ) -> None:
         self._settings = settings
@@ -76,6 +78,7 @@ class Dispatcher:
         self._store = store
         self._depot = depot
         self._doorman = doorman
+        self._notice = notice or Notice()
         self._clock = clock
         self._connections = {lane: Connections(lanes.socket(lane)) for lane in DISPATCHED}
         self._workers = self._connections[Lane.WORK]
@@ -104,6 +107,7 @@ class Dispatcher:
                 if self._ready and not announced:
                     announced = True
                     announce()
+                    self._notice.ready()
                 (poller if self._tenure.whole else deaf).poll(self._patience())
         finally:
             for connections in self._connections.values():
@@ -224,7 +228,8 @@ class Dispatcher:
         return Beat(epoch=self._store.epoch, timestamp=now.wall)
 
     def _look_after(self) -> None:
-        """See that the depot's process and the doorman live."""
+        """See that the depot's process and the doorman live, and say that this loop does."""
+        self._notice.alive(self._clock().steady)
         if self._doorman is not None and not self._doorman.alive:
             raise Refusal(Code.INTERNAL, "the doorman has died, so the broker stops: start it again, and report this")
         if self._depot.watch():

@@ -19,13 +19,17 @@ from labelferry_broker.store.store import Store
 from labelferry_protocol.endpoints import Endpoint, Lane
 from labelferry_transport.keys import KeyFile, load_key
 from labelferry_transport.logs import Log
+from labelferry_transport.notice import Notice
 from labelferry_transport.sockets import bind, new_context
 
 log = Log("broker")
 
 
-def run_broker(settings: BrokerSettings, lifeline: Lifeline, announce: Callable[[Endpoint], None]) -> None:
+def run_broker(
+    settings: BrokerSettings, lifeline: Lifeline, announce: Callable[[Endpoint], None], notice: Notice | None = None
+) -> None:
     """Serve until the lifeline ends; `announce` is called once, when everything is bound and checked. Raises `Refusal`."""
+    notice = notice or Notice()
     settings.check()
     endpoint = listening(settings.listen)
     key = None if settings.keys is None else load_key(settings.keys / "broker.key")
@@ -45,9 +49,10 @@ def run_broker(settings: BrokerSettings, lifeline: Lifeline, announce: Callable[
             _prove(context, endpoint, key, doorman)
         depot = DepotPost(bind(context, zmq.ROUTER, place.inner), _depot_command(settings, endpoint, place))
         closing.callback(depot.stop)
-        dispatcher = Dispatcher(_dispatcher_settings(settings, endpoint, secret), lanes, store, depot, doorman)
+        dispatcher = Dispatcher(_dispatcher_settings(settings, endpoint, secret), lanes, store, depot, doorman, notice)
         log.info("broker begins", endpoint=endpoint, state=settings.state, keys=settings.keys, epoch=store.epoch)
         dispatcher.run(lifeline, lambda: announce(settings.listen))
+        notice.stopping()
         log.info("broker ends")
 
 

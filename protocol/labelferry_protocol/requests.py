@@ -241,6 +241,9 @@ class WorkerSummary(Part, frozen=True, kw_only=True):
     seen: Seconds
     """Seconds since its last word."""
     draining: bool = False
+    paused: bool = False
+    """Whether it takes no job now, for its disk is full."""
+    software: Name = ""
 
 
 class GetOverview(Message, frozen=True, kw_only=True):
@@ -256,6 +259,10 @@ class Overview(Message, frozen=True, kw_only=True):
     jobs: dict[State, Count]
     workers: tuple[WorkerSummary, ...]
     depot_ready: bool
+    bundles: Count = 0
+    bundle_bytes: Count = 0
+    timestamp: Timestamp = 0.0
+    """The broker's clock."""
 
 
 class Refused(Message, frozen=True, kw_only=True):

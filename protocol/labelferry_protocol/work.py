@@ -47,6 +47,7 @@ class Register(Message, frozen=True, kw_only=True):
     slots: Annotated[int, Meta(ge=1, le=256)]
     software: Name = ""
     holding: Holdings = ()
+    paused: bool = False
 
 
 class Registered(Message, frozen=True, kw_only=True):
@@ -60,10 +61,11 @@ class Registered(Message, frozen=True, kw_only=True):
 
 
 class Renew(Message, frozen=True, kw_only=True):
-    """worker -> broker: I live, and hold these."""
+    """worker -> broker: I live, and hold these; while `paused`, give me no more (my disk is full, say)."""
 
     worker_id: WorkerId
     holding: Holdings = ()
+    paused: bool = False
 
 
 class Renewed(Message, frozen=True, kw_only=True):

@@ -339,6 +339,22 @@ def test_a_job_goes_its_whole_way(broker: Process) -> None:
     assert history.jobs[0].available
 
 
+def test_a_service_manager_is_told_that_the_broker_is_ready_alive_and_stopping(short_dir: Path, tmp_path: Path) -> None:
+    with os_socket.socket(os_socket.AF_UNIX, os_socket.SOCK_DGRAM) as manager:
+        manager.bind(str(short_dir / "notify"))
+        manager.settimeout(PATIENCE_MS / 1000)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(short_dir / "notify"), "WATCHDOG_USEC": "300000"}
+        command = [sys.executable, "-m", "labelferry_broker", "--listen", f"ipc://{short_dir}/s", "--state"]
+        process = subprocess.Popen([*command, str(tmp_path / "s"), "--log-level", "error"], env=environment)
+        words: list[str] = []
+        while words.count("WATCHDOG=1") < 3 or "READY=1" not in words:
+            words.append(manager.recv(100).decode())
+        process.send_signal(signal.SIGTERM)
+        while words[-1] != "STOPPING=1":
+            words.append(manager.recv(100).decode())
+        assert process.wait(10) == 0
+
+
 def test_retention_takes_what_is_too_old_and_the_history_says_so(start: Start) -> None:
     broker = start()
     client, worker = broker.client(), broker.worker()

@@ -229,6 +229,15 @@ def test_waits_double_and_differ_from_job_to_job() -> None:
     assert waits["a"] != waits["b"]
 
 
+def test_a_worker_that_is_paused_is_given_nothing_until_it_is_not(bench: Bench) -> None:
+    bench.register()
+    bench.tell(Renew(worker_id=W1, paused=True))
+    job_id = bench.submit()
+    assert bench.leases(job_id) == []
+    bench.tell(Renew(worker_id=W1))
+    assert len(bench.leases(job_id)) == 1
+
+
 def test_a_pause_before_a_retry_outlives_the_broker(bench: Bench) -> None:
     job_id = bench.running()
     bench.tell(failed(job_id))

@@ -29,8 +29,8 @@ MOVED = reports.Moved(
 class Bench:
     """A crew with what it said, as a supervisor would keep it: clearing succeeds at once unless `dirty`."""
 
-    def __init__(self, slots: int = 1) -> None:
-        self.crew = Crew(Identity(WORKER, "host", slots), CrewSettings())
+    def __init__(self, slots: int = 1, settings: CrewSettings | None = None) -> None:
+        self.crew = Crew(Identity(WORKER, "host", slots), settings or CrewSettings())
         self.dirty = False
         self.done: list[do.Instruction] = []
         self.refs: dict[type, str] = {}
@@ -453,6 +453,44 @@ def test_people_are_told_once_when_nothing_moves(bench: Bench) -> None:
     assert len(stalled) == 1
 
 
+def test_people_are_told_of_an_export_that_never_moved_at_all(bench: Bench) -> None:
+    bench.run()
+    keep(bench, until=130.0)
+    (stalled,) = [each for each in bench.done if isinstance(each, do.Show)]
+    assert "No progress for 120 s" in stalled.frame.message
+
+
+def test_an_export_that_stalls_is_killed_where_that_is_wanted_and_may_be_tried_again() -> None:
+    bench = Bench(settings=CrewSettings(stall_kill=200.0))
+    bench.run()
+    bench.report(MOVED)
+    keep(bench, until=199.0)
+    assert do.Kill(KEY) not in bench.done
+    keep(bench, until=201.0, since=199.0)
+    assert do.Kill(KEY) in bench.done
+    (word,) = said(bench.died(201.0))
+    assert isinstance(word, work.AttemptFailed)
+    assert (word.code, word.retryable) == (Code.WORKER_LOST, True)
+    assert "nothing had moved for 200 s" in word.message
+
+
+def test_a_worker_whose_disk_is_full_asks_for_no_more_before_it_says_so_and_for_jobs_again_when_there_is_room(
+    bench: Bench,
+) -> None:
+    bench.run()
+    words = sent(bench.report(reports.Broke(key=KEY, code=Code.DISK_FULL, message="full"), 1.0))
+    assert [type(word) for word in words] == [work.Renew, work.AttemptFailed]
+    assert isinstance(words[0], work.Renew)
+    assert words[0].paused
+    bench.take(bench.crew.measured(2**40, 2.0), 2.0)
+    assert bench.crew.out_of_room
+    bench.take(bench.crew.measured(1000, 6.5), 6.5)
+    assert bench.crew.out_of_room
+    again = sent(bench.take(bench.crew.measured(2**40, 12.0), 12.0))
+    assert [word.paused for word in again if isinstance(word, work.Renew | work.Register)] == [False]
+    assert not bench.crew.out_of_room
+
+
 def test_reports_of_an_attempt_that_is_not_held_are_ignored(bench: Bench) -> None:
     bench.join()
     assert not bench.report(BUNDLE)
@@ -466,9 +504,9 @@ def publish(bench: Bench, now: float = 0.0) -> list[do.Instruction]:
     return bench.take(bench.crew.brought(KEY, b"r", now), now)
 
 
-def keep(bench: Bench, until: float) -> None:
+def keep(bench: Bench, until: float, since: float = 0.0) -> None:
     """Let time pass with a broker that renews."""
-    now = 0.0
+    now = since
     while now < until:
         now = min(until, bench.crew.next_at or until)
         if any(isinstance(message, work.Renew) for message in sent(bench.tick(now))):

@@ -1,7 +1,10 @@
 """What a worker refuses before it starts, and what it says then: one sentence and an exit code."""
 
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +99,19 @@ def test_a_broker_that_speaks_another_protocol_ends_it_with_5(place: Path, broke
     _, said = process.communicate()
     assert process.returncode == 5
     assert "labelferry worker: too old: update labelferry here" in said
+
+
+def test_a_service_manager_is_told_that_the_worker_is_ready_alive_and_stopping(
+    place: Path, start: Callable[..., Any]
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(place / "notify"))
+        manager.settimeout(30)
+        worker = start(NOTIFY_SOCKET=str(place / "notify"), WATCHDOG_USEC="600000")
+        words: list[str] = []
+        while words.count("WATCHDOG=1") < 3 or "READY=1" not in words:
+            words.append(manager.recv(100).decode())
+        worker.process.send_signal(signal.SIGTERM)
+        while words[-1] != "STOPPING=1":
+            words.append(manager.recv(100).decode())
+        assert worker.wait() == 0

@@ -71,8 +71,11 @@ class Attempts:
             moments += [attempt.kill_at, attempt.clear_again_at]
             if attempt.step in FENCED_IN_TIME:
                 moments.append(attempt.leased_until - fence_margin)
-            if attempt.step is Step.RUNNING and not attempt.stall_shown:
-                moments.append(attempt.moved_at + self._settings.stall_seconds)
+            if attempt.step is Step.RUNNING:
+                if not attempt.stall_shown:
+                    moments.append(attempt.moved_at + self._settings.stall_seconds)
+                if self._settings.stall_kill is not None:
+                    moments.append(attempt.moved_at + self._settings.stall_kill)
         return min((moment for moment in moments if moment is not None), default=None)
 
     # leases
@@ -274,15 +277,18 @@ class Attempts:
             elif attempt.clear_again_at is not None and now >= attempt.clear_again_at:
                 attempt.clear_again_at = None
                 yield Clear(attempt.key)
-            elif attempt.step is Step.RUNNING and not attempt.stall_shown:
+            elif attempt.step is Step.RUNNING:
                 yield from self._watch_for_stall(attempt, now)
 
     def _watch_for_stall(self, attempt: Attempt, now: float) -> Instructions:
-        still = now - attempt.moved_at
-        if still >= self._settings.stall_seconds:
+        still, kill = now - attempt.moved_at, self._settings.stall_kill
+        if kill is not None and still >= kill:
+            sentence = f"nothing had moved for {kill:.0f} s, so the export process was killed"
+            word = words.failed(self._worker_id, attempt.key, Code.WORKER_LOST, sentence, retryable=True)
+            yield from self._kill(attempt, word, now)
+        elif still >= self._settings.stall_seconds and not attempt.stall_shown:
             attempt.stall_shown = True
-            if attempt.moved is not None:
-                yield Show(words.stalled_frame(self._worker_id, attempt.moved, still))
+            yield Show(words.stalled_frame(self._worker_id, attempt.key, attempt.moved, still))
 
     def _kill(self, attempt: Attempt, word: LastWord | None, now: float) -> Instructions:
         if attempt.can(Move.KILL):

@@ -14,7 +14,8 @@ from labelferry_workers.departure import Departure
 from labelferry_workers.instructions import Announce, GiveUp
 from labelferry_workers.membership import Asked, Identity, Membership
 from labelferry_workers.outbox import Outbox
-from labelferry_workers.reports import Report
+from labelferry_workers.reports import Broke, Report
+from labelferry_workers.room import Room
 from labelferry_workers.settings import CrewSettings
 
 LEAST_MARGIN_SHARE = 0.2
@@ -35,6 +36,7 @@ class Crew:
         self._outbox = Outbox(lambda: f"{next(numbers):x}")
         self._departure = Departure(settings.drain_seconds, settings.goodbye_seconds)
         self._attempts = Attempts(identity.worker_id, settings, self._outbox)
+        self._room = Room(settings.enough_free_bytes, settings.room_pause)
         self._announced = False
 
     @property
@@ -48,6 +50,7 @@ class Crew:
         moments = [
             self._membership.next_at,
             self._departure.next_at,
+            self._room.measure_at,
             self._attempts.next_at(self._margin),
             self._outbox.next_at if self._membership.registered else None,
         ]
@@ -98,6 +101,11 @@ class Crew:
 
     def child_said(self, report: Report, now: float) -> Instructions:
         """Take a child's report."""
+        if isinstance(report, Broke) and report.code is Code.DISK_FULL:
+            self._room.ran_out(now)
+            self._membership.pause(now, paused=True)
+            # Said before the failure is: whoever waits is then leased to others first.
+            yield from self._membership.due(self._attempts.holding, now)
         yield from self._attempts.report(report, now)
         yield from self._settle(now)
 
@@ -124,6 +132,17 @@ class Crew:
         """Take the depot's refusal of a bundle."""
         yield from self._attempts.not_brought(key, code, message, now)
         yield from self._settle(now)
+
+    def measured(self, free: int, now: float) -> Instructions:
+        """Take how many bytes are free in staging."""
+        self._room.measured(free, now)
+        self._membership.pause(now, paused=self._room.out)
+        yield from self._settle(now)
+
+    @property
+    def out_of_room(self) -> bool:
+        """Whether what is free in staging should be measured."""
+        return self._room.out
 
     def drain(self, now: float) -> Instructions:
         """Take no more, finish what is held within the drain time, then leave."""

@@ -45,6 +45,7 @@ class Membership:
         self._next_at = 0.0
         self._answered_at = 0.0
         self.registered = False
+        self.paused = False
         self.lease_from = 0.0
         """A moment after which every lease told from now on was given: when the last answered word was sent."""
         self.lease_seconds = limits.LEASE_SECONDS
@@ -89,6 +90,12 @@ class Membership:
         """Return whether a refusal with this correlation id is about a register or renew, and wait for it no more."""
         return self._asked.pop(ref, None) is not None
 
+    def pause(self, now: float, *, paused: bool) -> None:
+        """Ask for no more jobs, or for jobs again: said at once."""
+        if paused is not self.paused:
+            self.paused = paused
+            self._next_at = now
+
     def due(self, holding: Holdings, now: float) -> list[Send | Reconnect]:
         """Return what is to be said now to be and stay known."""
         if not self._online:
@@ -116,9 +123,16 @@ class Membership:
             del self._asked[next(iter(self._asked))]
         who = self._identity
         if self.registered:
-            return Send(Renew(worker_id=who.worker_id, holding=holding), ref)
+            return Send(Renew(worker_id=who.worker_id, holding=holding, paused=self.paused), ref)
         return Send(
-            Register(worker_id=who.worker_id, host=who.host, slots=who.slots, software=who.software, holding=holding),
+            Register(
+                worker_id=who.worker_id,
+                host=who.host,
+                slots=who.slots,
+                software=who.software,
+                holding=holding,
+                paused=self.paused,
+            ),
             ref,
         )
 

@@ -12,6 +12,7 @@ from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal
 from labelferry_transport.keys import load_key
 from labelferry_transport.logs import LEVELS, Log, start_logging
+from labelferry_transport.notice import Notice
 from labelferry_transport.sockets import new_context
 from labelferry_workers.settings import CrewSettings, PoolSettings, WorkerSettings
 from labelferry_workers.supervisor import Supervisor
@@ -24,12 +25,13 @@ log = Log("worker")
 def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
     """Run a worker with these options; return its exit code. `pool` says how children are started (tests start their own)."""
     said = _parse(arguments)
+    notice = Notice.take()
     start_logging(said.log_level)
     try:
         settings = settings_of(said, pool or PoolSettings())
         software = f"labelferry {version('labelferry')}"
         with new_context() as context:
-            Supervisor(settings, context, _say_ready, software=software, log_level=said.log_level).run()
+            Supervisor(settings, context, _say_ready, software=software, log_level=said.log_level, notice=notice).run()
     except Refusal as refusal:
         print(f"labelferry worker: {refusal.message}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return EXIT_UNREACHABLE if refusal.code is Code.PROTOCOL else refusal.exit_code
@@ -57,7 +59,7 @@ def settings_of(said: argparse.Namespace, pool: PoolSettings) -> WorkerSettings:
         keys=keys,
         until_eof=said.until_eof,
         connect_timeout=said.connect_timeout,
-        crew=CrewSettings(drain_seconds=said.drain_seconds),
+        crew=CrewSettings(drain_seconds=said.drain_seconds, stall_kill=said.stall_kill),
         pool=pool,
     )
 
@@ -92,6 +94,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--until-eof", action="store_true", help="leave at once when standard input ends")
     parser.add_argument(
         "--drain-seconds", type=_seconds, default=30.0, help="on SIGTERM, what runs may finish within (default: 30)"
+    )
+    parser.add_argument(
+        "--stall-kill",
+        type=_seconds,
+        metavar="SECONDS",
+        help="kill an export that makes no progress for so long, and try it again (default: never)",
     )
     parser.add_argument("--connect-timeout", type=_seconds, help="leave with code 5 when no broker answers within")
     parser.add_argument("--log-level", choices=LEVELS, default="info")

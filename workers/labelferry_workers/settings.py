@@ -24,6 +24,12 @@ class CrewSettings:
     """How long a worker that goes waits for the broker to answer its last words."""
     stall_seconds: float = 120.0
     """After so long without progress, people are told."""
+    stall_kill: float | None = None
+    """After so long without progress, the child is killed and the attempt fails; None never."""
+    enough_free_bytes: int = 64 * 1024 * 1024
+    """What must be free again in staging before a worker that ran out of room takes a job."""
+    room_pause: float = 5.0
+    """How long at least a worker that ran out of room takes none."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,10 @@ class Staging:
         """Remove what an attempt wrote; return whether nothing of it is left."""
         return remove(self.path(key))
 
+    def free_bytes(self) -> int:
+        """Return how much may still be written here."""
+        return shutil.disk_usage(self._base).free
+
     def close(self) -> bool:
         """Remove everything, and give the lock back; return whether nothing is left."""
         clean = remove(self.place)

@@ -20,6 +20,7 @@ from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import CancelOrder, Holding
 from labelferry_transport.logs import Log
+from labelferry_transport.notice import Notice
 from labelferry_workers import instructions as do
 from labelferry_workers.crew import Crew
 from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, Finish, FromUploader, NotCarried
@@ -53,11 +54,13 @@ class Supervisor:
         *,
         software: str = "",
         log_level: str = "info",
+        notice: Notice | None = None,
         clock: Callable[[], float] = steady_clock,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._say_ready = say_ready
+        self._notice = notice or Notice()
         self._clock = clock
         self._wall = wall
         self._worker_id = secrets.token_hex(16)
@@ -89,6 +92,9 @@ class Supervisor:
         self._listen()
         ready = {place for place, _ in self._poller.poll(self._patience())}
         now = self._clock()
+        self._notice.alive(now)
+        if self._crew.out_of_room:
+            self._do(self._crew.measured(self._staging.free_bytes(), now))
         self._do(self._crew.tick(now))
         self._from_system()
         self._from_control()
@@ -111,6 +117,7 @@ class Supervisor:
             else:
                 log.info("told to go: taking no more", drain_seconds=self._settings.crew.drain_seconds)
                 self._going = True
+                self._notice.stopping()
                 self._do(self._crew.drain(self._clock()))
 
     def _from_link(self, now: float) -> None:
@@ -198,6 +205,7 @@ class Supervisor:
                 self._link.unwatch(job_id)
             case do.Announce():
                 self._say_ready(self._worker_id)
+                self._notice.ready()
             case do.Reconnect():
                 log.warning("the broker does not answer: connecting anew")
                 self._link.renew(self._clock())

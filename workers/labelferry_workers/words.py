@@ -126,8 +126,12 @@ def bringing_frame(worker_id: str, key: Holding, sent: int, size: int, seconds_l
     )
 
 
-def stalled_frame(worker_id: str, moved: Moved, seconds: float) -> ProgressFrame:
-    """Return the frame that says for how long nothing has moved, where it was."""
+def stalled_frame(worker_id: str, key: Holding, last: Moved | None, seconds: float) -> ProgressFrame:
+    """Return the frame that says for how long nothing has moved, and where it was: nowhere yet, if it has never moved."""
+    beginning = StageProgress(current=0, total=0)
+    moved = last or Moved(
+        key=key, progress=0.0, stage=Stage.IMAGES, message="reading the project", stage_progress=beginning
+    )
     message = f"No progress for {seconds:.0f} s: {moved.message}"[: limits.MESSAGE_CHARACTERS]
     return ProgressFrame(
         worker_id=worker_id,

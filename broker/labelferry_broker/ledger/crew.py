@@ -17,6 +17,9 @@ class Worker:
     slots: int
     seen: float
     draining: bool = False
+    paused: bool = False
+    """Whether it asked for no job for now."""
+    software: str = ""
     connected: bool = True
     foreign: int = 0
     """Slots taken by attempts that it still lists though they are not its own any more."""
@@ -76,7 +79,7 @@ class Crew:
         best: Worker | None = None
         best_rank = (False, 0)
         for worker in self.workers.values():
-            if worker.draining or not worker.connected:
+            if worker.draining or worker.paused or not worker.connected:
                 continue
             free = worker.slots - self.busy(worker)
             rank = (worker.worker_id not in tried, free)

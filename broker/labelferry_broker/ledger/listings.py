@@ -45,6 +45,8 @@ def tell_overview(book: Book, peer: bytes, ref: str, asker: Asker, began: float)
             busy=book.crew.busy(worker),
             seen=max(0.0, book.now.steady - worker.seen),
             draining=worker.draining,
+            paused=worker.paused,
+            software=worker.software,
         )
         for worker in book.crew.workers.values()
     )
@@ -55,6 +57,9 @@ def tell_overview(book: Book, peer: bytes, ref: str, asker: Asker, began: float)
         jobs=dict(counts),
         workers=_fitting(workers),
         depot_ready=book.depot_ready,
+        bundles=len(book.shelf),
+        bundle_bytes=book.shelf.size,
+        timestamp=book.now.wall,
     )
     book.emit(Reply(peer, ref, overview))
 

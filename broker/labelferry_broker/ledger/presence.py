@@ -42,6 +42,8 @@ class Presence:
             slots=message.slots,
             seen=book.now.steady,
             draining=known is not None and known.draining,
+            paused=message.paused,
+            software=message.software,
         )
         other = book.crew.of_peer(peer)
         if other is not None:
@@ -63,6 +65,7 @@ class Presence:
         """Let a worker's leases run on."""
         if not worker.connected:
             raise Refusal(Code.REGISTER, "this connection was seen to go: register, then renew")
+        worker.paused = message.paused
         abandon = self._leases.renew(worker, message.holding)
         renewed = Renewed(epoch=self._book.epoch, abandon=abandon, cancels=self._cancels_of(worker))
         self._book.emit(Tell(worker.peer, ref, renewed))
