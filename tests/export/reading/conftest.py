@@ -1,5 +1,6 @@
 """Small projects made for one test, and what it takes to read them."""
 
+import importlib.util
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -9,9 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from labelferry_export.errors import ExportError
+from labelferry_export.geometry.raster import runs_of
+from labelferry_export.geometry.ring import signed_area
+from labelferry_export.geometry.shape import Shape
 from labelferry_export.model import Image, Instance
 from labelferry_export.project import ReadStep, read_project
 from labelferry_export.snapshot import Snapshot
@@ -131,3 +136,74 @@ def fail(read: Reader) -> Failure:
 def ramp() -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
     """16-bit values 1000..4000 from left to right, shape (30, 40)."""
     return np.broadcast_to(np.linspace(1000, 4000, 40).astype(np.uint16), (30, 40)).copy()
+
+
+@pytest.fixture
+def picture() -> Callable[..., Path]:
+    """Saves a blank image, 40x30 unless told otherwise."""
+    return save_picture
+
+
+@pytest.fixture
+def rings() -> Callable[[Shape], list[list[float]]]:
+    """Returns the rings of a shape, each as x, y, x, y, ..."""
+
+    def flat(shape: Shape) -> list[list[float]]:
+        return [ring.ravel().tolist() for part in shape.parts for ring in (part.outer, *part.holes)]
+
+    return flat
+
+
+@pytest.fixture
+def pixels() -> Callable[[Shape, int, int], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Returns the mask of a shape in an image of a width and a height."""
+    return lambda shape, width, height: runs_of(shape, width, height).mask()
+
+
+@pytest.fixture
+def area() -> Callable[[Shape], float]:
+    """Returns the area of a shape."""
+
+    def of(shape: Shape) -> float:
+        return sum(
+            abs(signed_area(part.outer)) - sum(abs(signed_area(hole)) for hole in part.holes) for part in shape.parts
+        )
+
+    return of
+
+
+Mutate = Callable[[bytes, st.DataObject], bytes]
+
+
+@pytest.fixture
+def mutate() -> Mutate:
+    """Changes some bytes of a file, as hypothesis says."""
+
+    def change(raw: bytes, data: st.DataObject) -> bytes:
+        changed = bytearray(raw)
+        for _ in range(data.draw(st.integers(1, 5))):
+            place = data.draw(st.integers(0, max(0, len(changed) - 1)))
+            count = data.draw(st.integers(0, 4))
+            changed[place : place + count] = data.draw(st.sampled_from(FRAGMENTS) | st.binary(max_size=4))
+        return bytes(changed)
+
+    return change
+
+
+FRAGMENTS = [
+    *(b"null", b"NaN", b"-1", b"1e999", b"9" * 30, b"[", b"]", b"{", b"}", b'"', b",", b"\\", b"\xff", b"[]", b"{}"),
+    *(b"<", b">", b"</", b"&", b"&amp;", b"<!DOCTYPE a>", b"\0", b"\n", b" ", b": ", b"- ", b"0", b";", b"\x7f\xff"),
+]
+
+
+_spec = importlib.util.spec_from_file_location(
+    "writing_fixtures", Path(__file__).parents[1] / "writing" / "conftest.py"
+)
+assert _spec
+assert _spec.loader
+_writing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_writing)
+
+make_exporter = _writing.make_exporter
+export = _writing.export
+unzip = _writing.unzip

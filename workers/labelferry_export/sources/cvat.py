@@ -147,8 +147,7 @@ class _Reading:
         first = members[0]
         category = first.attributes.get("label", "")
         attributes = self._attributes(members)
-        own = attributes.pop(OUR_ID, None)
-        number = own if isinstance(own, int) and not isinstance(own, bool) else next(self._numbers)
+        number = _id(attributes.pop(OUR_ID, None)) or next(self._numbers)
         crowd = attributes.pop(OUR_CROWD, False) is True
         parts: list[Part] = []
         for member in members:
@@ -263,6 +262,12 @@ def _typed(text: str, kind: str) -> str | int | float | bool:
                 continue
             return value if abs(value) < 2**63 else text
     return text
+
+
+def _id(value: object) -> int | None:
+    """Return the id that labelferry wrote, as a number or as text; None for anything else."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _size(element: XmlElement, name: str) -> int | None:

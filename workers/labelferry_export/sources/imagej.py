@@ -121,13 +121,10 @@ class _Reading:
 
     def _tell(self, file: str, image: FoundImage) -> Iterator[None]:
         elsewhere = 0
-        try:
-            for turn, (name, data) in enumerate(_rois(self._root, file)):
-                elsewhere += self._tell_object(f"{name} of {file}" if name != file else file, data, image)
-                if turn % ROIS_AT_ONCE == 0:
-                    yield
-        except ExportError as error:
-            self._sink.note(Finding.OTHER, f"the rest of {file} is left out: {error.message}", image.name)
+        for turn, (name, data) in enumerate(_readable_rois(self._root, file)):
+            elsewhere += self._tell_object(f"{name} of {file}" if name != file else file, data, image)
+            if turn % ROIS_AT_ONCE == 0:
+                yield
         if elsewhere:
             message = f"{elsewhere} ROIs of {file} lie on later pages of a stack: they are laid on the image as it is"
             self._sink.note(Finding.OTHER, message, image.name)
@@ -190,6 +187,16 @@ def _rois(root: Path, file: str) -> Iterator[tuple[str, bytes]]:
         raise ExportError(Code.SOURCE, f"{file} is a broken zip: {error}", file) from None
     except (struct.error, KeyError, IndexError, OverflowError):
         raise ExportError(Code.SOURCE, f"{file} is a broken zip: its directory is mixed up", file) from None
+
+
+def _readable_rois(root: Path, file: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the ROIs up to the first that cannot be read, which was complained of when the classes were looked for."""
+    rois = _rois(root, file)
+    while True:
+        try:
+            yield next(rois)
+        except (StopIteration, ExportError):
+            return
 
 
 def _check_directory(data: bytes, file: str) -> None:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +88,7 @@ def traced(mask: Flags, offset: tuple[int, int] = (0, 0)) -> Shape:
 
 
 def regions(labels: Labels) -> Iterator[tuple[int, Shape]]:
-    """Yield each number above 0 of a label mask with its region, ascending; raise `Unusable` for noise and negative numbers."""
+    """Return each number above 0 of a label mask with its region, ascending; raise `Unusable` for noise and negative numbers."""
     boxes = _boxes(labels)
     if boxes and min(boxes) < 0:
         raise Unusable(
@@ -97,6 +97,10 @@ def regions(labels: Labels) -> Iterator[tuple[int, Shape]]:
     scatter = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes.values())
     if scatter > max(LEAST_SCATTER, MOST_SCATTER * labels.size):
         raise Unusable(f"its {len(boxes)} numbers are scattered all over it: it is noise, not a label mask")
+    return _traced_boxes(labels, boxes)
+
+
+def _traced_boxes(labels: Labels, boxes: Mapping[int, tuple[int, int, int, int]]) -> Iterator[tuple[int, Shape]]:
     for value in sorted(boxes):
         left, top, right, bottom = boxes[value]
         shape = shape_of_mask(labels[top:bottom, left:right] == value, (left, top))

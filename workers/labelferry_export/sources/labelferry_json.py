@@ -28,6 +28,8 @@ from labelferry_protocol.errors import Code
 ARRAYS = ("categories", "images", "instances")
 PLACES = ("annotations/json/annotations.json", "annotations.json")
 IN_BUNDLE = Path(PLACES[0])
+MANIFEST = "manifest.json"
+"""Of a bundle; it says by the same key which labelferry made it, and holds no annotations."""
 INDEX_SHARE = 0.3
 ELEMENTS_AT_ONCE = 64
 MOST_OTHERS = 32
@@ -196,7 +198,8 @@ def _find(path: Path) -> Path | None:
     for place in PLACES:
         if (path / place).is_file() and _is_ours(path / place, path):
             return path / place
-    found = [each for each in islice(sorted(path.glob("*.json")), MOST_OTHERS) if _is_ours(each, path)]
+    others = (each for each in sorted(path.glob("*.json")) if each.name != MANIFEST)
+    found = [each for each in islice(others, MOST_OTHERS) if _is_ours(each, path)]
     return found[0] if len(found) == 1 else None
 
 

@@ -194,16 +194,20 @@ class _Reading:
         except (WrongType, ExportError) as error:
             raise ExportError(Code.SOURCE, f"{page.file} was changed while it was read: {error}", page.file) from None
         groups: dict[object, list[tuple[int, _Shape]]] = {}
+        broken: dict[object, str] = {}
         for count, element in enumerate(shapes, 1):
             try:
                 shape = msgspec.convert(element, _Shape)
             except (msgspec.ValidationError, OverflowError) as error:
-                self._refuse(page, next(self._numbers), f"shape {count} of {page.file}", str(error))
+                groups[count], broken[count] = [], str(error)
                 continue
             lone = shape.group_id is None
             groups.setdefault(count if lone else (_text(shape.label), str(shape.group_id)), []).append((count, shape))
-        for members in groups.values():
-            self._tell_object(page, members)
+        for key, members in groups.items():
+            if key in broken:
+                self._refuse(page, next(self._numbers), f"shape {key} of {page.file}", broken[key])
+            else:
+                self._tell_object(page, members)
 
     def _tell_object(self, page: _Page, members: list[tuple[int, _Shape]]) -> None:
         first = members[0][1]

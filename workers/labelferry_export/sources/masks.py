@@ -155,15 +155,16 @@ class _Reading:
         found: list[int] = []
         pieces = 0
         try:
-            for value, shape in regions(read_labels(self._root, page.file)):
-                self._tell_label(page, value, shape, said)
-                found = [*found[:1], value]
-                pieces = len(shape.parts)
-                if value % OBJECTS_AT_ONCE == 0:
-                    yield
+            objects = regions(read_labels(self._root, page.file))
         except (Unusable, ExportError) as error:
             self._sink.complain(Finding.OBJECT_DROPPED, _said_why(page.file, error), page.image.name)
             return
+        for value, shape in objects:
+            self._tell_label(page, value, shape, said)
+            found = [*found[:1], value]
+            pieces = len(shape.parts)
+            if value % OBJECTS_AT_ONCE == 0:
+                yield
         if said is None and found in ([1], [255]) and pieces > 1:
             message = f"{page.file} has one number, on {pieces} separate pieces: they are taken as one object"
             self._sink.note(Finding.OTHER, message, page.image.name)

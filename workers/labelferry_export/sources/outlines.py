@@ -75,7 +75,9 @@ def even_odd_shape(rings: Sequence[Ring]) -> Shape:
     polygons = shapely.polygons([shapely.linearrings(ring) for ring in rings])
     inner = shapely.point_on_surface(polygons)
     point, around = shapely.STRtree(polygons).query(inner, predicate="intersects")
-    depth = np.bincount(point[point != around], minlength=len(rings))
+    # A point of a ring lies in the rings within it too: only those that are larger are around it.
+    order = np.argsort(np.argsort(-shapely.area(polygons), kind="stable"))
+    depth = np.bincount(point[order[around] < order[point]], minlength=len(rings))
     outers = [ring for ring, level in zip(rings, depth, strict=True) if level % 2 == 0]
     holes = [ring for ring, level in zip(rings, depth, strict=True) if level % 2]
     shape, stray = nest(outers, holes)

@@ -50,7 +50,7 @@ def decode_roi(data: bytes) -> Roi:
     try:
         name, position, words = _second_header(data)
         return Roi(_shape(data), name, position, words)
-    except (struct.error, UnicodeDecodeError, IndexError, OverflowError):
+    except (struct.error, ValueError, IndexError, OverflowError):
         raise Unusable("its bytes are cut off or mixed up") from None
 
 
@@ -81,8 +81,10 @@ def _box(data: bytes, kind: int, fine: bool) -> Ring:
 
 def _polygon(data: bytes, fine: bool) -> Ring:
     count = struct.unpack_from(">H", data, 16)[0] or _int(data, 18)
-    if not 0 < count <= len(data) // 4:
+    if count <= 0:
         raise Unusable("it has no vertices")
+    if HEADER_BYTES + (12 if fine else 4) * count > len(data):
+        raise Unusable("its bytes are cut off")
     if fine:
         points = _floats(data, HEADER_BYTES + 4 * count, 2 * count).reshape(2, count).T
         return ring_of(points)

@@ -162,5 +162,6 @@ class _Reading:
             if len(self._open[-1].text) > MAX_SILENT_BYTES:
                 raise _Refused(f"a text of more than {MAX_SILENT_BYTES >> 20} MB")
 
-    def _refuse_doctype(self, *_: object) -> None:
+    def _refuse_doctype(self, name: str, *_: object) -> None:
+        self.outermost = name
         raise _Refused("it has a document type (DOCTYPE), which annotation files do not need; take that line out")

@@ -140,13 +140,22 @@ def _place(root: Path, below: str, place: str, file: str) -> str:
         name = posixpath.normpath(candidate)
         if name.startswith(("/", "../")) or name == ".." or name[1:2] == ":":
             continue
-        if (root / name).resolve().is_relative_to(root) and (root / name).exists():
+        if _is_inside(root, name):
             return name
     raise ExportError(
         Code.SOURCE,
         f"{file}: {place!r} is not there, or lies outside of the folder of {file}: name the images relative to it",
         file,
     )
+
+
+def _is_inside(root: Path, name: str) -> bool:
+    """Whether there is such a file or folder, and no link leads out of the root."""
+    try:
+        path = (root / name).resolve()
+        return path.is_relative_to(root) and path.exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 class _Reading:
