@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ with warnings.catch_warnings():
     from supervision import DetectionDataset
 
 IMAGE = Image(id=5, name="a.png", path=Path("a.png"), width=400, height=200)
+
+BAND = np.array([(0, 0), (20, 0), (80, 60), (60, 80), (0, 20)], np.float64)
+"""Its least rectangle lies across the corner of the image."""
 
 
 def box(x: float, y: float, width: float, height: float) -> Ring:
@@ -82,10 +86,29 @@ def test_one_rectangle_is_put_around_all_parts() -> None:
 
 
 def test_edge_case_11_corners_out_of_the_image_are_moved_to_its_border_and_reported() -> None:
-    band = np.array([(0, 0), (20, 0), (80, 60), (60, 80), (0, 20)], np.float64)
-    written = labels_of(IMAGE, [instance(Part(band))])
+    written = labels_of(IMAGE, [instance(Part(BAND))])
     assert corners_of(written.data) == pytest.approx(np.array([(10, 0), (80, 60), (60, 80), (0, 10)]), abs=1e-3)
     assert [(warn.object_id, "10.00 px out of the image" in warn.message) for warn in written.losses] == [(3, True)]
+
+
+@given(outlines, st.floats(0, 1))
+def test_a_fitted_rectangle_lies_in_the_image_and_holds_the_object(ring: Ring, place: float) -> None:
+    low, high = ring.min(axis=0), ring.max(axis=0)
+    ring = ring - low + place * np.array([0, 200 - (high - low)[1]])
+    written = labels_of(IMAGE, [instance(Part(ring))], border="fit")
+    rectangle = shapely.Polygon(corners_of(written.data))
+    assert rectangle.buffer(0.01).covers(shapely.MultiPoint(ring))
+    assert shapely.box(0, 0, 400, 200).covers(rectangle)
+    sides = np.diff(np.array(rectangle.exterior.coords), axis=0)
+    skews = [abs(first @ second) / max(np.hypot(*first), np.hypot(*second)) for first, second in pairwise(sides)]
+    assert max(skews) < 0.03
+    assert rectangle.area <= shapely.MultiPoint(ring).envelope.area + 0.5
+
+
+def test_a_fitted_rectangle_is_reported_where_the_least_one_is_another() -> None:
+    written = labels_of(IMAGE, [instance(Part(BAND)), instance(Part(box(0, 0, 5, 5)), number=4)], border="fit")
+    assert written.data.splitlines()[0] == b"1 0.000000 0.000000 0.200000 0.000000 0.200000 0.400000 0.000000 0.400000"
+    assert [(warn.object_id, "least one within" in warn.message) for warn in written.losses] == [(3, True)]
 
 
 def test_edge_case_20_an_image_without_objects_has_an_empty_file() -> None:

@@ -1,14 +1,16 @@
 """YOLO oriented boxes, as Ultralytics reads them: the four corners of the rectangle of least area around an object, a row each.
 
-Corners go clockwise from the uppermost one. The reader refuses what lies outside of the image, so such a corner is moved to the border
-and reported: the row is then no exact rectangle any more; the reader puts one around it.
+Corners go clockwise from the uppermost one. The reader refuses what lies outside of the image. So such a corner is moved to the border,
+and the row is no exact rectangle any more (the reader puts one around it); or, as an option, the least rectangle within the
+image takes its place, at another angle. Either is reported.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
-from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, loss
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
 from labelferry_export.geometry.rectangle import least_rectangles
@@ -19,22 +21,26 @@ NAME = "yolo_obb"
 DECIMALS = 6
 LEAST_MOVE = 0.01
 """A corner this near to the image, px, is moved to the border without a word."""
+DONE = {"clip": "corners moved to the border", "fit": "the least one within it was taken"}
+"""What the values of the option `border` do to such a rectangle."""
 
 
-def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
-    """Return an image's label file: empty for an image without objects."""
+def labels_of(image: Image, instances: Sequence[Instance], border: str = "clip") -> Written:
+    """Return an image's label file: empty for an image without objects; `border` is the option."""
     losses = size_losses(image, NAME) + [crowd_loss(image, each, NAME) for each in instances if each.crowd]
     said = [each for each in instances if not each.crowd]
-    border = (image.width, image.height)
+    size = (image.width, image.height)
     corners = least_rectangles([each.shape for each in said])
-    inside = corners.clip(0, border)
-    for each, moved in zip(said, np.abs(inside - corners).max(axis=(1, 2)).tolist(), strict=True):
-        if moved > LEAST_MOVE:
-            message = (
-                f"object {each.id}: its rectangle reaches {moved:.2f} px out of the image: corners moved to the border"
-            )
-            losses.append(loss(image, each.id, NAME, message))
-    text = spelled(np.rint(inside / border * 10**DECIMALS).astype(np.int64), DECIMALS)
+    reach = np.abs(corners.clip(0, size) - corners).max(axis=(1, 2))
+    outside = np.flatnonzero(reach > LEAST_MOVE).tolist()
+    if border == "fit":
+        corners[outside] = least_rectangles([said[place].shape for place in outside], size)
+    for place in outside:
+        number = said[place].id
+        message = f"object {number}: its rectangle reaches {reach[place]:.2f} px out of the image: {DONE[border]}"
+        losses.append(loss(image, number, NAME, message))
+    inside = corners.clip(0, size)
+    text = spelled(np.rint(inside / size * 10**DECIMALS).astype(np.int64), DECIMALS)
     length = len(text) // max(len(said), 1)
     rows = [
         (b"%d%b\n" % (each.category_id - 1, text[place * length : (place + 1) * length]), each)
@@ -46,7 +52,7 @@ def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
 
 def write(job: FormatJob) -> Iterator[Step]:
     """Write data.yaml, the lists of images and a label file for every image."""
-    yield from write_tree(job, NAME, labels_of)
+    yield from write_tree(job, NAME, partial(labels_of, border=str(job.options["border"])))
 
 
 FORMAT = Format(
@@ -69,4 +75,11 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.3, object=0.04),
     write=write,
+    options={
+        "border": Option(
+            "clip",
+            "what becomes of a rectangle that reaches out of the image: its corners move to the border, or another one is fitted",
+            choices=("clip", "fit"),
+        ),
+    },
 )

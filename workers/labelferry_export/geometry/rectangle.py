@@ -10,6 +10,8 @@ from labelferry_export.geometry.shape import Shape
 
 EQUAL = 1e-9
 """Two rectangles whose areas differ by less than this share are equal: then the one turned least is taken."""
+REACH = 1e-6
+"""A corner this near to the border, px, is not outside of it."""
 MOST_AT_ONCE = 1 << 20
 """Pairs of a side and a vertex worked on together; bounds the memory."""
 
@@ -25,10 +27,11 @@ def upright_boxes(shapes: Sequence[Shape]) -> Floats:
     return boxes
 
 
-def least_rectangles(shapes: Sequence[Shape]) -> Floats:
+def least_rectangles(shapes: Sequence[Shape], border: tuple[float, float] | None = None) -> Floats:
     """Return the corners of each shape's rectangle, (k, 4, 2): clockwise on a screen, from the uppermost (then leftmost) one.
 
-    They may lie outside the image. One side of the least rectangle lies on a side of the convex hull (H. Freeman and R. Shapira,
+    They may lie outside of the image, unless `border`, its width and height, is given: then the least rectangle within it is meant, and
+    the shapes lie within it, so that at least their upright boxes do. One side of the least rectangle lies on a side of the convex hull (H. Freeman and R. Shapira,
     Determining the minimum-area encasing rectangle for an arbitrary closed curve, 1975), so every side is tried.
     """
     if not shapes:
@@ -40,8 +43,17 @@ def least_rectangles(shapes: Sequence[Shape]) -> Floats:
     lengths = np.hypot(sides[:, 0], sides[:, 1])
     ways = np.where(lengths[:, None] > 0, sides, (1.0, 0.0)) / np.where(lengths > 0, lengths, 1.0)[:, None]
     extents = _extents(ways, points, np.repeat(starts, sizes), np.repeat(sizes, sizes))
-    best = _least(ways, extents, starts, sizes)
-    return _corners(ways[best], extents[best])
+    areas = (extents[:, 1] - extents[:, 0]) * (extents[:, 3] - extents[:, 2])
+    if border is None:
+        best = _least(areas, ways, starts, sizes)
+        return _ordered(_corners(ways[best], extents[best]))
+    corners = _corners(ways, extents)
+    areas[((corners < -REACH) | (corners > np.add(border, REACH))).any(axis=(1, 2))] = np.inf
+    best = _least(areas, ways, starts, sizes)
+    boxes = upright_boxes(shapes)
+    upright = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) <= areas[best]
+    box_corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    return _ordered(np.where(upright[:, None, None], box_corners, corners[best]))
 
 
 def _hulls(shapes: Sequence[Shape]) -> tuple[Floats, Integers, Integers]:
@@ -75,9 +87,8 @@ def _extents(ways: Floats, points: Floats, starts: Integers, sizes: Integers) ->
     return extents
 
 
-def _least(ways: Floats, extents: Floats, starts: Integers, sizes: Integers) -> Integers:
-    """Return for each hull the side whose rectangle is the least, (k,)."""
-    areas = (extents[:, 1] - extents[:, 0]) * (extents[:, 3] - extents[:, 2])
+def _least(areas: Floats, ways: Floats, starts: Integers, sizes: Integers) -> Integers:
+    """Return for each hull the side whose rectangle has the least of `areas`, (n,), one a side; (k,)."""
     equal = areas <= np.repeat(np.minimum.reduceat(areas, starts), sizes) * (1 + EQUAL)
     turns = np.where(equal, np.arctan2(ways[:, 1], ways[:, 0]) % (np.pi / 2), np.inf)
     owner = np.repeat(np.arange(len(sizes)), sizes)
@@ -86,9 +97,14 @@ def _least(ways: Floats, extents: Floats, starts: Integers, sizes: Integers) -> 
 
 
 def _corners(ways: Floats, extents: Floats) -> Floats:
-    """Return the corners, (k, 4, 2), of rectangles along `ways`, (k, 2)."""
+    """Return the corners, (k, 4, 2), of rectangles along `ways`, (k, 2), clockwise from any one."""
     along, across = extents[:, [0, 1, 1, 0], None], extents[:, [2, 2, 3, 3], None]
-    corners = along * ways[:, None] + across * (ways[:, ::-1] * (-1.0, 1.0))[:, None]
+    corners: Floats = along * ways[:, None] + across * (ways[:, ::-1] * (-1.0, 1.0))[:, None]
+    return corners
+
+
+def _ordered(corners: Floats) -> Floats:
+    """Return corners, (k, 4, 2), with the uppermost, then leftmost, of each rectangle first."""
     order = np.lexsort((corners[..., 0], corners[..., 1]))[:, :1]
     turned: Floats = np.take_along_axis(corners, ((order + np.arange(4)) % 4)[..., None], axis=1)
     return turned
