@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: demo test bench lock clean
+TIMES ?= 1
+
+.PHONY: demo test faults bench lock clean
 
 demo: $(VENV)/.has-sample  ## make a real sample project and export it with live progress
 	$(VENV)/bin/labelferry sample sample --force
@@ -14,6 +16,9 @@ test: $(VENV)/.has-dev  ## everything that says the tree is right
 	$(VENV)/bin/mypy protocol broker workers clients tests benchmarks examples
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest
+
+faults: $(VENV)/.has-dev  ## the whole fault matrix, as often as TIMES says
+	for time in $$(seq $(TIMES)); do $(VENV)/bin/pytest -m "" tests/faults || exit 1; done
 
 bench: $(VENV)/.has-dev  ## measure; the figures are explained in benchmarks/README.md
 	$(VENV)/bin/python -m benchmarks

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.world import World
+
 SECONDS = 30.0
 
 
@@ -54,10 +56,18 @@ class Service:
     sockets: Path
     slots: int = 1
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    world: World | None = None
+    """Faults that the processes are started with."""
+    listen: str = ""
+    """Where the broker listens, if not on unix sockets."""
+    ways: dict[str, str] = field(default_factory=dict)
+    """Endpoints at which single workers reach the broker, where it is not the broker's own: a proxy's."""
+    options: tuple[str, ...] = ()
+    """More options of the workers."""
 
     @property
     def endpoint(self) -> str:
-        return f"ipc://{self.sockets}"
+        return self.listen or f"ipc://{self.sockets}"
 
     @property
     def staging(self) -> Path:
@@ -69,23 +79,15 @@ class Service:
 
     def start(self, name: str, *, wait: bool = True) -> int:
         """Start `broker` or a worker by name; return its pid."""
-        if name == "broker":
-            command = ["labelferry_broker", "--listen", self.endpoint, "--state", str(self.state)]
-        else:
-            command = [
-                "labelferry_workers",
-                "--broker",
-                self.endpoint,
-                "--slots",
-                str(self.slots),
-                "--staging",
-                str(self.staging / name),
-            ]
         log = (self.root / f"{name}.log").open("ab")
+        environment = None if self.world is None else self.world.environment
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            self._command(name), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
         )
         log.close()
+        before = self.processes.get(name)
+        if before is not None and before.stdout is not None:
+            before.stdout.close()
         self.processes[name] = process
         if wait:
             self.await_ready(name)
@@ -128,6 +130,22 @@ class Service:
         """Return the published files."""
         return sorted((self.state / "bundles").glob("*.zip"))
 
+    def revive(self) -> None:
+        """Start again whatever has ended."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start(name, wait=False)
+
+    def _command(self, name: str) -> list[str]:
+        role = "broker" if name == "broker" else "worker"
+        plain = [sys.executable, "-m", "labelferry_broker" if role == "broker" else "labelferry_workers"]
+        command = plain if self.world is None else self.world.command(role)
+        if role == "broker":
+            return [*command, "--listen", self.endpoint, "--state", str(self.state)]
+        way = self.ways.get(name, self.endpoint)
+        own = ["--slots", str(self.slots), "--staging", str(self.staging / name)]
+        return [*command, "--broker", way, *own, *self.options]
+
     def stop(self) -> None:
         """End everything that still lives."""
         for process in reversed(self.processes.values()):
@@ -145,10 +163,14 @@ class Service:
 
 
 @contextmanager
-def running_service(root: Path, *workers: str, slots: int = 1) -> Iterator[Service]:
-    """A broker and the named workers, ready; all ended at the end."""
+def running_service(
+    root: Path, *workers: str, slots: int = 1, prepare: Callable[[Service], object] | None = None
+) -> Iterator[Service]:
+    """A broker and the named workers, ready; all ended at the end. `prepare` sees the service before anything is started."""
     made = Service(root, Path(tempfile.mkdtemp(prefix="lf-", dir="/tmp")), slots)
     try:
+        if prepare is not None:
+            prepare(made)
         made.start("broker")
         for name in workers:
             made.start(name)

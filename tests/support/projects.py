@@ -7,28 +7,30 @@ import numpy as np
 from PIL import Image
 
 
-def make_coco_project(folder: Path) -> Path:
-    """Make a project that takes some seconds to export: 60 noisy images of 500 x 400 with three objects each, COCO."""
+def make_coco_project(folder: Path, images_wanted: int = 60, size: tuple[int, int] = (500, 400)) -> Path:
+    """Make a COCO project of noisy images with three objects each; 60 of 500 x 400 take some seconds to export."""
+    width, height = size
+    wide, high = width // 5, height // 5
     (folder / "images").mkdir()
     dice = np.random.default_rng(7)
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
-    for number in range(1, 61):
-        Image.fromarray(dice.integers(0, 255, (400, 500, 3), dtype=np.uint8)).save(
+    for number in range(1, images_wanted + 1):
+        Image.fromarray(dice.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(
             folder / "images" / f"{number:03d}.png", compress_level=1
         )
-        images.append({"id": number, "file_name": f"{number:03d}.png", "width": 500, "height": 400})
+        images.append({"id": number, "file_name": f"{number:03d}.png", "width": width, "height": height})
         for column in range(3):
-            x, y = 20 + 150 * column, 30 + number
-            ring = [x, y, x + 100, y, x + 100, y + 80, x, y + 80]
+            x, y = width // 25 + 3 * width // 10 * column, height // 13 + number * height // 400
+            ring = [x, y, x + wide, y, x + wide, y + high, x, y + high]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": 1,
                     "segmentation": [ring],
-                    "bbox": [x, y, 100, 80],
-                    "area": 8000,
+                    "bbox": [x, y, wide, high],
+                    "area": wide * high,
                     "iscrowd": 0,
                 }
             )

@@ -1,0 +1,293 @@
+"""Our processes in a world of the tests' making: crash points, short leases, other clocks, full disks, children that misbehave.
+
+`python -m tests.support.world broker|worker|child|depot ...` runs the product's own `main` after putting the world's faults in.
+What the world does is told by files in one directory, so that a test can change it while the processes run. The product has
+no switch for any of this.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+PLACE = "LABELFERRY_TEST_WORLD"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class World:
+    """The directory that tells the processes of one service what happens to them."""
+
+    place: Path
+
+    @classmethod
+    def make(cls, place: Path, **settings: float | bool) -> "World":
+        """Make a world. `lease_seconds` and the ledger's other numbers; `stall_seconds` of workers; `told_everywhere`: `*` for the host; `descriptors` of the broker."""
+        place.mkdir()
+        (place / "settings.json").write_text(json.dumps(settings))
+        return cls(place)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to live in this world."""
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, PLACE: str(self.place), "PYTHONPATH": os.pathsep.join(paths)}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the world was made with."""
+        settings: dict[str, Any] = json.loads((self.place / "settings.json").read_text())
+        return settings
+
+    def command(self, role: str) -> list[str]:
+        """Return how a process of this world is started."""
+        return [sys.executable, "-m", "tests.support.world", role]
+
+    def arm(self, point: str) -> None:
+        """Have the first process that passes this point die there, at once and without a word."""
+        (self.place / "fired").unlink(missing_ok=True)
+        self.tell("armed", point)
+
+    def disarm(self) -> None:
+        """Take an armed point back. `fired` is told if it had killed somebody."""
+        (self.place / "armed").unlink(missing_ok=True)
+
+    def passed(self) -> list[str]:
+        """Return the points that were passed, in order, and forget them."""
+        try:
+            (self.place / "passed").rename(self.place / "read")
+        except FileNotFoundError:
+            return []
+        return (self.place / "read").read_text().splitlines()
+
+    def tell(self, name: str, text: str = "") -> None:
+        """Make something so, from now on."""
+        (self.place / f"{name}.new").write_text(text)
+        (self.place / f"{name}.new").rename(self.place / name)
+
+    def take_back(self, name: str) -> None:
+        """Make it no longer so."""
+        (self.place / name).unlink(missing_ok=True)
+
+    def told(self, name: str) -> str | None:
+        """Return what is so, or None; also when this process has no descriptor left to look."""
+        try:
+            return (self.place / name).read_text()
+        except OSError:
+            return None
+
+    def pass_point(self, point: str) -> None:
+        """Pass a crash point: noted, and the end of this process if it is the armed one."""
+        with suppress(OSError):
+            descriptor = os.open(self.place / "passed", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.write(descriptor, f"{point}\n".encode())
+            os.close(descriptor)
+        if self.told("armed") != point:
+            return
+        with suppress(FileNotFoundError):
+            # Under a name that says so, whoever of several comes first.
+            os.rename(self.place / "armed", self.place / "fired")  # noqa: PTH104 - Path.rename may be the point
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def surround(self, owner: type, method: str, name: Callable[..., Iterable[str]]) -> None:
+        """Put a crash point right before and right after a method; `name` makes the points' names of its arguments."""
+        original = getattr(owner, method)
+
+        def surrounded(this: Any, *arguments: Any, **options: Any) -> Any:
+            names = list(name(*arguments, **options))
+            for each in names:
+                self.pass_point(f"before {each}")
+            result = original(this, *arguments, **options)
+            for each in names:
+                self.pass_point(f"after {each}")
+            return result
+
+        setattr(owner, method, surrounded)
+
+    def bend_clocks(self) -> None:
+        """Have this process's wall clock jump as told."""
+        true = time.time
+        time.time = lambda: true() + float(self.told("shift") or 0.0)
+
+
+def run_broker(world: World, arguments: list[str]) -> int:
+    """Run a broker whose depot lives in the same world."""
+    from labelferry_broker import __main__ as program
+    from labelferry_broker import depot_post, service
+    from labelferry_broker.delivery import Delivery
+    from labelferry_broker.ledger.settings import LedgerSettings
+    from labelferry_broker.store.store import Store
+    from labelferry_protocol import codec
+    from labelferry_protocol.endpoints import Endpoint
+
+    settings = world.settings
+    if "descriptors" in settings:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (settings["descriptors"], settings["descriptors"]))
+    numbers = {name: value for name, value in settings.items() if name in _fields(LedgerSettings)}
+    vars(service)["LedgerSettings"] = partial(LedgerSettings, **numbers)
+    if settings.get("told_everywhere"):
+        vars(service)["told"] = lambda endpoint: Endpoint("tcp", "*", endpoint.port)
+    plain_command = depot_post.depot_command
+
+    def depot_command(*options: Any) -> list[str]:
+        return [*world.command("depot"), *plain_command(*options)[3:]]
+
+    vars(service)["depot_command"] = depot_command
+    # However often this world kills it, a depot is started again without a longer and longer pause.
+    depot_post.HEALTHY_SECONDS = 0.0
+    world.surround(Store, "apply", _persists)
+    world.surround(Delivery, "_post", lambda socket, peer, ref, message: [f"send {codec.kind(message)}"])
+    world.surround(Delivery, "_fan_out", lambda lane, identity, message: [f"publish {codec.kind(message)}"])
+    world.surround(depot_post.DepotPost, "tell", lambda message: [f"tell depot {codec.kind(message)}"])
+    sys.argv = ["broker", *arguments]
+    return program.main()
+
+
+def run_depot(world: World, arguments: list[str]) -> int:
+    """Run a depot, as a broker of this world starts it."""
+    from labelferry_broker.depot import __main__ as program
+    from labelferry_broker.depot import vault
+    from labelferry_broker.depot.carrier import Carrier
+    from labelferry_protocol import codec
+
+    world.surround(Carrier, "_send", lambda answers: {f"send {codec.kind(answer.message)}" for answer in answers})
+    world.surround(Path, "rename", lambda target: ["rename bundle"])
+    world.surround(vault.Vault, "begin", lambda claims: ["open incoming"])
+    world.surround(vault.Incoming, "write", lambda piece: ["write incoming"])
+    world.surround(vault.Vault, "discard", lambda job_id, attempt: ["remove bundle"])
+    plain_seal = vault.Vault.seal
+
+    def seal(self: vault.Vault, coming: Path, claims: Any) -> None:
+        if world.told("depot-full") is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        plain_seal(self, coming, claims)
+
+    vault.Vault.seal = seal  # type: ignore[method-assign]  # the disk of this world is full when it says so
+    sys.argv = ["depot", *arguments]
+    return program.main()
+
+
+def run_worker(world: World, arguments: list[str]) -> int:
+    """Run a worker whose children live in the same world."""
+    from labelferry_protocol import codec
+    from labelferry_workers import instructions as do
+    from labelferry_workers import service, settings
+    from labelferry_workers.supervisor import Supervisor
+    from labelferry_workers.uploader import Uploader
+
+    def performs(each: do.Instruction) -> list[str]:
+        match each:
+            case do.Send(message=message):
+                return [f"say {codec.kind(message)}"]
+            case do.Begin() | do.Clear() | do.Bring() | do.Stop() | do.Kill() | do.Abandon():
+                return [f"perform {type(each).__name__.lower()}"]
+        return []
+
+    numbers = {name: value for name, value in world.settings.items() if name in _fields(settings.CrewSettings)}
+    vars(service)["CrewSettings"] = partial(settings.CrewSettings, **numbers)
+    world.surround(Supervisor, "_perform", performs)
+    world.surround(Uploader, "_tell_depot", lambda message, ref, payload=None: [f"say {codec.kind(message)}"])
+    return service.main(arguments, settings.PoolSettings(command=tuple(world.command("child"))))
+
+
+def run_child(world: World, arguments: list[str]) -> int:
+    """Run a job child that misbehaves in its third unit of work, if the world says how."""
+    from labelferry_workers import child
+    from labelferry_workers.engine import Export, Result, Workplace
+    from labelferry_workers.engine import Update as Step
+
+    class Disturbed:
+        """An export with a fault in it."""
+
+        def __init__(self, export: Export) -> None:
+            self._export = export
+
+        @property
+        def result(self) -> Result:
+            return self._export.result
+
+        def run(self) -> Iterator[Step]:
+            for number, update in enumerate(self._export.run()):
+                yield update
+                if number == 2:
+                    yield from _misbehave(world, update)
+
+        def pack_partial(self) -> Result | None:
+            return self._export.pack_partial()
+
+    def opened_by(lease: Any, place: Workplace) -> Export:
+        return Disturbed(child.open_export(lease, place))
+
+    child.warm_up()
+    return child.main(arguments, opened_by)
+
+
+def _misbehave(world: World, update: Any) -> Iterator[Any]:
+    fault, _, number = (world.told("child") or "").partition(" ")
+    if fault:
+        world.tell("misbehaves")
+    match fault:
+        case "hold-the-interpreter":
+            # PyDLL keeps the interpreter's lock while C sleeps: no other thread of this process runs.
+            ctypes.PyDLL(None).sleep(int(number))
+        case "linger":
+            while world.told("go") is None:
+                time.sleep(0.01)
+                yield update
+        case "hang":
+            while True:
+                time.sleep(0.05)
+        case "breed-and-ignore":
+            world.tell("bred", str(subprocess.Popen(["sleep", "600"]).pid))
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True:
+                time.sleep(0.05)
+        case "flood":
+            for _ in range(int(number)):
+                yield update
+            world.tell("flooded", str(time.monotonic()))
+        case "no-space":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _persists(saves: Iterable[Any]) -> Iterator[str]:
+    """Name what a turn makes durable: new states, and the beginnings and ends of attempts."""
+    from labelferry_broker.ledger.effects import AddAttempt, AddJob, EndAttempt, UpdateJob
+
+    for save in saves:
+        if isinstance(save, AddJob):
+            yield "persist queued"
+        elif isinstance(save, UpdateJob) and save.previous is not save.row.state:
+            yield f"persist {save.row.state}"
+        elif isinstance(save, AddAttempt):
+            yield "persist lease"
+        elif isinstance(save, EndAttempt):
+            yield "persist end of attempt"
+
+
+def _fields(settings: type) -> frozenset[str]:
+    return frozenset(getattr(settings, "__dataclass_fields__", ()))
+
+
+ROLES: dict[str, Callable[[World, list[str]], int]] = {
+    "broker": run_broker,
+    "depot": run_depot,
+    "worker": run_worker,
+    "child": run_child,
+}
+
+if __name__ == "__main__":
+    here = World(Path(os.environ[PLACE]))
+    here.bend_clocks()
+    sys.exit(ROLES[sys.argv[1]](here, sys.argv[2:]))
