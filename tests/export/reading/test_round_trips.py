@@ -91,9 +91,7 @@ def test_ids_classes_and_pixels_come_back(
     split: dict[str, float],
 ) -> None:
     name = case.split(" ", maxsplit=1)[0]
-    folder = unzip(
-        export(scene, formats=(name,), metrics=(), visualizations=False, format_options=WITH_IDS[case], split=split)
-    )
+    folder = unzip(export(scene, formats=(name,), metrics=(), format_options=WITH_IDS[case], split=split))
     before = told(read(scene))
     project = read(folder, source_format="masks" if name == "instance_masks" else name)
     after = told(project)

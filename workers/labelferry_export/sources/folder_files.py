@@ -109,13 +109,13 @@ def first_byte(root: Path, name: str) -> tuple[int, bytes]:
 
 
 class ImageFiles:
-    """The image files below some folders of a project, found by name or by stem."""
+    """The image files of a project, found by name or by stem: those below `folders`, then those right in one of `beside`."""
 
-    def __init__(self, root: Path, folders: Sequence[str]) -> None:
+    def __init__(self, root: Path, folders: Sequence[str], beside: Sequence[str] = ()) -> None:
         self._by_stem: dict[str, list[str]] = {}
         self._folder: dict[str, str] = {}
-        for folder in folders:
-            for name in files_below(root, folder, IMAGE_SUFFIXES):
+        for folder, deepest in (*((each, DEEPEST) for each in folders), *((each, 1) for each in beside)):
+            for name in files_below(root, folder, IMAGE_SUFFIXES, deepest):
                 if name not in self._folder:
                     self._folder[name] = folder
                     self._remember(name.removeprefix(folder), name)
@@ -125,11 +125,15 @@ class ImageFiles:
         return iter(self._folder)
 
     def find(self, name: str) -> list[str]:
-        """Return the images that `name` means: by its path below their folder, else by its last part; with suffix or without."""
+        """Return the images that `name` means: by its path below their folder, else by its last part; with suffix or without.
+
+        Where several folders have one, those of the first folder count.
+        """
         base = PurePosixPath(name).name
         for each in (name, os.path.splitext(name)[0], base, os.path.splitext(base)[0]):  # noqa: PTH122
             if found := self._by_stem.get(each):
-                return found
+                first = self._folder[found[0]]
+                return [each for each in found if self._folder[each] == first]
         return []
 
     def shown(self, name: str) -> str:

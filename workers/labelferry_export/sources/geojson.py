@@ -125,8 +125,7 @@ class _Reading:
         self._numbers = itertools.count(1)
 
     def run(self) -> Iterator[float]:
-        folders = ["images/", *dict.fromkeys(_folder(each) for each in self._files)]
-        images = ImageFiles(self._root, folders)
+        images = ImageFiles(self._root, ["images/"], list(dict.fromkeys(_folder(each) for each in self._files)))
         for turn, file in enumerate(self._files):
             image = find_image(self._sink, images, file, FOLDERS)
             if image is None:

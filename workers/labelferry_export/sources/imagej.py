@@ -76,12 +76,11 @@ class _Reading:
         self._numbers = itertools.count(1)
 
     def run(self) -> Iterator[float]:
-        folders = ["images/"] if (self._root / "images").is_dir() else []
-        images = ImageFiles(self._root, [*folders, ""])
-        names = list(images)
         files: list[tuple[str, FoundImage]] = []
         classes: set[str] = set()
         found_files = [each for each in _files(self._root) if _holds_rois(self._root, each)]
+        beside = [f"{folder}/" if folder else "" for folder in dict.fromkeys(map(posixpath.dirname, found_files))]
+        images = ImageFiles(self._root, ["images/"], beside)
         for turn, file in enumerate(found_files):
             image = find_image(self._sink, images, file, FOLDERS, ENDINGS)
             if image is None or image.file is None:
@@ -94,15 +93,15 @@ class _Reading:
             self._sink.add_category(FoundCategory(name, name))
         for image in self._images.values():
             self._sink.add_image(image)
-        self._add_others(names, images)
+        self._add_others(images)
         for turn, (file, image) in enumerate(files):
             for _ in self._tell(file, image):
                 yield FIRST_PASS + (1 - FIRST_PASS) * turn / len(files)
 
-    def _add_others(self, names: list[str], images: ImageFiles) -> None:
+    def _add_others(self, images: ImageFiles) -> None:
         """Add the images without ROIs that lie in folders of images with ROIs: ImageJ saves no empty set."""
         folders = {posixpath.dirname(name) for name in self._images}
-        for name in names:
+        for name in images:
             if name not in self._images and posixpath.dirname(name) in folders:
                 self._sink.add_image(FoundImage(key=name, name=images.shown(name), file=name))
 

@@ -10,6 +10,7 @@ annotated, and left out with a note.
 """
 
 import itertools
+import math
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from labelferry_export.errors import ExportError
@@ -31,7 +31,7 @@ from labelferry_export.source import FoundCategory, FoundImage, FoundObject, Fou
 from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import ImageFiles, files_below, read_json
 from labelferry_export.sources.label_pixels import mask_in_text, traced
-from labelferry_export.sources.outlines import Unusable, box_ring, ellipse_ring, ring_of
+from labelferry_export.sources.outlines import FARTHEST, Unusable, box_ring, ellipse_ring, is_sound, ring_of
 from labelferry_protocol.errors import Code
 
 MOST_SNIFFED = 32
@@ -181,9 +181,7 @@ class _Reading:
         taken = {image.file for image in self._images}
         folders = dict.fromkeys(posixpath.dirname(image.file or "") for image in self._images)
         below = [f"{each}/" if each else "" for each in folders]
-        others = [
-            each for each in ImageFiles(self._root, below) if each not in taken and posixpath.dirname(each) in folders
-        ]
+        others = [each for each in ImageFiles(self._root, (), below) if each not in taken]
         if others and len(self._files) > 1:
             message = f"{len(others)} images beside the json files have no json, and are left out: {listed(others, 4)}"
             self._sink.note(Finding.OTHER, message)
@@ -263,11 +261,11 @@ def _parts(shape: _Shape, file: str) -> tuple[Part, ...]:
     if kind == "rectangle":
         return (Part(box_ring(x, y, far_x, far_y)),)
     if kind == "circle":
-        radius = ((far_x - x) ** 2 + (far_y - y) ** 2) ** 0.5
+        radius = math.hypot(far_x - x, far_y - y)
         return (Part(ellipse_ring((x, y), (radius, radius))),)
     if shape.mask is None:
         raise Unusable("it is a mask without the mask")
-    if not (abs(x) < 1e8 and abs(y) < 1e8):
+    if not (abs(x) < FARTHEST and abs(y) < FARTHEST):
         raise Unusable("its place is absurdly far out")
     return traced(mask_in_text(shape.mask, file), (int(x), int(y))).parts
 
@@ -276,7 +274,7 @@ def _with_holes(parts: list[Part], holes: list[Ring]) -> Shape:
     """Return the union of parts with `holes` cut out of whichever of them are around."""
     if not holes or any(part.holes for part in parts):
         return Shape(tuple(parts))
-    if not all(np.isfinite(ring).all() for ring in (*holes, *(part.outer for part in parts))):
+    if not all(map(is_sound, (*holes, *(part.outer for part in parts)))):
         return Shape(tuple(parts))
     return nest([part.outer for part in parts], holes)[0]
 

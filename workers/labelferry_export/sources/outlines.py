@@ -10,8 +10,10 @@ from labelferry_export.geometry.shape import Part, Ring, Shape
 
 ELLIPSE_VERTICES = 128
 """Of the polygon that a circle or an ellipse becomes, on the line itself: its area is 0.04 % short."""
-MOST_RINGS = 20_000
-"""Rings of one object."""
+FARTHEST = 1e8
+"""Px from the origin: what lies farther out is no part of any image (and of no use in arithmetic)."""
+MOST_RINGS = 2_000
+"""Rings of one object whose nesting is found here: each may lie in each."""
 
 
 class Unusable(Exception):
@@ -46,6 +48,8 @@ def ellipse_ring(centre: tuple[float, float], radii: tuple[float, float]) -> Rin
     """Return an ellipse as a polygon of `ELLIPSE_VERTICES` vertices; raise `Unusable` when it encloses nothing."""
     if not (radii[0] > 0 and radii[1] > 0):
         raise Unusable("its radius is not above 0")
+    if not max(map(abs, (*centre, *radii))) < FARTHEST:
+        raise Unusable("it is not finite, or absurdly large")
     angles = np.arange(ELLIPSE_VERTICES) * (2 * np.pi / ELLIPSE_VERTICES)
     ring: Ring = np.array(centre) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
     return ring
@@ -62,6 +66,11 @@ def turned(ring: Ring, degrees: float) -> Ring:
     return after
 
 
+def is_sound(ring: Ring) -> bool:
+    """Whether all vertices of a ring are finite, and not absurdly far out."""
+    return bool((np.abs(ring) < FARTHEST).all())
+
+
 def even_odd_shape(rings: Sequence[Ring]) -> Shape:
     """Return the region of rings that lie beside or within one another: what lies in an odd number of them is inside."""
     if not rings:
@@ -70,8 +79,8 @@ def even_odd_shape(rings: Sequence[Ring]) -> Shape:
         return Shape((Part(rings[0]),))
     if len(rings) > MOST_RINGS:
         raise Unusable(f"it has {len(rings)} rings, over the limit of {MOST_RINGS}")
-    if not all(np.isfinite(ring).all() for ring in rings):
-        raise Unusable("its outline has a coordinate that is not finite")
+    if not all(map(is_sound, rings)):
+        raise Unusable("its outline has a coordinate that is not finite, or absurdly large")
     polygons = shapely.polygons([shapely.linearrings(ring) for ring in rings])
     inner = shapely.point_on_surface(polygons)
     point, around = shapely.STRtree(polygons).query(inner, predicate="intersects")

@@ -107,7 +107,8 @@ def _bounds(data: bytes) -> tuple[int, int, int, int]:
 def _floats(data: bytes, offset: int, count: int) -> Ring:
     if count < 0 or offset + 4 * count > len(data):
         raise Unusable("its bytes are cut off")
-    return np.frombuffer(data, ">f4", count, offset).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.frombuffer(data, ">f4", count, offset).astype(np.float64)
 
 
 def _path(numbers: Ring) -> list[Ring]:

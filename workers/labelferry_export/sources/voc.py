@@ -35,7 +35,7 @@ XML = frozenset([".xml"])
 ROOT = "annotation"
 VOID = 255
 SUBSETS = ("train", "val", "test")
-IMAGE_FOLDERS = ("JPEGImages/", "images/", "")
+IMAGE_FOLDERS = ("JPEGImages/", "images/")
 MOST_SNIFFED = 8
 FIRST_PASS = 0.3
 """Of the time, the part that finding the images and classes takes."""
@@ -92,7 +92,7 @@ class _Reading:
 
     def run(self) -> Iterator[float]:
         """Tell the sink all of it; yield how far it is."""
-        images = ImageFiles(self._root, _image_folders(self._root, self._base))
+        images = ImageFiles(self._root, _image_folders(self._root, self._base), (self._folder, ""))
         masks = {posixpath.splitext(posixpath.basename(each))[0]: each for each in self._masks("SegmentationObject")}
         subsets = _subsets(self._root, self._base)
         files = list(files_below(self._root, self._folder, XML))
@@ -150,11 +150,10 @@ class _Reading:
         return None if image is None else _Page(stem, "", replace(image, subset=subsets.get(stem)))
 
     def _image(self, file: str, stem: str, found: list[str]) -> FoundImage | None:
-        outside = [each for each in found if "/Segmentation" not in f"/{each}"]
-        if len(outside) == 1:
-            return FoundImage(key=file, name=_shown(outside[0]), file=outside[0])
-        if outside:
-            message = f"{file} fits several images, {listed(outside, 4)}: give them different names"
+        if len(found) == 1:
+            return FoundImage(key=file, name=_shown(found[0]), file=found[0])
+        if found:
+            message = f"{file} fits several images, {listed(found, 4)}: give them different names"
         else:
             message = f"{file} has no image: there is none of the name {stem!r} in JPEGImages, images, or beside it"
         self._sink.complain(Finding.IMAGE_MISSING, message, file)
@@ -259,7 +258,7 @@ def _subsets(root: Path, base: str) -> dict[str, str | None]:
 
 
 def _image_folders(root: Path, base: str) -> list[str]:
-    wanted = dict.fromkeys([*(f"{base}{each}" for each in IMAGE_FOLDERS if each), *IMAGE_FOLDERS])
+    wanted = dict.fromkeys([*(f"{base}{each}" for each in IMAGE_FOLDERS), *IMAGE_FOLDERS])
     return [each for each in wanted if (root / each).is_dir()]
 
 

@@ -238,7 +238,8 @@ class _Reading:
             if self._data.key_points and len(values) > BOX_NUMBERS:
                 self._key_points += 1
                 values = values[:BOX_NUMBERS]
-            ring = _ring(values) * (image.width or 0, image.height or 0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                ring = _ring(values) * (image.width or 0, image.height or 0)
         except Unusable as error:
             message = f"{label} cannot be exported: {error}"
             self._sink.complain(Finding.OBJECT_DROPPED, message, image.name, number)
