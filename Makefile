@@ -4,7 +4,7 @@ VENV := .venv
 
 TIMES ?= 1
 
-.PHONY: demo test faults bench lock clean
+.PHONY: demo test faults fuzz bench lock clean
 
 demo: $(VENV)/.has-sample  ## make a real sample project and export it with live progress
 	$(VENV)/bin/labelferry sample sample --force
@@ -19,6 +19,9 @@ test: $(VENV)/.has-dev  ## everything that says the tree is right
 
 faults: $(VENV)/.has-dev  ## the whole fault matrix, as often as TIMES says
 	for time in $$(seq $(TIMES)); do $(VENV)/bin/pytest -m "" tests/faults || exit 1; done
+
+fuzz: $(VENV)/.has-dev  ## look for inputs nobody thought of, with new random ones
+	HYPOTHESIS_PROFILE=fuzz $(VENV)/bin/pytest tests/protocol tests/export tests/formats tests/clients/library
 
 bench: $(VENV)/.has-dev  ## measure; the figures are explained in benchmarks/README.md
 	$(VENV)/bin/python -m benchmarks
