@@ -8,19 +8,17 @@ where they say something, and an image's tags are its attribute `tags`. A task t
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.rle import RleError, runs_of_rle
 from labelferry_export.geometry.shape import Part, Shape
-from labelferry_export.geometry.trace import shape_of_mask
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.sources.cvat_form import id_of, parts_of, size_of, typed
 from labelferry_export.sources.folder_files import files_below
-from labelferry_export.sources.label_pixels import MAX_MASK_PIXELS
-from labelferry_export.sources.outlines import Unusable, box_ring, ellipse_ring, ring_of, turned
+from labelferry_export.sources.outlines import Unusable
 from labelferry_export.sources.xml_elements import XmlElement, outermost, xml_elements
 from labelferry_protocol.errors import Code
 
@@ -34,7 +32,6 @@ META, IMAGE, TRACK = (ROOT, "meta"), (ROOT, "image"), (ROOT, "track")
 XML = frozenset([".xml"])
 MOST_SNIFFED = 16
 OBJECTS_AT_ONCE = 500
-NO_AREA = {"points": "points", "polyline": "a line", "cuboid": "a cuboid", "skeleton": "a skeleton"}
 
 Types = dict[tuple[str, str], str]
 """By label and attribute: `checkbox`, `number`, `select`, `radio` or `text`."""
@@ -125,8 +122,8 @@ class _Reading:
                 key=key,
                 name=name,
                 folders=("images/", f"images/{subset}/", "") if subset and "/" not in subset else ("images/", ""),
-                width=_size(element, "width"),
-                height=_size(element, "height"),
+                width=size_of(element, "width"),
+                height=size_of(element, "height"),
                 subset=subset if subset not in (None, "default") else None,
                 attributes={"tags": ", ".join(tags)} if tags else {},
             )
@@ -147,13 +144,13 @@ class _Reading:
         first = members[0]
         category = first.attributes.get("label", "")
         attributes = self._attributes(members)
-        number = _id(attributes.pop(OUR_ID, None)) or next(self._numbers)
+        number = id_of(attributes.pop(OUR_ID, None)) or next(self._numbers)
         crowd = attributes.pop(OUR_CROWD, False) is True
         parts: list[Part] = []
         for member in members:
             label = f"the {member.tag} number {number} of image {image!r} in {self._file}"
             try:
-                parts += _parts(member)
+                parts += parts_of(member)
             except Unusable as error:
                 self._sink.complain(Finding.OBJECT_DROPPED, f"{label} cannot be exported: {error}", image, number)
         if not parts:
@@ -172,107 +169,15 @@ class _Reading:
             label = member.attributes.get("label", "")
             for each in member.all("attribute"):
                 name = each.attributes.get("name", "")
-                attributes[name] = _typed(each.text, self._types.get((label, name), "text"))
+                attributes[name] = typed(each.text, self._types.get((label, name), "text"))
             if member.attributes.get("occluded") == "1":
                 attributes.setdefault("occluded", True)
             if member.attributes.get("source", "manual") not in ("manual", ""):
                 attributes.setdefault("source", member.attributes["source"])
             z_order = member.attributes.get("z_order", "0")
             if z_order not in ("0", ""):
-                attributes.setdefault("z_order", _typed(z_order, "number"))
+                attributes.setdefault("z_order", typed(z_order, "number"))
         return attributes
-
-
-def _parts(element: XmlElement) -> tuple[Part, ...]:
-    """Return what a shape covers; raise `Unusable` when that is nothing."""
-    if element.tag in NO_AREA:
-        raise Unusable(f"it is {NO_AREA[element.tag]}, which has no area")
-    if element.tag not in _READ:
-        raise Unusable(f"<{element.tag}> is not known")
-    return _READ[element.tag](element)
-
-
-def _box(element: XmlElement) -> tuple[Part, ...]:
-    left, top, right, bottom = _numbers(element, "xtl", "ytl", "xbr", "ybr")
-    return (Part(turned(box_ring(left, top, right, bottom), _number(element, "rotation", 0.0))),)
-
-
-def _ellipse(element: XmlElement) -> tuple[Part, ...]:
-    x, y, radius_x, radius_y = _numbers(element, "cx", "cy", "rx", "ry")
-    return (Part(turned(ellipse_ring((x, y), (radius_x, radius_y)), _number(element, "rotation", 0.0))),)
-
-
-def _polygon(element: XmlElement) -> tuple[Part, ...]:
-    pairs = [pair.split(",") for pair in element.attributes.get("points", "").split(";") if pair]
-    return (Part(ring_of(pairs)),)
-
-
-def _mask(element: XmlElement) -> tuple[Part, ...]:
-    left, top, width, height = (int(each) for each in _numbers(element, "left", "top", "width", "height"))
-    if not (width > 0 and height > 0 and width * height <= MAX_MASK_PIXELS and max(abs(left), abs(top)) < 2**31):
-        raise Unusable(f"its mask is in a box of {width}x{height} px, which no image has")
-    try:
-        counts = [int(each) for each in element.attributes.get("rle", "").split(",")]
-        # Row by row is column by column of the mask turned over.
-        runs = runs_of_rle(counts, height, width)
-    except (RleError, ValueError) as error:
-        raise Unusable(f"its mask: {error}") from None
-    box = runs.bbox
-    if box is None:
-        raise Unusable("its mask is empty")
-    shape = shape_of_mask(runs.mask(box).T, (left + box[1], top + box[0]))
-    assert shape is not None  # noqa: S101 - it has a box
-    return shape.parts
-
-
-_READ: dict[str, Callable[[XmlElement], tuple[Part, ...]]] = {
-    "box": _box,
-    "ellipse": _ellipse,
-    "polygon": _polygon,
-    "mask": _mask,
-}
-
-
-def _numbers(element: XmlElement, *names: str) -> tuple[float, ...]:
-    return tuple(_number(element, name) for name in names)
-
-
-def _number(element: XmlElement, name: str, default: float | None = None) -> float:
-    text = element.attributes.get(name)
-    if text is None and default is not None:
-        return default
-    try:
-        number = float(text or "")
-    except ValueError:
-        number = float("nan")
-    if not abs(number) < 1e12:
-        raise Unusable(f"its {name} is {(text or '')[:40]!r}, and no number")
-    return number
-
-
-def _typed(text: str, kind: str) -> str | int | float | bool:
-    """Return the value of an attribute as what its `input_type` says it is, as text where it is not that."""
-    if kind == "checkbox" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if kind == "number":
-        for wanted in (int, float):
-            try:
-                value = wanted(text)
-            except ValueError:
-                continue
-            return value if abs(value) < 2**63 else text
-    return text
-
-
-def _id(value: object) -> int | None:
-    """Return the id that labelferry wrote, as a number or as text; None for anything else."""
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
-def _size(element: XmlElement, name: str) -> int | None:
-    text = element.attributes.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1 else None
 
 
 def _below(element: XmlElement, tag: str) -> Iterator[XmlElement]:

@@ -12,70 +12,27 @@ import posixpath
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from msgspec import Struct, field
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.json_cursor import Element
-from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
+from labelferry_export.json_stream import JsonStream, WrongType, first_keys
 from labelferry_export.paths import inside
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
 from labelferry_export.sources.folder_files import ImageFiles, files_below, first_byte
-from labelferry_export.sources.outlines import Unusable, ring_of
+from labelferry_export.sources.geojson_form import FEATURE, HEAD, Properties, attributes_of, class_name, id_of, shape_of
+from labelferry_export.sources.outlines import Unusable
 from labelferry_export.sources.pairing import find_image
 from labelferry_protocol.errors import Code
 
 FOLDERS = ("", "annotations/geojson/")
 SUFFIXES = frozenset([".geojson", ".json"])
-UNCLASSIFIED = "object"
 MOST_SNIFFED = 32
 FEATURES_AT_ONCE = 200
 FIRST_PASS = 0.3
 """Of the time, the part that finding the classes takes."""
 CROWD = "crowd"
 """The word of the metadata by which labelferry marks a crowd."""
-
-
-class _Class(Struct):
-    name: str | None = None
-    names: list[str] | None = None
-
-
-class _Geometry(Struct):
-    type: str
-    coordinates: Any = None
-
-
-class _Properties(Struct):
-    classification: _Class | None = None
-    object_type: str | None = field(default=None, name="objectType")
-    legacy_type: str | None = field(default=None, name="object_type")
-    name: str | int | None = None
-    measurements: Any = None
-    metadata: Any = None
-
-
-class _Feature(Struct):
-    geometry: _Geometry | None = None
-    nucleus: Any = field(default=None, name="nucleusGeometry")
-    properties: _Properties | None = None
-
-
-class _HeadProperties(Struct):
-    classification: _Class | None = None
-
-
-class _Head(Struct):
-    """A feature, of which only the class is looked at."""
-
-    properties: _HeadProperties | None = None
-
-
-_FEATURE = Decoder(_Feature)
-_HEAD = Decoder(_Head)
 
 
 @dataclass(frozen=True)
@@ -192,10 +149,10 @@ class _Reading:
         with JsonStream(inside(self._root, page.file), page.file) as stream:
             for turn, element in enumerate(self._elements(page, stream)):
                 try:
-                    head = _HEAD.decode(element, page.file)
+                    head = HEAD.decode(element, page.file)
                 except WrongType:
                     continue
-                self._classes.add(_class_name(head.properties.classification if head.properties else None))
+                self._classes.add(class_name(head.properties.classification if head.properties else None))
                 if turn % FEATURES_AT_ONCE == 0:
                     yield element.offset / max(1, stream.size)
 
@@ -212,21 +169,21 @@ class _Reading:
         label = f"feature {count} of {page.file}"
         number: int | None = None
         try:
-            feature = _FEATURE.decode(element, page.file)
-            properties = feature.properties or _Properties()
-            number = _id(properties.name) or next(self._numbers)
-            shape = _shape(feature.geometry)
+            feature = FEATURE.decode(element, page.file)
+            properties = feature.properties or Properties()
+            number = id_of(properties.name) or next(self._numbers)
+            shape = shape_of(feature.geometry)
         except (WrongType, Unusable) as error:
             message = f"{label} cannot be exported: {error}"
             self._sink.complain(Finding.OBJECT_DROPPED, message, page.image.name, number or next(self._numbers))
             return
         self._nuclei += feature.nucleus is not None
-        attributes = _attributes(properties)
+        attributes = attributes_of(properties)
         crowd = attributes.get(CROWD) == "true" and attributes.pop(CROWD) == "true"
         self._sink.add_object(
             FoundObject(
                 image=page.image.key,
-                category=_class_name(properties.classification),
+                category=class_name(properties.classification),
                 shape=shape,
                 label=label,
                 id=number,
@@ -234,54 +191,6 @@ class _Reading:
                 attributes=attributes,
             )
         )
-
-
-def _shape(geometry: _Geometry | None) -> Shape:
-    if geometry is None:
-        raise Unusable("it has no geometry")
-    polygons = geometry.coordinates
-    if geometry.type == "Polygon":
-        polygons = [polygons]
-    elif geometry.type != "MultiPolygon":
-        raise Unusable(f"it is a {geometry.type[:40]}, which has no area")
-    if not isinstance(polygons, list) or not polygons:
-        raise Unusable("it has no outline")
-    return Shape(tuple(map(_part, polygons)))
-
-
-def _part(rings: object) -> Part:
-    if not isinstance(rings, list) or not rings:
-        raise Unusable("it has no outline")
-    return Part(ring_of(rings[0]), tuple(map(ring_of, rings[1:])))
-
-
-def _class_name(found: _Class | None) -> str:
-    if found is None:
-        return UNCLASSIFIED
-    return found.name or ": ".join(found.names or ()) or UNCLASSIFIED
-
-
-def _attributes(properties: _Properties) -> dict[str, object]:
-    attributes: dict[str, object] = {}
-    measured = properties.measurements
-    if isinstance(measured, list):
-        pairs = [each for each in measured if isinstance(each, dict)]
-        measured = {str(each.get("name")): each.get("value") for each in pairs}
-    for words in (measured, properties.metadata):
-        if isinstance(words, dict):
-            attributes.update(words)
-    if properties.name is not None and _id(properties.name) is None:
-        attributes["name"] = properties.name
-    kind = properties.object_type or properties.legacy_type or "annotation"
-    if kind.lower() not in ("annotation", "unknown"):
-        attributes["object_type"] = kind.lower()
-    return attributes
-
-
-def _id(name: str | int | None) -> int | None:
-    """Return the id that an object's name is, as labelferry writes it; None when the name is a name."""
-    text = str(name)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 and not text.startswith("0") else None
 
 
 def _folder(file: str) -> str:

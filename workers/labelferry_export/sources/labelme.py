@@ -10,69 +10,43 @@ annotated, and left out with a note.
 """
 
 import itertools
-import math
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.nest import nest
-from labelferry_export.geometry.shape import Part, Ring, Shape
-from labelferry_export.json_stream import Decoder, WrongType, first_keys
+from labelferry_export.geometry.shape import Part, Ring
+from labelferry_export.json_stream import WrongType, first_keys
 from labelferry_export.paths import inside
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
 from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import ImageFiles, files_below, read_json
-from labelferry_export.sources.label_pixels import mask_in_text, traced
-from labelferry_export.sources.outlines import FARTHEST, Unusable, box_ring, ellipse_ring, is_sound, ring_of
+from labelferry_export.sources.labelme_form import (
+    BODY,
+    HEAD,
+    LabelmeHead,
+    LabelmeShape,
+    attributes_of,
+    has_flag,
+    is_id,
+    label_text,
+    parts_of,
+    size_of,
+    with_holes,
+)
+from labelferry_export.sources.outlines import Unusable
 from labelferry_protocol.errors import Code
 
 MOST_SNIFFED = 32
 """Json files that are looked into to recognise a project."""
 FIRST_PASS = 0.3
 """Of the time, the part that finding the images and classes takes."""
-NO_AREA = {"point": "is a point", "points": "is points", "line": "is a line", "linestrip": "is a line"}
 JSON = frozenset([".json"])
-OUR_FLAGS = ("hole", "crowd")
-
-
-class _Head(Struct, rename="camel"):
-    """A file without what its shapes are; `image_data` is the image itself, or null."""
-
-    shapes: list[Any]
-    image_path: str
-    image_width: int | float | None = None
-    image_height: int | float | None = None
-    image_data: str | None = None
-
-
-class _Body(Struct):
-    shapes: list[Any]
-
-
-class _Shape(Struct):
-    """An element of `shapes`; `mask` is a png in base64; `id` and `attributes` are there where labelferry wrote it."""
-
-    label: str | int | float | None = None
-    points: list[Any] = []
-    shape_type: str | None = "polygon"
-    group_id: int | str | None = None
-    flags: dict[str, Any] | None = None
-    description: str | None = None
-    mask: str | None = None
-    id: Any = None
-    attributes: Any = None
-
-
-_HEAD = Decoder(_Head)
-_BODY = Decoder(_Body)
 
 
 @dataclass(frozen=True)
@@ -142,7 +116,7 @@ class _Reading:
         if len(self._files) > 1 and not _is_labelme(self._root, file):
             return set()
         try:
-            head = _HEAD.decode(read_json(self._root, file), file)
+            head = HEAD.decode(read_json(self._root, file), file)
             image = self._image(file, head)
         except WrongType as error:
             self._sink.complain(Finding.IMAGE_BROKEN, f"{file} is not what LabelMe writes: {error}", file)
@@ -151,10 +125,10 @@ class _Reading:
         else:
             self._pages.append(_Page(file, image.name))
             self._images.append(image)
-            return {_text(each.get("label")) for each in head.shapes if isinstance(each, dict)}
+            return {label_text(each.get("label")) for each in head.shapes if isinstance(each, dict)}
         return set()
 
-    def _image(self, file: str, head: _Head) -> FoundImage:
+    def _image(self, file: str, head: LabelmeHead) -> FoundImage:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(file), head.image_path.replace("\\", "/")))
         beside = posixpath.join(posixpath.dirname(file), posixpath.basename(path))
         if path.startswith(("../", "/")) or path == "..":
@@ -172,8 +146,8 @@ class _Reading:
             key=file,
             name=file_name.removeprefix("images/"),
             file=file_name,
-            width=_size(head.image_width),
-            height=_size(head.image_height),
+            width=size_of(head.image_width),
+            height=size_of(head.image_height),
         )
 
     def _note_others(self) -> None:
@@ -188,31 +162,33 @@ class _Reading:
 
     def _tell(self, page: _Page) -> None:
         try:
-            shapes = _BODY.decode(read_json(self._root, page.file), page.file).shapes
+            shapes = BODY.decode(read_json(self._root, page.file), page.file).shapes
         except (WrongType, ExportError) as error:
             raise ExportError(Code.SOURCE, f"{page.file} was changed while it was read: {error}", page.file) from None
-        groups: dict[object, list[tuple[int, _Shape]]] = {}
+        groups: dict[object, list[tuple[int, LabelmeShape]]] = {}
         broken: dict[object, str] = {}
         for count, element in enumerate(shapes, 1):
             try:
-                shape = msgspec.convert(element, _Shape)
+                shape = msgspec.convert(element, LabelmeShape)
             except (msgspec.ValidationError, OverflowError) as error:
                 groups[count], broken[count] = [], str(error)
                 continue
             lone = shape.group_id is None
-            groups.setdefault(count if lone else (_text(shape.label), str(shape.group_id)), []).append((count, shape))
+            groups.setdefault(count if lone else (label_text(shape.label), str(shape.group_id)), []).append(
+                (count, shape)
+            )
         for key, members in groups.items():
             if key in broken:
                 self._refuse(page, next(self._numbers), f"shape {key} of {page.file}", broken[key])
             else:
                 self._tell_object(page, members)
 
-    def _tell_object(self, page: _Page, members: list[tuple[int, _Shape]]) -> None:
+    def _tell_object(self, page: _Page, members: list[tuple[int, LabelmeShape]]) -> None:
         first = members[0][1]
-        number = first.id if _is_id(first.id) else next(self._numbers)
+        number = first.id if is_id(first.id) else next(self._numbers)
         names = ", ".join(str(count) for count, _ in members[:4])
         label = f"shape {names} of {page.file}"
-        if _text(first.label) in ("__ignore__", "_background_"):
+        if label_text(first.label) in ("__ignore__", "_background_"):
             self._sink.note(
                 Finding.OTHER, f"{label} is of the label {first.label!r}, which is no class: left out", page.image
             )
@@ -221,11 +197,11 @@ class _Reading:
         holes: list[Ring] = []
         for count, member in members:
             try:
-                found = _parts(member, page.file)
+                found = parts_of(member, page.file)
             except Unusable as error:
                 self._refuse(page, number, f"shape {count} of {page.file}", str(error))
                 continue
-            if _flag(member, "hole") and len(members) > 1:
+            if has_flag(member, "hole") and len(members) > 1:
                 holes += [part.outer for part in found]
             else:
                 parts += found
@@ -233,78 +209,17 @@ class _Reading:
             self._sink.add_object(
                 FoundObject(
                     image=page.file,
-                    category=_text(first.label),
-                    shape=_with_holes(parts, holes),
+                    category=label_text(first.label),
+                    shape=with_holes(parts, holes),
                     label=label,
                     id=number,
-                    crowd=_flag(first, "crowd"),
-                    attributes=_attributes([member for _, member in members]),
+                    crowd=has_flag(first, "crowd"),
+                    attributes=attributes_of([member for _, member in members]),
                 )
             )
 
     def _refuse(self, page: _Page, number: int, label: str, why: str) -> None:
         self._sink.complain(Finding.OBJECT_DROPPED, f"{label} cannot be exported: {why}", page.image, number)
-
-
-def _parts(shape: _Shape, file: str) -> tuple[Part, ...]:
-    """Return what a shape covers; raise `Unusable` when that is nothing."""
-    kind = shape.shape_type or "polygon"
-    if kind in NO_AREA:
-        raise Unusable(f"it {NO_AREA[kind]}, which has no area")
-    if kind == "polygon" or (kind in ("rectangle", "oriented_rectangle") and len(shape.points) == 4):
-        return (Part(ring_of(shape.points)),)
-    if kind not in ("rectangle", "circle", "mask"):
-        raise Unusable(f"it has the shape_type {kind!r}, which is not known")
-    if len(shape.points) != 2:
-        raise Unusable(f"it is a {kind} of {len(shape.points)} points, and not of 2")
-    (x, y), (far_x, far_y) = ring_of([*shape.points, [1e9, 1e9]])[:2].tolist()
-    if kind == "rectangle":
-        return (Part(box_ring(x, y, far_x, far_y)),)
-    if kind == "circle":
-        radius = math.hypot(far_x - x, far_y - y)
-        return (Part(ellipse_ring((x, y), (radius, radius))),)
-    if shape.mask is None:
-        raise Unusable("it is a mask without the mask")
-    if not (abs(x) < FARTHEST and abs(y) < FARTHEST):
-        raise Unusable("its place is absurdly far out")
-    return traced(mask_in_text(shape.mask, file), (int(x), int(y))).parts
-
-
-def _with_holes(parts: list[Part], holes: list[Ring]) -> Shape:
-    """Return the union of parts with `holes` cut out of whichever of them are around."""
-    if not holes or any(part.holes for part in parts):
-        return Shape(tuple(parts))
-    if not all(map(is_sound, (*holes, *(part.outer for part in parts)))):
-        return Shape(tuple(parts))
-    return nest([part.outer for part in parts], holes)[0]
-
-
-def _attributes(members: list[_Shape]) -> dict[str, object]:
-    if isinstance(members[0].attributes, dict):
-        return members[0].attributes
-    attributes: dict[str, object] = {}
-    for member in members:
-        flags = member.flags or {}
-        attributes.update({key: value for key, value in flags.items() if key not in OUR_FLAGS})
-        if member.description:
-            attributes["description"] = member.description
-    return attributes
-
-
-def _flag(shape: _Shape, name: str) -> bool:
-    return (shape.flags or {}).get(name) is True
-
-
-def _is_id(value: object) -> bool:
-    return type(value) is int and 1 <= value <= 2**53
-
-
-def _text(label: object) -> str:
-    return "" if label is None else str(label)
-
-
-def _size(value: float | None) -> int | None:
-    return int(value) if value is not None and 1 <= value < 2**31 else None
 
 
 def _is_labelme(root: Path, file: str) -> bool:
