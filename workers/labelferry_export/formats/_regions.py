@@ -26,7 +26,12 @@ def counted(shape: Shape) -> str:
 
 
 def valid_parts(shape: Shape) -> tuple[Part, ...]:
-    """Return a shape's own parts when they make a valid geometry; else parts that cover the same and do not overlap."""
+    """Return a shape's own parts when they make a valid geometry; else parts that cover the same and do not overlap.
+
+    A part by itself is valid: sources hand out cleaned shapes.
+    """
+    if len(shape.parts) == 1:
+        return shape.parts
     polygons = np.array([polygon_of(part) for part in shape.parts], dtype=object)
     if shapely.is_valid(shapely.multipolygons(polygons)):
         return shape.parts

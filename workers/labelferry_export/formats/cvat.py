@@ -5,7 +5,6 @@ image's `id` is its place in the order of names, a mask's run lengths go row by 
 add up to the box's width times its height (COCO's go down the columns of the whole image).
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from labelferry_export.findings import Finding, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
 from labelferry_export.formats._numbers import flat
 from labelferry_export.formats._regions import counted, is_made_of_pixels
+from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.shape import Ring
 from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
@@ -29,9 +29,7 @@ OWN_ATTRIBUTES = frozenset({"occluded", "z_order", "source"})
 IMAGES_PER_STEP = 256
 """After so many images looked at for their attributes the caller may stop."""
 
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
-_TO_ESCAPE = re.compile(r'[&<>"\t\n\r]')
+_IN_QUOTES = str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
 
 Declared = dict[str, bool]
 """Attributes of objects by name, in the order of names: whether all their values are truth values."""
@@ -39,7 +37,7 @@ Declared = dict[str, bool]
 
 def escaped(text: str) -> str:
     """Return `text` for an attribute or an element; a character that XML has no way to say becomes U+FFFD."""
-    return _TO_ESCAPE.sub(lambda match: _MARKUP[match.group()], _NO_XML.sub("\ufffd", text))
+    return element_text(text).translate(_IN_QUOTES)
 
 
 def shapes_of(image: Image, instances: Sequence[Instance], categories: Sequence[Category], parts: str) -> Written:
@@ -57,7 +55,7 @@ def shapes_of(image: Image, instances: Sequence[Instance], categories: Sequence[
             lines += [
                 _element("polygon", each, categories, f'points="{_points(part.outer)}"{group}') for part in shape.parts
             ]
-        if any(_NO_XML.search(value) for value in each.attributes.values() if isinstance(value, str)):
+        if any(not is_xml(value) for value in each.attributes.values() if isinstance(value, str)):
             message = f"object {each.id}: characters of its attributes that XML cannot hold are replaced"
             losses.append(loss(image, each.id, "cvat", message))
     return Written("".join(lines).encode(), tuple(losses))
@@ -139,7 +137,7 @@ def _label(category: Category, declared: Declared) -> str:
 def write(job: FormatJob) -> Iterator[Step]:
     """Write `annotations.xml`, or with splits `<split>.xml` for each."""
     for category in job.facts.categories:
-        if _NO_XML.search(category.name):
+        if not is_xml(category.name):
             message = f"characters of the class name {category.name!r} that XML cannot hold are replaced"
             job.report(Warn(code=Finding.FORMAT_LOSS, message=message, format="cvat"))
     for split in job.splits or (None,):

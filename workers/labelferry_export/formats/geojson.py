@@ -150,7 +150,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.3, object=0.06),
+    cost=Cost(image=0.3, object=0.045),
     write=write,
     options={
         "object_type": Option("annotation", "QuPath's kind of object", choices=("annotation", "detection", "cell")),

@@ -115,7 +115,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.2, object=0.04),
+    cost=Cost(image=0.3, object=0.055),
     write=write,
     options={
         "segmentation": Option("polygons", "how outlines are written", choices=("polygons", "rle")),

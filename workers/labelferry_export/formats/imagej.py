@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import numpy as np
 
@@ -36,8 +37,11 @@ HEADER_BYTES = 64
 MOST_GROUPS = 255
 SHOWN_CHARACTERS = 60
 """Of a class's name, in the name of a ROI."""
+WINDOW_BITS, MEMORY_LEVEL = 12, 5
+"""Of zlib: a ROI is small, and to prepare more than this takes longer than to compress it."""
 
 _BOUNDS = Bounds()
+_PLAIN = re.compile(r"[A-Za-z0-9_.\-]+")
 _TO_ESCAPE = re.compile(r"[\\:=#! ]")
 _SPELLED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
 
@@ -111,6 +115,8 @@ def _text(value: Attribute) -> str:
 
 def _spelled(text: str, key: bool = False) -> str:
     """Return `text` in ASCII; a key's every separator is escaped, of a value the space it begins with."""
+    if _PLAIN.fullmatch(text):
+        return text
     out = []
     for place, character in enumerate(text):
         if character in _SPELLED:
@@ -127,7 +133,12 @@ def _spelled(text: str, key: bool = False) -> str:
 
 def entry_name(instance: Instance, class_name: str) -> str:
     """Return the name of an object's file in the zip: its id, so that names are unique and in order, and its class."""
-    return safe_name(f"{instance.id:06}-{class_name[:SHOWN_CHARACTERS]}", ".roi")
+    return f"{instance.id:06}{_ending(class_name)}"
+
+
+@cache
+def _ending(class_name: str) -> str:
+    return safe_name(f"-{class_name[:SHOWN_CHARACTERS]}", ".roi")
 
 
 def write(job: FormatJob) -> Iterator[Step]:
@@ -173,7 +184,7 @@ def _losses(image: Image, instance: Instance, joined: bool, without_group: bool)
 
 def _packed(name: str, data: bytes, offset: int) -> tuple[Entry, bytes]:
     """Return an entry of the zip that begins at `offset`, and its bytes with the header before them."""
-    squeeze = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    squeeze = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
     packed = squeeze.compress(data) + squeeze.flush()
     entry = Entry(name, Method.DEFLATED, offset, len(data), len(packed), zlib.crc32(data), b"")
     return entry, local_header(entry, _BOUNDS) + packed

@@ -161,7 +161,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.3, object=0.03),
+    cost=Cost(image=0.3, object=0.035),
     write=write,
     options={
         "holes": Option(

@@ -208,7 +208,7 @@ FORMAT = Format(
         splits="a file each",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=1.5, object=0.07),
+    cost=Cost(image=2.0, object=0.09),
     write=write,
     options={
         "segmentation": Option("polygons", "how outlines are written", choices=("polygons", "rle")),

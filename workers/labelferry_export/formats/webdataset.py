@@ -213,7 +213,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="pixel edges, full precision; masks 16 bits",
     ),
-    cost=Cost(image=2.5, object=0.08),
+    cost=Cost(image=2.5, object=0.1),
     write=write,
     options={
         "shard_size": Option(500.0, "a shard is ended by the first sample that makes it longer than so many MB"),
