@@ -31,6 +31,7 @@ def main() -> int:
             keys=options.keys.absolute() if options.keys else None,
             until_eof=options.until_eof,
             log_level=options.log_level,
+            metrics_port=options.metrics_port,
             keep_days=options.keep_days,
             keep_bytes=options.keep_bytes,
         )
@@ -52,6 +53,9 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--keys", type=Path, metavar="DIR", help="who may connect (made by `labelferry keys`)")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input is closed")
     parser.add_argument("--log-level", choices=LEVELS, default="info")
+    parser.add_argument(
+        "--metrics-port", type=int, metavar="PORT", help="serve Prometheus metrics at 127.0.0.1:PORT/metrics"
+    )
     parser.add_argument(
         "--keep-days",
         type=days,

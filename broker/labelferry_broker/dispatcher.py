@@ -16,13 +16,16 @@ from labelferry_broker.connections import Connections
 from labelferry_broker.delivery import Delivery
 from labelferry_broker.depot_post import DepotPost
 from labelferry_broker.doorman import Doorman
+from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
 from labelferry_broker.fanout import Fanout
 from labelferry_broker.intake import Parts, drain
 from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, Save, UpdateJob
+from labelferry_broker.ledger.figures import Histogram
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
 from labelferry_broker.lifeline import Lifeline
+from labelferry_broker.metrics import Metrics
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.store import Store
@@ -71,6 +74,7 @@ class Dispatcher:
         depot: DepotPost,
         doorman: Doorman | None = None,
         notice: Notice | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], Moment] = _read_clocks,
     ) -> None:
         self._settings = settings
@@ -79,7 +83,11 @@ class Dispatcher:
         self._depot = depot
         self._doorman = doorman
         self._notice = notice or Notice()
+        self._metrics = metrics
+        self._turns = Histogram(TURN_BOUNDS)
+        self._unsent = 0
         self._clock = clock
+        self._began = clock().steady
         self._connections = {lane: Connections(lanes.socket(lane)) for lane in DISPATCHED}
         self._workers = self._connections[Lane.WORK]
         self._events = Fanout(lanes.events, self._connections[Lane.EVENTS], open_door=lanes.open_door)
@@ -141,6 +149,7 @@ class Dispatcher:
         self._admit_watchers(now)
         self._admit_listeners()
         self._beat(now)
+        self._turns.add(self._clock().steady - now.steady)
 
     def _hear(self, now: Moment) -> list[Effect]:
         """Return the ledger's effects of all that came, and of the time."""
@@ -221,8 +230,23 @@ class Dispatcher:
         self._beat_at = now.steady
         self._events.publish(BEAT, codec.pack(self._beat_of(now)))
         unsent = self._delivery.unsent()
+        self._unsent += unsent
+        self._show_metrics(now)
         if unsent:
             log.warning("messages found nobody", count=unsent)
+
+    def _show_metrics(self, now: Moment) -> None:
+        if self._metrics is None:
+            return
+        readings = Readings(
+            figures=self._ledger.figures(now),
+            subscriptions=self._events.subscriptions,
+            unsent=self._unsent,
+            turns=self._turns.read(),
+            epoch=self._store.epoch,
+            uptime=now.steady - self._began,
+        )
+        self._metrics.show(page_of(readings))
 
     def _beat_of(self, now: Moment) -> Beat:
         return Beat(epoch=self._store.epoch, timestamp=now.wall)

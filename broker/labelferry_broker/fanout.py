@@ -44,6 +44,11 @@ class Fanout:
         """Subscriptions by connection (its descriptor)."""
         self.dropped = 0
 
+    @property
+    def subscriptions(self) -> int:
+        """How many there are, denied ones included."""
+        return sum(self._counts.values())
+
     def wishes(self, at_most: int) -> Iterator[Wish]:
         """Yield the subscriptions that came. Each must be granted before the next is taken; one that is not, is denied."""
         for descriptor, _ in self._connections.gone():

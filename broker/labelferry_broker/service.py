@@ -12,6 +12,7 @@ from labelferry_broker.doorman import Doorman
 from labelferry_broker.lanes import CLOSING_MILLISECONDS, bind_lanes
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_broker.lifeline import Lifeline
+from labelferry_broker.metrics import Metrics
 from labelferry_broker.places import SocketPlace, listening, make_private, read_secret, told
 from labelferry_broker.proof import prove_shut
 from labelferry_broker.settings import BrokerSettings
@@ -49,11 +50,28 @@ def run_broker(
             _prove(context, endpoint, key, doorman)
         depot = DepotPost(bind(context, zmq.ROUTER, place.inner), _depot_command(settings, endpoint, place))
         closing.callback(depot.stop)
-        dispatcher = Dispatcher(_dispatcher_settings(settings, endpoint, secret), lanes, store, depot, doorman, notice)
+        dispatcher = Dispatcher(
+            _dispatcher_settings(settings, endpoint, secret),
+            lanes,
+            store,
+            depot,
+            doorman,
+            notice,
+            _open_metrics(settings, closing),
+        )
         log.info("broker begins", endpoint=endpoint, state=settings.state, keys=settings.keys, epoch=store.epoch)
         dispatcher.run(lifeline, lambda: announce(settings.listen))
         notice.stopping()
         log.info("broker ends")
+
+
+def _open_metrics(settings: BrokerSettings, closing: ExitStack) -> Metrics | None:
+    if settings.metrics_port is None:
+        return None
+    metrics = Metrics(settings.metrics_port)
+    closing.callback(metrics.stop)
+    metrics.start()
+    return metrics
 
 
 def _post_doorman(

@@ -16,6 +16,8 @@ class BrokerSettings:
     keys: Path | None = None
     until_eof: bool = False
     log_level: str = "info"
+    metrics_port: int | None = None
+    """Where the broker's numbers are served, on loopback; None nowhere."""
     keep_days: float = 30.0
     keep_bytes: int = 50 * 10**9
     """How old bundles may become, and how much of the disk all of them may take, before the oldest go."""

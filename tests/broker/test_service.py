@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TypeVar
 
@@ -86,12 +87,20 @@ pytestmark = pytest.mark.processes
 class Process:
     """A broker's process and the peers that a test connects to it."""
 
-    def __init__(self, listen: str, state: Path, keys: Path | None = None, *, until_eof: bool = False) -> None:
+    def __init__(
+        self,
+        listen: str,
+        state: Path,
+        keys: Path | None = None,
+        *,
+        until_eof: bool = False,
+        options: tuple[str, ...] = (),
+    ) -> None:
         self.endpoint = parse_endpoint(listen)
         self.keys = keys
         self.state = state
         self.command = [sys.executable, "-m", "labelferry_broker", "--listen", listen, "--state", str(state)]
-        self.command += ["--log-level", "error"]
+        self.command += ["--log-level", "error", *options]
         self.command += (["--keys", str(keys)] if keys else []) + (["--until-eof"] if until_eof else [])
         self.context = new_context()
         self.sockets: list[zmq.Socket[bytes]] = []
@@ -297,6 +306,16 @@ def free_port() -> int:
             return base
 
 
+def read_metrics(port: int) -> str:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    assert answer.status == 200
+    text = answer.read().decode()
+    connection.close()
+    return text
+
+
 def run_to_end(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "labelferry_broker", *arguments, "--log-level", "error"]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -353,6 +372,63 @@ def test_a_service_manager_is_told_that_the_broker_is_ready_alive_and_stopping(s
         while words[-1] != "STOPPING=1":
             words.append(manager.recv(100).decode())
         assert process.wait(10) == 0
+
+
+def test_the_numbers_are_served_where_they_are_asked_for(short_dir: Path, tmp_path: Path) -> None:
+    port = free_port()
+    broker = Process(f"ipc://{short_dir}", tmp_path / "state", options=("--metrics-port", str(port)))
+    try:
+        client, worker = broker.client(), broker.worker()
+        client.submit("1")
+        worker.register()
+        lease = worker.begin()
+        client.submit("2")
+        watcher = client.watch(topic_of(lease.job_id))
+        watcher.until(Snapshot)
+        worker.show(lease, 12.0)
+        watcher.until(Progress)
+        client.ask(Cancel(job_id=lease.job_id))
+        worker.say(AttemptCancelled(worker_id="0a" * 16, job_id=lease.job_id, attempt=1, cleanup_completed=True))
+        watcher.until(Cancelled)
+        wanted = {
+            'labelferry_jobs{state="running"} 1',
+            'labelferry_jobs{state="queued"} 0',
+            'labelferry_jobs_ended_total{state="cancelled"} 1',
+            "labelferry_workers 1",
+            "labelferry_slots_busy 1",
+            "labelferry_progress_frames_total 1",
+            "labelferry_cancel_latency_seconds_count 1",
+            "labelferry_subscriptions 1",
+            "labelferry_bundle_bytes 0",
+        }
+        deadline = time.monotonic() + 10
+        while missing := wanted - set(read_metrics(port).splitlines()):
+            assert time.monotonic() < deadline, missing
+            time.sleep(0.05)
+    finally:
+        broker.close()
+
+
+def test_a_slow_reader_of_the_numbers_delays_no_end(short_dir: Path, tmp_path: Path) -> None:
+    port = free_port()
+    broker = Process(f"ipc://{short_dir}", tmp_path / "state", options=("--metrics-port", str(port)))
+    with os_socket.create_connection(("127.0.0.1", port)) as reader:
+        reader.sendall(b"GET /met")
+        began = time.monotonic()
+        assert broker.end() == 0
+        assert time.monotonic() - began < 5
+    broker.close()
+
+
+def test_a_port_for_the_numbers_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with os_socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = run_to_end(["--listen", f"ipc://{tmp_path}/s", "--state", str(tmp_path / "st"), "--metrics-port", port])
+    assert ended.returncode == 1
+    assert "--metrics-port" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_retention_takes_what_is_too_old_and_the_history_says_so(start: Start) -> None:

@@ -19,6 +19,7 @@ from labelferry_broker.ledger.effects import (
     TellDepot,
     UpdateJob,
 )
+from labelferry_broker.ledger.figures import Tally
 from labelferry_broker.ledger.jobs import Job
 from labelferry_broker.ledger.queue import Queue
 from labelferry_broker.ledger.readthrough import ReadThrough
@@ -54,6 +55,7 @@ class Book:
         self.live: dict[str, Job] = {}
         self.queue = Queue()
         self.shelf = Shelf()
+        self.tally = Tally()
         self.crew = Crew()
         self.alarms = Alarms()
         self.depot_ready = False
@@ -83,7 +85,7 @@ class Book:
         """Take a live job into memory; its events go on above what was reserved before."""
         job = Job(row=row, seq=row.seq_reserved)
         self.live[row.job_id] = job
-        self._count_queued(row, +1)
+        self._count(row, +1)
         return job
 
     def add(self, row: JobRow) -> Job:
@@ -121,8 +123,8 @@ class Book:
             self.queue.remove(previous.owner, previous.number, previous.job_id)
             self.alarms.drop(Purpose.RETRY, previous.job_id)
         job.row = replace(previous, state=state, **changes)
-        self._count_queued(previous, -1)
-        self._count_queued(job.row, +1)
+        self._count(previous, -1)
+        self._count(job.row, +1)
         self._unsaved_progress.discard(previous.job_id)
         self.save(UpdateJob(previous.state, job.row))
 
@@ -171,7 +173,8 @@ class Book:
         if self.shelf.size > self.settings.keep_bytes:
             self.alarms.set(self.now.steady, Purpose.RETENTION)
 
-    def _count_queued(self, row: JobRow, change: int) -> None:
+    def _count(self, row: JobRow, change: int) -> None:
+        self.tally.states[row.state] += change
         if row.state is State.QUEUED:
             self.queued_in_all += change
             count = self.queued_of.get(row.owner, 0) + change

@@ -100,6 +100,7 @@ class Cancels:
             requested_at=row.cancel.at,
             bundle=bundle,
         )
+        self._book.tally.cancels.add(max(0.0, self._book.now.wall - row.cancel.at))
         kept = {"bundle": bundle, "bundle_attempt": row.attempt, "counts": counts} if bundle else {}
         self._book.end(job, move, event, **kept)
 

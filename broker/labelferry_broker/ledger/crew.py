@@ -1,6 +1,7 @@
 """The workers that are connected now, and which jobs each of them has."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labelferry_broker.ledger.jobs import Job
@@ -64,6 +65,11 @@ class Crew:
     def held_by(self, worker_id: str) -> list[Job]:
         """Return the jobs that a worker has."""
         return list(self._held.get(worker_id, {}).values())
+
+    def all_held(self) -> Iterator[Job]:
+        """Yield every job that a worker has."""
+        for held in self._held.values():
+            yield from held.values()
 
     def held_job(self, worker_id: str, job_id: str, attempt: int) -> Job | None:
         """Return a job if this worker has this very attempt of it."""

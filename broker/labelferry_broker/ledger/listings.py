@@ -5,8 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
+from labelferry_broker.ledger.alarms import Purpose
 from labelferry_broker.ledger.book import Book
 from labelferry_broker.ledger.effects import Reply
+from labelferry_broker.ledger.figures import Figures
 from labelferry_broker.ledger.rows import JobRow
 from labelferry_broker.ledger.settings import Asker
 from labelferry_broker.ledger.snapshots import find, summary_of
@@ -62,6 +64,28 @@ def tell_overview(book: Book, peer: bytes, ref: str, asker: Asker, began: float)
         timestamp=book.now.wall,
     )
     book.emit(Reply(peer, ref, overview))
+
+
+def figures_of(book: Book) -> Figures:
+    """Return the ledger in numbers."""
+    oldest = book.live.get(book.queue.oldest() or "")
+    ends = [book.alarms.at(Purpose.LEASE, job.row.job_id) for job in book.crew.all_held()]
+    soonest = min((end for end in ends if end is not None), default=None)
+    workers = list(book.crew.workers.values())
+    reading = book.tally
+    return Figures(
+        states=dict(reading.states),
+        queue_age=max(0.0, book.now.wall - oldest.row.created_at) if oldest is not None else 0.0,
+        lease_age=max(0.0, book.settings.lease_seconds - (soonest - book.now.steady)) if soonest is not None else 0.0,
+        workers=len(workers),
+        slots=sum(worker.slots for worker in workers),
+        busy=sum(book.crew.busy(worker) for worker in workers),
+        frames=reading.frames,
+        cancels=reading.cancels.read(),
+        bundles=len(book.shelf),
+        bundle_bytes=book.shelf.size,
+        depot_ready=book.depot_ready,
+    )
 
 
 def _newest(book: Book, row: JobRow) -> JobRow:

@@ -15,6 +15,7 @@ from labelferry_broker.ledger.attempts import Attempts
 from labelferry_broker.ledger.book import Book
 from labelferry_broker.ledger.cancels import Cancels
 from labelferry_broker.ledger.effects import Effect, Reply, Tell, TellDepot
+from labelferry_broker.ledger.figures import Figures
 from labelferry_broker.ledger.leases import Leases
 from labelferry_broker.ledger.presence import Presence
 from labelferry_broker.ledger.rows import Loaded
@@ -142,6 +143,11 @@ class Ledger:
     def next_deadline(self) -> float | None:
         """The steady time of the next `tick` that would do something; None when nothing waits for time."""
         return self._book.alarms.next
+
+    def figures(self, now: Moment) -> Figures:
+        """Return what there is to say of this ledger in numbers."""
+        self._book.now = now
+        return listings.figures_of(self._book)
 
     def persisted(self) -> None:
         """Take note that every `Save` handed out so far is durable, so that the archive can be read for it."""

@@ -34,6 +34,7 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
         estimated_time_remaining=left if left is not None and isfinite(left) else None,
     )
     book.note_progress(job, progress)
+    book.tally.frames += 1
     book.emit(Publish(progress))
 
 

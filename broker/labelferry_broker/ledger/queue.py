@@ -38,6 +38,10 @@ class Queue:
                 del self._lines[owner]
                 self._turns.remove(owner)
 
+    def oldest(self) -> str | None:
+        """Return the job that was submitted first of all that wait."""
+        return min((line[0] for line in self._lines.values()), default=(0, None))[1]
+
     def next(self) -> str | None:
         """Return the job whose turn it is; None when nobody waits."""
         return self._lines[self._turns[0]][0][1] if self._turns else None

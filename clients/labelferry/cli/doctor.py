@@ -1,16 +1,30 @@
 """`labelferry doctor`: what is right and what is wrong here, in sentences."""
 
+import resource
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
 
 from labelferry.cli.choices import service_options
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, LabelferryError
+from labelferry_protocol.requests import Overview
+from labelferry_protocol.words import Role
 
 LEAST_FREE_BYTES = 1_000_000_000
+LEAST_FILES = 1024
+"""Open files that a service should be allowed: each connection is some."""
+MOST_SKEW_SECONDS = 5.0
+
+
+class Note(str):
+    """A sentence on what is not wrong, and worth a look."""
+
+    __slots__ = ()
 
 
 @click.command()
@@ -22,6 +36,7 @@ def doctor(context: click.Context, broker: str | None, key_file: str | None) -> 
     checks: list[Callable[[], Iterator[str]]] = [
         _python,
         _libraries,
+        _files,
         _state,
         lambda: _key(key_file),
         lambda: _service(broker, key_file),
@@ -29,7 +44,7 @@ def doctor(context: click.Context, broker: str | None, key_file: str | None) -> 
     for check in checks:
         try:
             for sentence in check():
-                click.echo(f"ok     {sentence}")
+                click.echo(f"{'note' if isinstance(sentence, Note) else 'ok':<7}{sentence}")
         except LabelferryError as error:
             healthy = False
             click.echo(f"WRONG  {error}")
@@ -49,6 +64,15 @@ def _libraries() -> Iterator[str]:
     yield f"libzmq {zmq.zmq_version()} (pyzmq {zmq.__version__}), CURVE {'available' if zmq.has('curve') else 'missing: several machines will not work'}"
 
 
+def _files() -> Iterator[str]:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
+        raise LabelferryError(
+            f"a process may have only {hard} files open, and each connection is some: raise `ulimit -Hn`, or LimitNOFILE"
+        )
+    yield f"A process may have {'any number of' if hard == resource.RLIM_INFINITY else f'{hard:,}'} files open"
+
+
 def _state() -> Iterator[str]:
     from labelferry.cli.show.words import size_in_words
     from labelferry.embedded.place import Place, state_directory
@@ -66,6 +90,10 @@ def _key(key_file: str | None) -> Iterator[str]:
         from labelferry_transport.keys import load_key
 
         key = load_key(Path(key_file))
+        if key.role is Role.WORKER:
+            raise LabelferryError(
+                f"the key file {key_file} is a worker's, which may run jobs and not ask for them: use a user's"
+            )
         yield f"The key file {key_file} is that of {key.role} {key.name}, and only its owner can read it"
 
 
@@ -74,7 +102,9 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
     from labelferry.cli.show.tables import overview_lines
 
     with client_for(broker, key_file, workers=0 if broker else 1) as client:
+        asked_at = time.time()
         overview = client.overview()
+        answered_at = time.time()
         yield f"A broker answers at {broker}" if broker else "The embedded service starts and answers"
         yield from (line.strip() for line in overview_lines(overview))
         if broker and not overview.workers:
@@ -83,3 +113,40 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
             )
         if not overview.depot_ready:
             raise LabelferryError("the depot is not ready: see the broker's log")
+        yield from _versions(overview, f"labelferry {version('labelferry')}")
+        yield from _room(overview)
+        yield from _clock(overview, asked_at, answered_at)
+
+
+def _versions(overview: Overview, here: str) -> Iterator[str]:
+    if overview.software != here:
+        yield Note(
+            f"The broker is {overview.software}, this is {here}: they understand each other, new options may not work"
+        )
+    for worker in overview.workers:
+        if worker.software and worker.software != overview.software:
+            yield Note(
+                f"The worker on {worker.host} is {worker.software}, the broker {overview.software}: update the older one"
+            )
+
+
+def _room(overview: Overview) -> Iterator[str]:
+    from labelferry.cli.show.words import size_in_words
+
+    yield f"The depot keeps {overview.bundles:,} bundles, {size_in_words(overview.bundle_bytes)} in all"
+    for worker in overview.workers:
+        if worker.paused:
+            yield Note(
+                f"The worker on {worker.host} takes no job, for its disk is full: make room where its --staging is"
+            )
+
+
+def _clock(overview: Overview, asked_at: float, answered_at: float) -> Iterator[str]:
+    if not overview.timestamp:
+        return
+    skew = max(asked_at - overview.timestamp, overview.timestamp - answered_at, 0.0)
+    if skew > MOST_SKEW_SECONDS:
+        raise LabelferryError(
+            f"the broker's clock and this one are {skew:,.0f} s apart, so times in the history mislead: set both by NTP"
+        )
+    yield "The broker's clock and this one agree"

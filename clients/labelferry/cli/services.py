@@ -31,10 +31,13 @@ LISTEN = "tcp://127.0.0.1:5570"
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="How much to log.",
 )
-def broker(listen: str, state: str | None, keys_directory: str | None, log_level: str) -> None:
+@click.option("--keep-days", metavar="DAYS", help="Bundles go at this age; 30 days by default.")
+@click.option("--keep-bytes", metavar="SIZE", help="The oldest bundles go when all take more; 50GB by default.")
+@click.option("--metrics-port", metavar="PORT", help="Serve Prometheus metrics at http://127.0.0.1:PORT/metrics.")
+def broker(listen: str, state: str | None, keys_directory: str | None, log_level: str, **further: str | None) -> None:
     """Run a broker until it is told to stop (Ctrl-C, SIGTERM)."""
     command = ["labelferry_broker", "--listen", listen, "--state", state or _state(), "--log-level", log_level]
-    _become([*command, *(["--keys", keys_directory] if keys_directory else [])])
+    _become([*command, *(["--keys", keys_directory] if keys_directory else []), *_given(further)])
 
 
 @click.command()
@@ -59,11 +62,18 @@ def broker(listen: str, state: str | None, keys_directory: str | None, log_level
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="How much to log.",
 )
+@click.option("--stall-kill", metavar="SECONDS", help="Kill what makes no progress for so long, and try it again.")
 def worker(
-    broker: str, slots: int | None, roots: tuple[str, ...], staging: str | None, key_file: str | None, log_level: str
+    broker: str,
+    slots: int | None,
+    roots: tuple[str, ...],
+    staging: str | None,
+    key_file: str | None,
+    log_level: str,
+    **further: str | None,
 ) -> None:
     """Run a worker until it is told to stop; what runs then may finish."""
-    _become(_worker_command(broker, slots, roots, staging, key_file, log_level))
+    _become([*_worker_command(broker, slots, roots, staging, key_file, log_level), *_given(further)])
 
 
 @click.command()
@@ -103,6 +113,13 @@ def _worker_command(
     if staging:
         command += ["--staging", staging]
     return [*command, *(["--key", key_file] if key_file else [])]
+
+
+def _given(options: dict[str, str | None]) -> list[str]:
+    """Return the options that were given, to be handed on as they are: the service itself knows what they may be."""
+    return [
+        word for name, value in options.items() if value is not None for word in (f"--{name.replace('_', '-')}", value)
+    ]
 
 
 def _state() -> str:

@@ -60,5 +60,5 @@ def overview_lines(overview: Overview) -> Iterator[str]:
     if not overview.workers:
         yield "Workers: none connected; jobs wait until one is"
     for worker in overview.workers:
-        draining = ", draining" if worker.draining else ""
+        draining = ", draining" if worker.draining else ", paused: its disk is full" if worker.paused else ""
         yield f"Worker {worker.host} ({worker.user}): {worker.busy} of {worker.slots} slots busy, heard {worker.seen:.0f} s ago{draining}"

@@ -1,0 +1,87 @@
+"""The Prometheus endpoint: a thread that answers `GET /metrics` with the newest page it was handed. Off unless asked for.
+
+The dispatcher hands over what it knows once a second, through a box that holds one page; nothing else is shared, and a slow
+reader costs the dispatcher nothing.
+"""
+
+import threading
+from collections import deque
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from labelferry_broker.exposition import CONTENT_TYPE
+from labelferry_protocol.errors import Code, Refusal
+from labelferry_transport.logs import Log
+
+HOST = "127.0.0.1"
+READER_SECONDS = 1.0
+"""A reader that takes longer to ask, or to take its answer, is cut: the next one waits."""
+
+log = Log("metrics")
+
+
+class Metrics:
+    """The endpoint's actor. `show` is the dispatcher's; the rest happens in the thread."""
+
+    def __init__(self, port: int, host: str = HOST) -> None:
+        self._box: deque[str] = deque([""], maxlen=1)
+        box = self._box
+
+        class Page(_Page):
+            """Answers from this endpoint's box."""
+
+            def page(self) -> str:
+                return box[-1]
+
+        try:
+            self._server = HTTPServer((host, port), Page)
+        except OSError as error:
+            raise Refusal(
+                Code.OUTPUT,
+                f"metrics cannot be served at {host}:{port}: {error.strerror}: choose another --metrics-port",
+            ) from None
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="metrics", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+        log.info("metrics served", port=self.port)
+
+    def show(self, page: str) -> None:
+        """Answer with this page from now on."""
+        self._box.append(page)
+
+    def stop(self) -> None:
+        """End the thread and let go of the port."""
+        # `shutdown` waits for the reader at hand, and the broker's end must not wait for a slow one.
+        threading.Thread(target=self._server.shutdown, daemon=True).start()
+        self._thread.join(READER_SECONDS)
+        self._server.server_close()
+
+
+class _Page(BaseHTTPRequestHandler):
+    timeout = READER_SECONDS
+    server_version = "labelferry"
+    sys_version = ""
+
+    def page(self) -> str:
+        """Return the text to answer with."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        """Answer a reader."""
+        found = self.path.split("?")[0] == "/metrics"
+        body = self.page().encode() if found else b"the metrics are at /metrics\n"
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", CONTENT_TYPE if found else "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Log where everything is logged."""
+        log.debug("asked", what=format % args)

@@ -1,0 +1,72 @@
+"""The doctor's sentences, from what a broker says of itself."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from labelferry.cli.doctor import Note, _clock, _room, _versions
+from labelferry_protocol.errors import LabelferryError
+from labelferry_protocol.requests import Overview, WorkerSummary
+
+
+def overview(software: str = "labelferry 1", *, paused: bool = False, worker: str = "labelferry 1") -> Overview:
+    there = WorkerSummary(
+        worker_id="1" * 32, host="gpu1", user="crew", slots=1, busy=0, seen=0.0, paused=paused, software=worker
+    )
+    return Overview(
+        software=software, epoch=1, uptime=1.0, jobs={}, workers=(there,), depot_ready=True, timestamp=1000.0
+    )
+
+
+def notes(sentences: Iterable[str]) -> list[str]:
+    return [sentence for sentence in sentences if isinstance(sentence, Note)]
+
+
+def test_versions_that_differ_are_noted_and_those_that_do_not_are_not() -> None:
+    assert notes(_versions(overview(), "labelferry 1")) == []
+    assert len(notes(_versions(overview(), "labelferry 2"))) == 1
+    (sentence,) = notes(_versions(overview(worker="labelferry 0"), "labelferry 1"))
+    assert "gpu1 is labelferry 0" in sentence
+
+
+def test_a_worker_whose_disk_is_full_is_noted() -> None:
+    assert notes(_room(overview())) == []
+    (sentence,) = notes(_room(overview(paused=True)))
+    assert "disk is full" in sentence
+
+
+def test_clocks_that_are_apart_are_wrong_however_long_the_answer_took() -> None:
+    assert list(_clock(overview(), 990.0, 1010.0)) == ["The broker's clock and this one agree"]
+    with pytest.raises(LabelferryError, match="100 s apart"):
+        list(_clock(overview(), 1100.0, 1101.0))
+
+
+def doctor(state: Path, *limit: str) -> subprocess.CompletedProcess[str]:
+    program = "from labelferry.cli import main; main()"
+    return subprocess.run(
+        [*limit, sys.executable, "-c", program, "doctor"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "LABELFERRY_STATE": str(state)},
+    )
+
+
+@pytest.mark.processes
+def test_a_healthy_machine_is_told_so(tmp_path: Path) -> None:
+    result = doctor(tmp_path / "state")
+    assert result.returncode == 0, result.stdout
+    assert "files open" in result.stdout
+    assert "clock" in result.stdout
+    assert "WRONG" not in result.stdout
+
+
+@pytest.mark.processes
+def test_a_machine_with_few_files_is_told_what_to_raise(tmp_path: Path) -> None:
+    result = doctor(tmp_path / "state", "sh", "-c", 'ulimit -n 500; exec "$@"', "sh")
+    assert result.returncode == 1
+    assert "WRONG  a process may have only 500 files open" in result.stdout
