@@ -30,6 +30,11 @@ DRAW_MEGAPIXEL = 65.0
 """To decode, draw on and encode a megapixel."""
 FINISH_FILE = 0.02
 FINISH_LEAST = 3.0
+CHECK_MEGABYTE = 3.0
+OVERLAY_MEGABYTES = 1.2
+"""About what the overlay of a megapixel takes."""
+TEXT_MEGABYTES = 0.0004
+"""About what an object takes in all formats."""
 
 
 def reading(totals: Totals) -> float:
@@ -50,3 +55,14 @@ def drawing(images: int, objects: int, megapixels: float) -> float:
 def finishing(files: int) -> float:
     """Return the cost of listing so many files in the manifest, the checksums and the zip's directory, ms."""
     return FINISH_LEAST + FINISH_FILE * files
+
+
+def bundle_megabytes(images: bool, visualizations: bool, totals: Totals) -> float:
+    """Return about how large a bundle will be, MB."""
+    pictures = totals.megabytes * images + OVERLAY_MEGABYTES * totals.megapixels * visualizations
+    return pictures + TEXT_MEGABYTES * totals.objects
+
+
+def checking(megabytes: float) -> float:
+    """Return the cost of reading a finished bundle again, ms."""
+    return CHECK_MEGABYTE * megabytes

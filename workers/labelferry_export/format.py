@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labelferry_export.bundle.archive import EntryWriter
+from labelferry_export.bundle.verify import Reader
 from labelferry_export.findings import Finding, Warn
 from labelferry_export.lanes.task import Piece, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
@@ -98,12 +99,28 @@ class Needs:
     install: str
 
 
+class Recount(Protocol):
+    """Counts what a format wrote, from the finished bundle: what the self-check compares."""
+
+    @property
+    def images(self) -> int:
+        """How many images its files hold."""
+
+    @property
+    def objects(self) -> int | None:
+        """How many objects; None where the format cannot say all of them."""
+
+    def open(self, name: str) -> Reader | None:
+        """Return the reader of a file of the bundle, None for one of somebody else's."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A format: what it is called, what it can say, and how it is written.
 
     `usage` is a paragraph of markdown for the bundle's README: how to load it from the unzipped bundle. `write` writes the whole
-    project, a yield after every batch of objects; nothing is left open when it ends.
+    project, a yield after every batch of objects; nothing is left open when it ends. `recount`, where there is one, reads the files again
+    before the bundle is published.
     """
 
     name: str
@@ -114,6 +131,7 @@ class Format:
     write: Callable[[FormatJob], Iterator[Step]]
     options: Mapping[str, Option] = field(default_factory=dict)
     needs: Needs | None = None
+    recount: Callable[[ProjectFacts], Recount] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 from labelferry_export.findings import Finding
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, pieces_of
 from labelferry_export.formats._numbers import flat
+from labelferry_export.formats._recount import JsonRecount
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
@@ -166,6 +167,7 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.3, object=0.052),
     write=write,
+    recount=lambda facts: JsonRecount("annotations/coco/", "annotations", len(facts.categories)),
     options={
         "rle": Option("compressed", "how run lengths are written", choices=("compressed", "uncompressed")),
     },

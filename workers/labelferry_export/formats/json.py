@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, pieces_of
+from labelferry_export.formats._recount import JsonRecount
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance, ProjectFacts
@@ -117,4 +118,5 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.1, object=0.033),
     write=write,
+    recount=lambda facts: JsonRecount("annotations/json/", "instances", len(facts.categories)),
 )

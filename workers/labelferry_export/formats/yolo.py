@@ -15,6 +15,7 @@ from labelferry_export.findings import Warn
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
 from labelferry_export.formats._numbers import spelled
+from labelferry_export.formats._recount import YoloRecount
 from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
 from labelferry_export.geometry.shape import Ring
 from labelferry_export.lanes.task import Piece
@@ -111,4 +112,5 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.2, object=0.025),
     write=write,
+    recount=lambda facts: YoloRecount("labels/", None, len(facts.categories)),
 )

@@ -1,18 +1,24 @@
-"""The stage `compression`: what closes the bundle. Everything else went into the zip as it was made; now come the README, the manifest,
+"""The stage `compression`: what closes the bundle and reads it again. Everything else went into the zip as it was made; now come the README, the manifest,
 the checksums and the zip's directory.
 """
 
+import struct
+import zlib
 from collections.abc import Generator, Iterable, Iterator
 
-from labelferry_export import costs
+from labelferry_export import costs, formats
 from labelferry_export.bundle.contents import Contents, Count
 from labelferry_export.bundle.manifest import manifest
 from labelferry_export.bundle.readme import readme
+from labelferry_export.bundle.verify import Reader, verify
 from labelferry_export.costs import Totals
+from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
+from labelferry_export.format import Recount
 from labelferry_export.job import Job
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
+from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
 
@@ -20,6 +26,8 @@ VERB = "Compressing bundle"
 FILE_BYTES = 230
 """About what the manifest, the checksums and the directory hold of a file, besides three times its name."""
 LISTED_BYTES = 60
+PACKED = 3
+"""The closing files become about so many times smaller in the zip."""
 README_BYTES = 2000
 LINES_PER_BLOCK = 500
 SKIPPED = (Finding.IMAGE_MISSING, Finding.IMAGE_BROKEN)
@@ -27,20 +35,30 @@ SKIPPED = (Finding.IMAGE_MISSING, Finding.IMAGE_BROKEN)
 
 def cost(options: ExportOptions, totals: Totals) -> float:
     """Return what closing the bundle costs, ms."""
+    megabytes = costs.bundle_megabytes(options.images, options.visualizations, totals)
+    return _closing_cost(options, totals) + costs.checking(megabytes)
+
+
+def _closing_cost(options: ExportOptions, totals: Totals) -> float:
     files_per_image = options.images + options.visualizations + ("yolo" in options.formats)
     return costs.finishing(files_per_image * totals.images)
 
 
 def total(job: Job) -> int:
-    """Return about how many bytes are to be written, from what is in the bundle now."""
+    """Return about how many bytes are to be written, and then read again, from what is in the bundle now."""
+    closing = _closing_bytes(job)
+    return job.archive.offset + closing + closing // PACKED
+
+
+def _closing_bytes(job: Job) -> int:
     files = job.archive.count
     names = max(job.archive.listing_bytes - files * LISTED_BYTES, 0)
     return README_BYTES + FILE_BYTES * files + 3 * names + job.findings_bytes
 
 
 def run(job: Job) -> Generator[Step, None, None]:
-    """Write the last files and close the zip."""
-    share = cost(job.options, job.totals) / max(total(job), 1)
+    """Write the last files, close the zip, and read it all again: a bundle that does not pass is never published."""
+    share = _closing_cost(job.options, job.totals) / max(_closing_bytes(job), 1)
     counted = yield from count(job)
     job.contents = counted
     job.skipped = len(job.left_out) + sum(job.snapshot.log.counts.get(code, 0) for code in SKIPPED)
@@ -49,6 +67,32 @@ def run(job: Job) -> Generator[Step, None, None]:
     yield from _write(job, "SHA256SUMS", checksums(job), share)
     for size in job.archive.finish():
         yield Step(size * share, VERB, "", size)
+    yield from _check(job)
+
+
+def _check(job: Job) -> Generator[Step, None, None]:
+    written = {name: formats.find(name) for name in job.finished.formats}
+    recounts = {name: each.recount(job.facts) for name, each in written.items() if each.recount}
+
+    def opened(name: str) -> Reader | None:
+        return next(filter(None, (each.open(name) for each in recounts.values())), None)
+
+    try:
+        for size in verify(job.archive.path, job.archive.sha256, opened):
+            yield Step(costs.checking(size / 1e6), "Checking bundle", "", size)
+        for name, each in recounts.items():
+            _compare(name, each, job.contents.total)
+    except (ValueError, zlib.error, struct.error) as error:
+        message = (
+            f"the bundle failed its self-check and is not published: {error}: export again, and tell us if it stays"
+        )
+        raise ExportError(Code.INTERNAL, message) from error
+
+
+def _compare(name: str, found: Recount, told: Count) -> None:
+    if found.images != told.images or found.objects not in (None, told.objects):
+        objects = "" if found.objects is None else f" and {found.objects} objects"
+        raise ValueError(f"{name} holds {found.images} images{objects}, not {told.images} and {told.objects}")
 
 
 def count(job: Job) -> Generator[Step, None, Contents]:

@@ -1,0 +1,194 @@
+"""Reads a finished bundle as a stranger would, before it is published: every byte of it, in one pass, in bounded memory.
+
+Nothing the writer remembers is used but the digest it tells: the zip is parsed anew, from its end record on. SHA256SUMS is checked by
+rebuilding it, a line an entry, and comparing digests.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+SUMS = "SHA256SUMS"
+BLOCK_BYTES = 1 << 20
+FULL_32 = 0xFFFF_FFFF
+_END = struct.Struct("<4s4HIIH")
+_WIDE_END = struct.Struct("<4sQHHIIQQQQ")
+_LOCATOR = struct.Struct("<4sIQI")
+_RECORD = struct.Struct("<4s6H3I5H2I")
+_LOCAL = struct.Struct("<4s5H3I2H")
+_DESCRIPTOR = struct.Struct("<4sIQQ")
+
+
+class Reader(Protocol):
+    """Takes the contents of one file, line by line without the line ends; raises ValueError where the file breaks its format's rules."""
+
+    def add(self, line: bytes) -> None:
+        """Take a line."""
+
+    def close(self) -> None:
+        """Say that the file has ended."""
+
+
+Open = Callable[[str], Reader | None]
+"""Gives the reader of a file by its name in the bundle, or None where nobody knows its rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the central directory says of a file."""
+
+    name: str
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+
+
+def verify(path: Path, sha256: str, opened: Open) -> Iterator[int]:
+    """Read the whole bundle; yield the bytes read, block by block. Raises ValueError naming what is wrong where something is.
+
+    Checked: the zip's structure without a gap, names without repetition, sizes, CRCs, SHA256SUMS, the digest `sha256` of the whole
+    file, and what the readers check.
+    """
+    with path.open("rb") as file, path.open("rb") as directory:
+        count, start = _end_of(directory)
+        directory.seek(start)
+        whole, sums = hashlib.sha256(), hashlib.sha256()
+        names: set[int] = set()
+        at = 0
+        for _ in range(count):
+            record = _record(directory)
+            if hash(record.name) in names or record.offset != at:
+                raise ValueError(f"{record.name} is in the bundle twice, or not where its directory says")
+            names.add(hash(record.name))
+            entry = _Entry(record, whole, opened(record.name))
+            yield from entry.read(file)
+            at = file.tell()
+            if record.name == SUMS and entry.digest.digest() != sums.digest():
+                raise ValueError(f"{SUMS} does not agree with the files")
+            sums.update(f"{entry.digest.hexdigest()}  {record.name}\n".encode())
+        if at != start or hash(SUMS) not in names:
+            raise ValueError("the bundle has a gap before its directory, or no checksums")
+        while block := file.read(BLOCK_BYTES):
+            whole.update(block)
+            yield len(block)
+        if whole.hexdigest() != sha256:
+            raise ValueError("the digest of the bundle is not the one that was taken while it was written")
+
+
+class _Entry:
+    """One file of the bundle while it is read."""
+
+    def __init__(self, record: _Record, whole: "hashlib._Hash", reader: Reader | None) -> None:
+        self.record = record
+        self.digest = hashlib.sha256()
+        self._whole = whole
+        self._reader = reader
+        self._rest = b""
+        self._crc = self._size = 0
+
+    def read(self, file: BinaryIO) -> Iterator[int]:
+        """Read from the local header to the data's end (or its descriptor's); yield bytes read."""
+        record = self.record
+        head = self._take(file, _LOCAL.size)
+        signature, _, flags, method, *_, name_length, extra_length = _LOCAL.unpack(head)
+        name = self._take(file, name_length)
+        self._take(file, extra_length)
+        if (signature, flags, method, name) != (b"PK\x03\x04", record.flags, record.method, record.name.encode()):
+            raise ValueError(f"the header of {record.name} is not the one of the directory")
+        yield len(head) + name_length + extra_length
+        yield from self._data(file)
+        if record.flags & 8:
+            descriptor = _DESCRIPTOR.unpack(self._take(file, _DESCRIPTOR.size))
+            if descriptor != (b"PK\x07\x08", record.crc, record.packed, record.size):
+                raise ValueError(f"the sizes behind {record.name} are not those of the directory")
+        self._close()
+
+    def _data(self, file: BinaryIO) -> Iterator[int]:
+        record, left = self.record, self.record.packed
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
+        while left:
+            block = self._take(file, min(left, BLOCK_BYTES // 8 if inflate else BLOCK_BYTES))
+            left -= len(block)
+            packed = len(block)
+            while block:
+                self._content(inflate.decompress(block, BLOCK_BYTES) if inflate else block)
+                block = inflate.unconsumed_tail if inflate else b""
+                yield packed
+                packed = 0
+        if inflate:
+            self._content(inflate.flush())
+        if (self._crc, self._size) != (record.crc, record.size) or (inflate and not inflate.eof):
+            raise ValueError(f"{record.name} does not read back as it was written")
+
+    def _content(self, data: bytes) -> None:
+        self._crc = zlib.crc32(data, self._crc)
+        self._size += len(data)
+        self.digest.update(data)
+        if self._reader is None:
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._say(lines)
+
+    def _close(self) -> None:
+        if self._reader is None:
+            return
+        if self._rest:
+            self._say([self._rest])
+        try:
+            self._reader.close()
+        except ValueError as error:
+            raise ValueError(f"{self.record.name}: {error}") from None
+
+    def _say(self, lines: list[bytes]) -> None:
+        assert self._reader is not None  # noqa: S101 - asked before
+        try:
+            for line in lines:
+                self._reader.add(line)
+        except ValueError as error:
+            raise ValueError(f"{self.record.name}: {error}") from None
+
+    def _take(self, file: BinaryIO, length: int) -> bytes:
+        block = file.read(length)
+        if len(block) != length:
+            raise ValueError(f"the bundle ends within {self.record.name}")
+        self._whole.update(block)
+        return block
+
+
+def _end_of(file: BinaryIO) -> tuple[int, int]:
+    """Return how many files the directory lists, and where it begins."""
+    end = file.seek(0, 2) - _END.size
+    file.seek(max(end, 0))
+    tail = file.read(_END.size)
+    if len(tail) < _END.size or tail[:4] != b"PK\x05\x06":
+        raise ValueError("the bundle has no end record")
+    _, _, _, _, count, _, start, _ = _END.unpack(tail)
+    file.seek(max(end - _LOCATOR.size, 0))
+    locator = file.read(_LOCATOR.size)
+    if locator[:4] != b"PK\x06\x07":
+        return count, start
+    file.seek(_LOCATOR.unpack(locator)[2])
+    wide = _WIDE_END.unpack(file.read(_WIDE_END.size))
+    if wide[0] != b"PK\x06\x06":
+        raise ValueError("the bundle has no zip64 end record where it says")
+    return wide[7], wide[9]
+
+
+def _record(file: BinaryIO) -> _Record:
+    fixed = file.read(_RECORD.size)
+    if len(fixed) != _RECORD.size or fixed[:4] != b"PK\x01\x02":
+        raise ValueError("the directory of the bundle is cut off")
+    _, _, _, flags, method, _, _, crc, packed, size, name_length, extra_length, _, _, _, _, offset = _RECORD.unpack(
+        fixed
+    )
+    name = file.read(name_length).decode()
+    wide = iter(struct.unpack(f"<{(extra_length - 4) // 8}Q", file.read(extra_length)[4:]) if extra_length else ())
+    size, packed, offset = (next(wide, FULL_32) if value == FULL_32 else value for value in (size, packed, offset))
+    return _Record(name, flags, method, crc, packed, size, offset)
