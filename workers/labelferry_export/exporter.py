@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from labelferry_export import costs
+from labelferry_export.bundle.contents import Contents
 from labelferry_export.catalogue import catalogue
 from labelferry_export.check import check
 from labelferry_export.errors import ExportError
@@ -19,6 +20,7 @@ from labelferry_export.faults import said_plainly
 from labelferry_export.job import Job
 from labelferry_export.lanes import MOST_LANES, Lanes
 from labelferry_export.plan import Meter, Planned, Step, Update
+from labelferry_export.preview import Preview, preview_of
 from labelferry_export.project import read_project
 from labelferry_export.result import ExportResult, result_of
 from labelferry_export.snapshot import Snapshot
@@ -33,7 +35,7 @@ LANES_WORTH = 2000.0
 READING = "reading"
 READING_VERB = "Reading project"
 
-__all__ = ["ExportResult", "Exporter", "Update", "catalogue", "check"]
+__all__ = ["ExportResult", "Exporter", "Preview", "Update", "catalogue", "check"]
 
 
 class Exporter:
@@ -91,6 +93,31 @@ class Exporter:
                 self._lanes.close()
                 if self._job is not None:
                     self._job.suspend()
+
+    def preview(self) -> Generator[Update, None, Preview]:
+        """Read the project and write the formats on trial; return what the export would make. No bundle is made.
+
+        Yields updates as `run` does, and returns at the end (the value of `yield from`). Overlays and tables are not made, so a picture
+        whose pixels are broken is not found. Raises `ExportError` and nothing else; `staging` is the caller's to remove.
+        """
+        with said_plainly(self._staging):
+            try:
+                self._check()
+                stages = [each for each in self._stages() if each.stage is Stage.ANNOTATIONS]
+                meter = Meter(_first_plan(self._options, stages), self._clock)
+                job = self._job = Job(self._options, (yield from self._read(meter)), self._staging, self._lanes)
+                _replan(meter, job, stages)
+                for stage in stages:
+                    yield from _run(stage, job, meter)
+                made = preview_of(job, _counted(job), compression.skipped(job), job.archive.offset)
+                last = stages[-1].name if stages else READING
+                yield from meter.arrive(last, Step(0.0, "Looking ahead", ""))
+                return made
+            finally:
+                self._lanes.close()
+                if self._job is not None:
+                    self._job.suspend()
+                    self._job = None
 
     def pack_partial(self) -> ExportResult | None:
         """After `run` was stopped: make a bundle of the images that are finished, or return None when none is.
@@ -187,6 +214,17 @@ def _run(stage: StageWork, job: Job, meter: Meter) -> Iterator[Update]:
         for step in steps:
             yield from meter.advance(stage.name, step)
     meter.close(stage.name)
+
+
+def _counted(job: Job) -> Contents:
+    """Count what would be in the bundle: at once, as no image was left out since the project was read."""
+    counting = compression.count(job)
+    while True:
+        try:
+            next(counting)
+        except StopIteration as end:
+            contents: Contents = end.value
+            return contents
 
 
 def _copy_over(made: Path, target: Path) -> None:

@@ -122,7 +122,7 @@ def test_rows_that_yolo_does_not_read_are_caught() -> None:
         b"0 0.1 0.2 0.3 0.4 0.5 nan",
         b"x 0.1 0.2 0.3 0.4 0.5 0.6",
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             recount.add(wrong)
 
 

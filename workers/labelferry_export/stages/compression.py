@@ -61,7 +61,7 @@ def run(job: Job) -> Generator[Step, None, None]:
     share = _closing_cost(job.options, job.totals) / max(_closing_bytes(job), 1)
     counted = yield from count(job)
     job.contents = counted
-    job.skipped = len(job.left_out) + sum(job.snapshot.log.counts.get(code, 0) for code in SKIPPED)
+    job.skipped = skipped(job)
     yield from _write(job, "README.md", [readme(job, counted).encode()], share)
     yield from _write(job, "manifest.json", manifest(job, counted, job.skipped), share)
     yield from _write(job, "SHA256SUMS", checksums(job), share)
@@ -93,6 +93,11 @@ def _compare(name: str, found: Recount, told: Count) -> None:
     if found.images != told.images or found.objects not in (None, told.objects):
         objects = "" if found.objects is None else f" and {found.objects} objects"
         raise ValueError(f"{name} holds {found.images} images{objects}, not {told.images} and {told.objects}")
+
+
+def skipped(job: Job) -> int:
+    """Return how many images were left out because they could not be exported, while reading or since."""
+    return len(job.left_out) + sum(job.snapshot.log.counts.get(code, 0) for code in SKIPPED)
 
 
 def count(job: Job) -> Generator[Step, None, Contents]:

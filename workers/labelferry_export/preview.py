@@ -1,0 +1,78 @@
+"""What an export would make, told before anything is made: counts, names, sizes, warnings, and what each format cannot say."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from labelferry_export import costs
+from labelferry_export.bundle.contents import Contents, Count
+from labelferry_export.findings import Finding
+from labelferry_export.job import Job
+from labelferry_export.result import summaries
+from labelferry_protocol.events import WarningSummary
+
+MOST_NAMES = 20
+"""So many renamed images are named."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one format cannot say: in how many places, and the first of them in words."""
+
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An export that was not made. `sizes` are bytes in the bundle by part: images and annotations exact, visualizations about."""
+
+    project: str
+    source_format: str
+    total: Count
+    classes: Mapping[str, Count]
+    splits: Mapping[str, Count]
+    skipped: int
+    sizes: Mapping[str, int]
+    renamed: int
+    names: tuple[tuple[str, str], ...]
+    """The first renamed images: the project's name, and the one below `images/`."""
+    warnings: tuple[WarningSummary, ...]
+    losses: Mapping[str, Losses] = field(default_factory=dict)
+    """By format; one that says everything is not here."""
+
+
+def preview_of(job: Job, contents: Contents, skipped: int, annotation_bytes: int) -> Preview:
+    """Return what a job would make whose formats were written on trial."""
+    facts, options = job.facts, job.options
+    overlays = costs.OVERLAY_MEGABYTES * job.totals.megapixels * 1e6 * options.visualizations
+    return Preview(
+        project=facts.name,
+        source_format=facts.source_format,
+        total=contents.total,
+        classes={each.name: contents.classes[each.id] for each in facts.categories},
+        splits=contents.splits,
+        skipped=skipped,
+        sizes={
+            "images": job.snapshot.totals.bytes if options.images else 0,
+            "visualizations": round(overlays),
+            "annotations": annotation_bytes,
+        },
+        renamed=sum(1 for _ in _renamed(job)),
+        names=tuple(islice(_renamed(job), MOST_NAMES)),
+        warnings=summaries(job),
+        losses=_losses(job),
+    )
+
+
+def _renamed(job: Job) -> Iterator[tuple[str, str]]:
+    return ((image.name, image.bundle_file) for image in job.images() if image.name != image.bundle_file)
+
+
+def _losses(job: Job) -> dict[str, Losses]:
+    found: dict[str, Losses] = {}
+    for warn in job.findings:
+        if warn.format is not None and warn.code in (Finding.FORMAT_LOSS, Finding.OBJECT_NO_PIXEL):
+            before = found.get(warn.format)
+            found[warn.format] = Losses(before.count + 1, before.example) if before else Losses(1, warn.message)
+    return dict(sorted(found.items()))
