@@ -29,8 +29,6 @@ def test_the_page_gives_the_limits_as_the_code_has_them() -> None:
     assert f"| {ledger.queued_per_user:,} |" in PAGE
     assert f"| {ledger.queued_in_all:,} |" in PAGE
     assert f"older than `--keep-days` ({ledger.keep_seconds / 86400:.0f})" in PAGE
-        "than `--keep-days`", "than (`--keep-days`"
-    )
     assert f"After {crew.stall_seconds:.0f} s without progress" in PAGE
 
 
