@@ -97,6 +97,7 @@ class _Reading:
             self._sink.add_category(FoundCategory(name, name))
         for page in pages:
             self._sink.add_image(page.image)
+            yield FIRST_PASS
         for turn, page in enumerate(pages):
             for part in self._tell(page):
                 yield FIRST_PASS + (1 - FIRST_PASS) * (turn + part) / len(pages)

@@ -91,19 +91,19 @@ class _Reading:
                 yield FIRST_PASS * turn / len(found_files)
         for name in sorted(classes):
             self._sink.add_category(FoundCategory(name, name))
-        for image in self._images.values():
+        for image in (*self._images.values(), *self._others(images)):
             self._sink.add_image(image)
-        self._add_others(images)
+            yield FIRST_PASS
         for turn, (file, image) in enumerate(files):
             for _ in self._tell(file, image):
                 yield FIRST_PASS + (1 - FIRST_PASS) * turn / len(files)
 
-    def _add_others(self, images: ImageFiles) -> None:
-        """Add the images without ROIs that lie in folders of images with ROIs: ImageJ saves no empty set."""
+    def _others(self, images: ImageFiles) -> Iterator[FoundImage]:
+        """Yield the images without ROIs that lie in folders of images with ROIs: ImageJ saves no empty set."""
         folders = {posixpath.dirname(name) for name in self._images}
         for name in images:
             if name not in self._images and posixpath.dirname(name) in folders:
-                self._sink.add_image(FoundImage(key=name, name=images.shown(name), file=name))
+                yield FoundImage(key=name, name=images.shown(name), file=name)
 
     def _look_into(self, file: str, classes: set[str]) -> Iterator[None]:
         try:

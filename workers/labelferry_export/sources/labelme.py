@@ -106,6 +106,7 @@ class _Reading:
                 self._sink.add_category(FoundCategory(label, label))
         for image in self._images:
             self._sink.add_image(image)
+            yield FIRST_PASS
         self._note_others()
         for turn, page in enumerate(self._pages):
             self._tell(page)

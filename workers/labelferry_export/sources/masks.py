@@ -98,7 +98,8 @@ class _Reading:
                 pages[file] = _Page(file, _sized(self._root, image, file))
                 self._sink.add_image(pages[file].image)
                 yield 0.0
-        self._add_others(images, {page.image.file for page in pages.values()}, folder)
+        for _ in self._add_others(images, {page.image.file for page in pages.values()}, folder):
+            yield 0.0
         done = 0
         for file, said in _said(self._root) if has_table else ():
             page = pages.pop(file, None)
@@ -139,10 +140,11 @@ class _Reading:
             self._sink.note(Finding.OTHER, f"{message}: all are of the class {CLASS!r}")
         return names[0] if len(names) == 1 else CLASS
 
-    def _add_others(self, images: ImageFiles, taken: set[str | None], folder: str) -> None:
+    def _add_others(self, images: ImageFiles, taken: set[str | None], folder: str) -> Iterator[None]:
         others = [each for each in images if each not in taken]
         for name in others:
             self._sink.add_image(FoundImage(key=f"images:{name}", name=images.shown(name), file=name))
+            yield
         if others:
             message = (
                 f"{len(others)} images have no mask in {folder}: they are exported without objects, {listed(others, 4)}"

@@ -110,6 +110,7 @@ class _Reading:
         self._tell_classes(bool(masks) and not files)
         for page in pages:
             self._sink.add_image(page.image)
+            yield FIRST_PASS
         for turn, page in enumerate(pages):
             self._tell(page, masks.get(page.stem))
             yield FIRST_PASS + (1 - FIRST_PASS) * turn / len(pages)

@@ -173,10 +173,11 @@ class _Reading:
         for role, places in self._data.places.items():
             for image in itertools.chain.from_iterable(map(self._images, places)):
                 subsets[image] = role if subsets.get(image, role) == role else None
-        images = [self._image(name, subset) for name, subset in subsets.items()]
-        for turn, found in enumerate(images):
-            self._sink.add_image(found)
-            yield IMAGE_SHARE * turn / len(images)
+        images: list[FoundImage] = []
+        for name, subset in subsets.items():
+            images.append(self._image(name, subset))
+            self._sink.add_image(images[-1])
+            yield IMAGE_SHARE * len(images) / len(subsets)
         for turn, found in enumerate(images):
             for _ in self._tell(found):
                 yield IMAGE_SHARE + (1 - IMAGE_SHARE) * turn / len(images)
