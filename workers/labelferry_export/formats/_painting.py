@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import FormatJob, batches, loss
+from labelferry_export.format import FormatJob, loss
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.ring import Integers
 from labelferry_export.geometry.runs import Runs
@@ -22,6 +22,8 @@ ORDER = "objects in ascending order of their ids, later ones on top; crowds belo
 """The z-order in words, for the people who read a bundle."""
 BLOCK = 1 << 20
 """Pixels counted at once."""
+OBJECTS_PER_STEP = 200
+"""Objects painted between two yields: large ones have hundreds of runs each."""
 
 
 def in_painting_order(instances: Sequence[Instance]) -> list[Instance]:
@@ -37,20 +39,18 @@ class Painting:
         self._places: NDArray[np.unsignedinteger] = np.zeros(width * height, np.min_scalar_type(objects))
         """Column by column, as runs number the pixels."""
         self._runs: list[Runs] = []
+        self.areas: list[int] = []
+        """How many pixels each object covers, seen or not."""
 
     def add(self, instances: Sequence[Instance]) -> None:
         """Paint more objects over what is there."""
         for runs in runs_of_all([each.shape for each in instances], self.width, self.height) if instances else ():
             self._runs.append(runs)
+            self.areas.append(runs.area)
             place = len(self._runs)
             edges = runs.edges.tolist()
             for start, end in zip(edges[::2], edges[1::2], strict=True):
                 self._places[start:end] = place
-
-    @property
-    def areas(self) -> list[int]:
-        """How many pixels each object covers, seen or not."""
-        return [runs.area for runs in self._runs]
 
     def mask(self, values: Pixels) -> Pixels:
         """Return the image's mask, shape (height, width): `values`, (objects + 1,), by place; the first is the background's."""
@@ -92,11 +92,12 @@ class Painting:
 
 
 def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Generator[Step, None, Painting]:
-    """Return a painting of `instances`, in the order they have; yields after every batch."""
+    """Return a painting of `instances`, in the order they have; yields after every few."""
     painting = Painting(image.width, image.height, len(instances))
-    for batch, _ in batches(instances):
-        painting.add(batch)
-        yield job.step(image, len(batch), last=False)
+    for start in range(0, len(instances), OBJECTS_PER_STEP):
+        few = instances[start : start + OBJECTS_PER_STEP]
+        painting.add(few)
+        yield job.step(image, len(few), last=False)
     return painting
 
 
