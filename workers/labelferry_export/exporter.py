@@ -80,11 +80,11 @@ class Exporter:
             try:
                 self._check()
                 stages = self._stages()
-                meter = Meter(_first_plan(self._options, stages), self._clock)
-                job = self._job = Job(self._options, (yield from self._read(meter)), self._staging, self._lanes)
-                _replan(meter, job, stages)
+                meter = Meter(self._first_plan(stages), self._clock)
+                job = self._job = Job(self._options, (yield from self._read(meter, stages)), self._staging, self._lanes)
                 if job.image_count > 1 and _cost(self._options, job.totals, stages) >= LANES_WORTH:
                     self._lanes.start()
+                _replan(meter, job, stages)
                 for stage in stages:
                     yield from _run(stage, job, meter)
                 self._result = self._publish(job)
@@ -104,8 +104,8 @@ class Exporter:
             try:
                 self._check()
                 stages = [each for each in self._stages() if each.stage is Stage.ANNOTATIONS]
-                meter = Meter(_first_plan(self._options, stages), self._clock)
-                job = self._job = Job(self._options, (yield from self._read(meter)), self._staging, self._lanes)
+                meter = Meter(self._first_plan(stages), self._clock)
+                job = self._job = Job(self._options, (yield from self._read(meter, stages)), self._staging, self._lanes)
                 _replan(meter, job, stages)
                 for stage in stages:
                     yield from _run(stage, job, meter)
@@ -148,6 +148,14 @@ class Exporter:
         typical = costs.TYPICAL
         return [stage for stage in in_order() if stage.cost(self._options, typical) > 0]
 
+    def _first_plan(self, stages: Sequence[StageWork]) -> dict[str, Planned]:
+        """Return a plan for a project that nothing is known of yet: right in its shares, as far as the options tell."""
+        plan = {READING: Planned(Stage.IMAGES, costs.reading(costs.TYPICAL), 0)}
+        typical = costs.TYPICAL
+        return plan | {
+            each.name: Planned(each.stage, each.cost_with(self._lanes, self._options, typical), 0) for each in stages
+        }
+
     def _check(self) -> None:
         check(self._options)
         for folder in {self._staging, self._target.parent}:
@@ -158,9 +166,9 @@ class Exporter:
                     str(folder),
                 )
 
-    def _read(self, meter: Meter) -> Generator[Update, None, Snapshot]:
+    def _read(self, meter: Meter, stages: Sequence[StageWork]) -> Generator[Update, None, Snapshot]:
         cost = costs.reading(costs.TYPICAL)
-        stages_cost = _cost(self._options, costs.TYPICAL, self._stages())
+        stages_cost = _cost(self._options, costs.TYPICAL, stages)
         yield from meter.advance(READING, Step(0.0, READING_VERB, self._source.name, 0))
         reading = read_project(self._source, self._options, self._staging / "snapshot.part", self._roots)
         current, fraction = 0, 0.0
@@ -177,8 +185,13 @@ class Exporter:
                 yield from meter.advance(READING, step)
                 current, fraction = each.current, each.fraction
                 # Started early, lanes are ready when there is work for them: what they import takes some time.
-                if each.total and stages_cost * each.total / costs.TYPICAL.images >= LANES_WORTH:
+                if (
+                    not self._lanes.running
+                    and each.total
+                    and stages_cost * each.total / costs.TYPICAL.images >= LANES_WORTH
+                ):
                     self._lanes.start()
+                    meter.replan(self._first_plan(stages))
 
     def _publish(self, job: Job) -> ExportResult:
         made = job.archive.path
@@ -189,12 +202,6 @@ class Exporter:
                 raise
             _copy_over(made, self._target)
         return result_of(job, self._target)
-
-
-def _first_plan(options: ExportOptions, stages: Sequence[StageWork]) -> dict[str, Planned]:
-    """Return a plan for a project that nothing is known of yet: right in its shares, as far as the options tell."""
-    plan = {READING: Planned(Stage.IMAGES, costs.reading(costs.TYPICAL), 0)}
-    return plan | {each.name: Planned(each.stage, each.cost(options, costs.TYPICAL), 0) for each in stages}
 
 
 def _cost(options: ExportOptions, totals: costs.Totals, stages: Sequence[StageWork]) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from labelferry_export.costs import Totals
 from labelferry_export.job import Job
+from labelferry_export.lanes import Lanes
 from labelferry_export.plan import Planned, Step
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
@@ -23,7 +24,14 @@ class StageWork:
     cost: Callable[[ExportOptions, Totals], float]
     total: Callable[[Job], int]
     run: Callable[[Job], Generator[Step, None, None]]
+    spread: float = 0.0
+    """The share of its cost that lanes take off this process where there are some, and divide among them."""
 
     def planned(self, job: Job) -> Planned:
         """Return this stage's part of the plan, now that the project is known."""
-        return Planned(self.stage, self.cost(job.options, job.totals), self.total(job))
+        return Planned(self.stage, self.cost_with(job.lanes, job.options, job.totals), self.total(job))
+
+    def cost_with(self, lanes: Lanes, options: ExportOptions, totals: Totals) -> float:
+        """Return what the stage costs with the lanes that run, ms of waiting for it."""
+        alone = self.cost(options, totals)
+        return alone * (1 - self.spread + self.spread / lanes.cores)

@@ -4,6 +4,7 @@ Bounded: so many images are handed out at once, and so many bytes wait here; bey
 other lanes wait with what they have. Lanes are in the process group of the export, and end when it does, however it does.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -60,6 +61,11 @@ class Lanes:
     def running(self) -> bool:
         """Whether there are processes."""
         return bool(self._lanes)
+
+    @property
+    def cores(self) -> int:
+        """Among how many cores the work is divided now."""
+        return max(1, min(len(self._lanes), os.cpu_count() or 1))
 
     def start(self) -> None:
         """Start the processes, in some milliseconds; where the system gives none, everything runs in place."""

@@ -95,4 +95,6 @@ def run(job: Job) -> Generator[Step, None, None]:
         job.check_off()
 
 
-STAGE = StageWork("annotations", Stage.ANNOTATIONS, cost, lambda job: len(wanted(job.options)) * job.image_count, run)
+STAGE = StageWork(
+    "annotations", Stage.ANNOTATIONS, cost, lambda job: len(wanted(job.options)) * job.image_count, run, spread=0.8
+)

@@ -88,4 +88,4 @@ def _write(job: Job, image: Image, pieces: Iterable[Piece | None]) -> Generator[
     return left
 
 
-STAGE = StageWork("visualizations", Stage.VISUALIZATIONS, cost, lambda job: job.image_count, run)
+STAGE = StageWork("visualizations", Stage.VISUALIZATIONS, cost, lambda job: job.image_count, run, spread=0.95)
