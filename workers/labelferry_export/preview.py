@@ -66,7 +66,7 @@ def preview_of(job: Job, contents: Contents, skipped: int, annotation_bytes: int
 
 
 def _renamed(job: Job) -> Iterator[tuple[str, str]]:
-    return ((image.name, image.bundle_file) for image in job.images() if image.name != image.bundle_file)
+    return ((image.name, image.bundle_file) for image in job.images() if image.name != image.bundle_name)
 
 
 def _losses(job: Job) -> dict[str, Losses]:

@@ -12,6 +12,7 @@ from labelferry_protocol.options import ExportOptions
 @click.argument("source")
 @click.option("-o", "--output", metavar="OUT.zip", help="Where the bundle goes; ./NAME.zip by default.")
 @click.option("--force", is_flag=True, help="Write over an existing output.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be made, and make nothing.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Jobs at once in the embedded service.")
 @export_options
 @service_options
@@ -23,6 +24,7 @@ def export(
     source: str,
     output: str | None,
     force: bool,
+    dry_run: bool,
     workers: int | None,
     broker: str | None,
     key_file: str | None,
@@ -42,6 +44,11 @@ def export(
 
     options = options_from(context, ExportOptions())
     location = check_source(source, here=broker is None)
+    if dry_run:
+        from labelferry.cli.dry_run import tell_beforehand
+
+        tell_beforehand(location, options, as_json=as_json)
+        return
     target = Path(output) if output else Path(f"{_bundle_name(options.name or Path(location).stem)}.zip")
     with (
         Stopper() as stopper,

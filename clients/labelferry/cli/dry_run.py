@@ -1,0 +1,64 @@
+"""`labelferry export --dry-run`: what an export would hold, told on this machine before anything is made."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from labelferry.cli.show.words import count_in_words, size_in_words
+from labelferry_export.errors import ExportError
+from labelferry_export.exporter import Exporter
+from labelferry_export.preview import Preview
+from labelferry_protocol.errors import Refusal
+from labelferry_protocol.options import ExportOptions
+
+
+def tell_beforehand(location: str, options: ExportOptions, *, as_json: bool) -> None:
+    """Read the project at `location`, write its formats on trial, and tell counts, sizes, names, warnings and losses."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="labelferry-") as folder:
+            preview = _preview(Path(location), Path(folder), options)
+    except ExportError as error:
+        raise Refusal(error.code, error.message) from None
+    if as_json:
+        click.echo(msgspec.json.encode({"kind": "preview", **msgspec.to_builtins(preview)}).decode())
+        return
+    for line in preview_lines(preview):
+        click.echo(line)
+
+
+def _preview(source: Path, staging: Path, options: ExportOptions) -> Preview:
+    # Whoever asks reads own files: there is nothing to guard here.
+    exporter = Exporter(source, staging / "none.zip", options, staging=staging, roots=[Path("/")], clock=time.monotonic)
+    steps = exporter.preview()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            preview: Preview = end.value
+            return preview
+
+
+def preview_lines(preview: Preview) -> Iterator[str]:
+    """Give the lines that tell a person what the export would hold."""
+    total = preview.total
+    yield f"{preview.project} ({preview.source_format}): {count_in_words(total.images, 'image')}, {count_in_words(total.objects, 'object')}"
+    for name, count in preview.classes.items():
+        yield f"  class {name}: {count_in_words(count.objects, 'object')} in {count_in_words(count.images, 'image')}"
+    for name, count in preview.splits.items():
+        yield f"  split {name}: {count_in_words(count.images, 'image')}, {count_in_words(count.objects, 'object')}"
+    if preview.skipped:
+        yield f"  {count_in_words(preview.skipped, 'image')} would be left out"
+    sizes = ", ".join(f"{part} {size_in_words(size)}" for part, size in preview.sizes.items())
+    yield f"About {size_in_words(sum(preview.sizes.values()))}: {sizes}"
+    if preview.renamed:
+        yield f"{count_in_words(preview.renamed, 'image')} would be renamed:"
+        yield from (f"  {old} -> {new}" for old, new in preview.names)
+    for warning in preview.warnings:
+        yield f"Warning: {warning.code} x {warning.count:,}: {warning.example}"
+    for name, losses in preview.losses.items():
+        yield f"{name} cannot say everything ({losses.count:,} times): {losses.example}"
+    yield "Nothing was written."
