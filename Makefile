@@ -13,7 +13,7 @@ demo: $(VENV)/.has-sample  ## make a real sample project and export it with live
 test: $(VENV)/.has-dev  ## everything that says the tree is right
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy protocol broker workers clients tests benchmarks examples
+	$(VENV)/bin/mypy protocol broker workers clients tests benchmarks examples docs/make_formats_page.py
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest
 
