@@ -4,10 +4,11 @@ It listens on an address of its own at the broker's own ports, so a peer that is
 late, not lost, as on a network that comes back; the end of a connection is held like its bytes.
 """
 
+import itertools
 import socket
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -121,6 +122,9 @@ class Proxy:
         self._pump(wire, Way.DOWN)
         up.join()
         self._wires.remove(wire)
+        if wire.left:
+            # Somebody else was faster: the next one is cut in its place.
+            counts.append(wire.left)
         near.close()
         far.close()
 
@@ -170,18 +174,14 @@ def proxied(host: str, target: str, base_port: int) -> Iterator[Proxy]:
         made.close()
 
 
-def free_base_port(hosts: Iterable[str] = ("127.0.0.1",), start: int = 20_000) -> int:
+def free_base_port(hosts: Sequence[str] = ("127.0.0.1",), start: int = 20_000) -> int:
     """Return a port that is free with the five above it, at every host."""
     for base in range(start, 32_000, 10):
-        taken: list[socket.socket] = []
-        try:
-            for host in hosts:
-                taken += [socket.create_server((host, base + offset)) for offset in range(len(LANES))]
-        except OSError:
-            continue
-        else:
+        with ExitStack() as taken:
+            try:
+                for host, offset in itertools.product(hosts, range(len(LANES))):
+                    taken.enter_context(socket.create_server((host, base + offset)))
+            except OSError:
+                continue
             return base
-        finally:
-            for each in taken:
-                each.close()
     raise AssertionError("no free ports")
