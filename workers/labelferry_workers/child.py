@@ -48,6 +48,7 @@ def open_export(lease: Lease, place: Workplace) -> Export:
         staging=place.staging,
         roots=place.roots,
         clock=time.monotonic,
+        lanes=place.lanes,
     )
 
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
         lease = line.leases.get()
         key = Holding(job_id=lease.job_id, attempt=lease.attempt)
         staging = attempt_directory(said.staging, key)
-        place = Workplace(staging, staging / BUNDLE, said.root)
+        place = Workplace(staging, staging / BUNDLE, said.root, said.lanes)
         line.begin(key)
         line.say(Begun(key=key))
         line.say(_attempt(line, lease, place, opened_by))
@@ -200,6 +201,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--staging", type=Path, required=True)
     parser.add_argument("--root", type=Path, action="append", default=[])
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--lanes", type=int, default=1)
     return parser.parse_args(arguments)
 
 

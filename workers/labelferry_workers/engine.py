@@ -85,6 +85,8 @@ class Workplace:
     """The bundle, inside `staging`."""
     roots: Sequence[Path]
     """The source must lie below one of these."""
+    lanes: int = 1
+    """Processes that may work on its images at once."""
 
 
 class OpenExport(Protocol):

@@ -202,9 +202,10 @@ def ending(code: int) -> str:
     return f"was killed by signal {-code} ({_signal_name(-code)}){hint}"
 
 
-def child_options(staging: Path, roots: tuple[Path, ...], log_level: str) -> list[str]:
-    """Return the options that all children of a worker are started with."""
-    options = ["--staging", str(staging), "--log-level", log_level]
+def child_options(staging: Path, roots: tuple[Path, ...], log_level: str, slots: int) -> list[str]:
+    """Return the options that all children of a worker are started with; its `slots` share the processors."""
+    lanes = max(1, (os.cpu_count() or 1) // slots)
+    options = ["--staging", str(staging), "--log-level", log_level, "--lanes", str(lanes)]
     for root in roots:
         options += ["--root", str(root)]
     return options

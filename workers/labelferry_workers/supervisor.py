@@ -68,7 +68,7 @@ class Supervisor:
         identity = Identity(self._worker_id, host_names.gethostname()[:255], settings.slots, software)
         self._crew = Crew(identity, settings.crew)
         self._link = Link(context, settings.broker, settings.keys, self._worker_id, software)
-        options = child_options(self._staging.place, settings.roots, log_level)
+        options = child_options(self._staging.place, settings.roots, log_level, settings.slots)
         self._pool = Pool(settings.pool, settings.slots, options)
         self._lifeline = Lifeline(until_eof=settings.until_eof)
         self._uploader, self._pair = start_uploader(context, settings.keys)
