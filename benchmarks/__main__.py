@@ -47,6 +47,7 @@ def _compare(root: Path, project: Path, rounds: int, cancel_count: int) -> None:
     images = sum(1 for _ in (project / "images").iterdir())
     clock = time.perf_counter
     plain, engine, service_runs = [], [], []
+    (root / "service").mkdir()
     with running_service(root / "service", "worker") as service:
         for _ in range(rounds):
             plain.append(export_plainly(project, root / "plain.zip", clock))
