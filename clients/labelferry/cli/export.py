@@ -13,7 +13,11 @@ from labelferry_protocol.options import ExportOptions
 @click.option("-o", "--output", metavar="OUT.zip", help="Where the bundle goes; ./NAME.zip by default.")
 @click.option("--force", is_flag=True, help="Write over an existing output.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be made, and make nothing.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Jobs at once in the embedded service.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Jobs at once in the embedded service; they share the processors. 1 by default.",
+)
 @export_options
 @service_options
 @json_option
@@ -38,7 +42,7 @@ def export(
     """
     from pathlib import Path
 
-    from labelferry.cli.session import check_source, client_for, default_workers
+    from labelferry.cli.session import DEFAULT_WORKERS, check_source, client_for
     from labelferry.cli.show import show_for
     from labelferry.cli.stopper import Stopper
 
@@ -52,7 +56,7 @@ def export(
     target = Path(output) if output else Path(f"{_bundle_name(options.name or Path(location).stem)}.zip")
     with (
         Stopper() as stopper,
-        client_for(broker, key_file, workers=workers or default_workers(), patience=stopper.check) as client,
+        client_for(broker, key_file, workers=workers or DEFAULT_WORKERS, patience=stopper.check) as client,
     ):
         if template:
             options = options_from(context, client.template(template).options)

@@ -1,6 +1,5 @@
 """A command's way to a broker: the one that was named, or the embedded service, held for as long as the command runs."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +27,8 @@ def client_for(
         yield client
 
 
-def default_workers() -> int:
-    """Return how many jobs the embedded service runs at once unless told: one a processor, at most four."""
-    return max(1, min(4, os.cpu_count() or 1))
+DEFAULT_WORKERS = 1
+"""Jobs at once in the embedded service unless told: one job has all processors then."""
 
 
 def check_source(source: str, *, here: bool) -> str:
