@@ -52,6 +52,23 @@ def test_a_dry_run_tells_counts_sizes_warnings_and_losses_and_makes_no_bundle(
     assert all(0 <= after - before <= 1 for before, after in pairwise(told))
 
 
+def test_a_dry_run_names_the_images_that_are_renamed_and_where_they_go(
+    make_project: MakeProject, make_exporter: MakeExporter, unzip: Callable[[Path], Path]
+) -> None:
+    project = make_project(3)
+    (project / "images" / "image_002.png").rename(project / "images" / "CON.png")
+    annotations = project / "instances.json"
+    annotations.write_text(annotations.read_text().replace("image_002.png", "CON.png"))
+    options = {"formats": ("coco",), "split": {"train": 1.0}}
+    _, preview = previewed(make_exporter(project, **options).preview())
+    ((before, after),) = preview.names
+    assert (preview.renamed, before) == (1, "CON.png")
+    real = make_exporter(project, **options)
+    for _ in real.run():
+        pass
+    assert (unzip(real.result.path) / "images" / after).is_file()
+
+
 def test_a_dry_run_without_formats_still_counts(make_project: MakeProject, make_exporter: MakeExporter) -> None:
     _, preview = previewed(make_exporter(make_project(2), formats=()).preview())
     assert preview.total.objects == 6
