@@ -6,12 +6,12 @@ Nothing is decided in a signal handler: a signal writes a byte, the actor's loop
 import ctypes
 import os
 import resource
-import select
 import signal
 import sys
 
+from labelferry_transport.owner import STDIN, owner_gone
+
 _PR_SET_PDEATHSIG = 1
-_STDIN = 0
 
 
 class Lifeline:
@@ -33,7 +33,7 @@ class Lifeline:
     @property
     def descriptors(self) -> list[int]:
         """What to poll for reading."""
-        return [self._told, _STDIN] if self._until_eof else [self._told]
+        return [self._told, STDIN] if self._until_eof else [self._told]
 
     def ended(self) -> bool:
         """Return whether the process was asked to end since the last look. Never blocks."""
@@ -42,7 +42,7 @@ class Lifeline:
                 return True
         except BlockingIOError:
             pass
-        return self._until_eof and _stdin_closed()
+        return self._until_eof and owner_gone()
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -71,18 +71,6 @@ def die_with_parent(parent: int) -> None:
     if os.getppid() != parent:
         # It died before we asked.
         sys.exit(1)
-
-
-def _stdin_closed() -> bool:
-    look = select.poll()
-    look.register(_STDIN, select.POLLIN)
-    while look.poll(0):
-        try:
-            if not os.read(_STDIN, 4096):
-                return True
-        except OSError:
-            return True
-    return False
 
 
 def _say_nothing(signum: int, frame: object) -> None:

@@ -4,10 +4,9 @@ Nothing is decided in a signal handler: a signal writes its number, the supervis
 """
 
 import os
-import select
 import signal
 
-_STDIN = 0
+from labelferry_transport.owner import STDIN, owner_gone
 
 
 class Lifeline:
@@ -25,7 +24,7 @@ class Lifeline:
         signal.signal(signal.SIGCHLD, _say_nothing)
         signal.signal(signal.SIGINT, signal.SIG_IGN if until_eof else _say_nothing)
         signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
-        self.descriptors = [self._told, _STDIN] if until_eof else [self._told]
+        self.descriptors = [self._told, STDIN] if until_eof else [self._told]
         """What to poll for reading."""
 
     def requests(self) -> int:
@@ -38,17 +37,7 @@ class Lifeline:
 
     def owner_gone(self) -> bool:
         """Return whether standard input has ended; without an owner never. Never blocks."""
-        if _STDIN not in self.descriptors:
-            return False
-        look = select.poll()
-        look.register(_STDIN, select.POLLIN)
-        while look.poll(0):
-            try:
-                if not os.read(_STDIN, 4096):
-                    return True
-            except OSError:
-                return True
-        return False
+        return STDIN in self.descriptors and owner_gone()
 
     def close(self) -> None:
         """Give the descriptors back; signals do what they did before there was anybody to hear them."""
