@@ -31,4 +31,4 @@ def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
 
 
 def test_options_that_are_not_given_have_their_defaults() -> None:
-    assert formats.resolve(formats.find("coco"), {}) == {"rle": "compressed"}
+    assert formats.resolve(formats.find("coco"), {}) == {"rle": "compressed", "holes": "rle"}

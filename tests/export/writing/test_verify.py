@@ -95,7 +95,7 @@ def test_a_format_that_loses_an_object_is_caught(
     from labelferry_export.formats import coco
 
     whole = coco.annotations_of
-    monkeypatch.setattr(coco, "annotations_of", lambda image, batch, rle: whole(image, batch[1:], rle))
+    monkeypatch.setattr(coco, "annotations_of", lambda image, batch, *options: whole(image, batch[1:], *options))
     exporter = make_exporter(make_project(2), formats=("coco", "json"))
     with pytest.raises(ExportError, match="coco holds 2 images and 4 objects, not 2 and 6") as caught:
         list(exporter.run())

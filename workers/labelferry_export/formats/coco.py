@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from labelferry_export.findings import Finding
+from labelferry_export.findings import Finding, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, pieces_of
+from labelferry_export.formats._holes import rings_of, what_became
 from labelferry_export.formats._numbers import flat
 from labelferry_export.formats._recount import JsonRecount
-from labelferry_export.geometry.raster import runs_of_all
+from labelferry_export.geometry.raster import runs_of, runs_of_all
 from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
-from labelferry_export.geometry.shape import Shape
+from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
@@ -64,34 +65,38 @@ class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CocoRows(msgspec.Struct, frozen=True):
-    """The task of writing an image's annotations; `rle` is `compressed` or `uncompressed`."""
+    """The task of writing an image's annotations; the fields are the options."""
 
     rle: str
+    holes: str = "rle"
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the annotations, joined by commas."""
-        return pieces_of(image, instances, lambda image, batch: annotations_of(image, batch, self.rle))
+        return pieces_of(image, instances, lambda image, batch: annotations_of(image, batch, self.rle, self.holes))
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def annotations_of(image: Image, instances: Sequence[Instance], rle: str) -> Written:
-    """Return an image's annotations, joined by commas; `rle` is `compressed` or `uncompressed`."""
-    masks = runs_of_all([each.shape for each in instances], image.width, image.height) if instances else []
+def annotations_of(image: Image, instances: Sequence[Instance], rle: str, holes: str = "rle") -> Written:
+    """Return an image's annotations, joined by commas; `rle` is `compressed` or `uncompressed`, `holes` what is made of holes."""
+    shapes = [each.shape if holes == "rle" or each.crowd else _by_rings(each.shape, holes) for each in instances]
+    masks = runs_of_all(shapes, image.width, image.height) if instances else []
     rows, losses = [], []
-    for instance, runs in zip(instances, masks, strict=True):
+    for instance, shape, runs in zip(instances, shapes, masks, strict=True):
         box = runs.bbox
+        if shape is not instance.shape:
+            losses.append(_holes_loss(image, instance, holes, len(shape.parts), runs.area))
         if box is None:
             message = f"object {instance.id} covers no pixel centre: COCO area 0, bbox of its vertices"
             losses.append(loss(image, instance.id, "coco", message, Finding.OBJECT_NO_PIXEL))
-        as_runs = instance.crowd or instance.shape.has_holes
+        as_runs = instance.crowd or shape.has_holes
         rows.append(
             CocoAnnotation(
                 id=instance.id,
                 image_id=image.id,
                 category_id=instance.category_id,
-                segmentation=_rle(runs, rle) if as_runs else [flat(part.outer) for part in instance.shape.parts],
+                segmentation=_rle(runs, rle) if as_runs else [flat(part.outer) for part in shape.parts],
                 area=runs.area,
                 bbox=box or _vertex_box(instance.shape),
                 iscrowd=int(instance.crowd),
@@ -99,6 +104,17 @@ def annotations_of(image: Image, instances: Sequence[Instance], rle: str) -> Wri
             )
         )
     return Written(b",\n".join(map(_encode, rows)), tuple(losses))
+
+
+def _by_rings(shape: Shape, holes: str) -> Shape:
+    return Shape(tuple(map(Part, rings_of(shape, holes)))) if shape.has_holes else shape
+
+
+def _holes_loss(image: Image, instance: Instance, holes: str, rings: int, area: int) -> Warn:
+    more = area - runs_of(instance.shape, image.width, image.height).area
+    changed = f", {abs(more)} px {'more' if more > 0 else 'less'}" if more else ""
+    message = f"object {instance.id}: {what_became(instance.shape, holes, rings)}{changed}"
+    return loss(image, instance.id, "coco", message)
 
 
 def _rle(runs: Runs, kind: str) -> Rle:
@@ -141,7 +157,7 @@ def _write_file(job: FormatJob, stem: str, split: str | None) -> Iterator[Step]:
                 yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
         file.write(b'],\n"annotations":[')
         comma = b"\n"
-        for _, piece, step in job.pieces(CocoRows(str(job.options["rle"])), split):
+        for _, piece, step in job.pieces(CocoRows(str(job.options["rle"]), str(job.options["holes"])), split):
             if piece.data:
                 file.write(comma + piece.data)
                 comma = b",\n"
@@ -154,11 +170,12 @@ FORMAT = Format(
     title="COCO instances",
     usage=(
         "`pycocotools.coco.COCO('annotations/coco/instances.json')`, with splits `instances_<split>.json`. `file_name` is "
-        "relative to `images/`. Objects with holes are run lengths (RLE) with `iscrowd` 0, crowds run lengths with `iscrowd` 1. "
+        "relative to `images/`. Objects with holes are run lengths (RLE) with `iscrowd` 0 (by the option `holes`, rings: joined by "
+        "bridges, filled, or cut open), crowds run lengths with `iscrowd` 1. "
         "`area` and `bbox` are those of the mask, as pycocotools computes them."
     ),
     properties=Properties(
-        holes="exact (run lengths)",
+        holes="exact (run lengths); or bridged, filled or split, reported",
         parts="exact (several rings)",
         crowds="exact (run lengths, iscrowd 1)",
         attributes="yes",
@@ -170,5 +187,11 @@ FORMAT = Format(
     recount=lambda facts: JsonRecount("annotations/coco/", "annotations", len(facts.categories)),
     options={
         "rle": Option("compressed", "how run lengths are written", choices=("compressed", "uncompressed")),
+        "holes": Option(
+            "rle",
+            "how an object with holes is written: run lengths, or for readers without them one ring with bridges, its outline alone, or "
+            "rings side by side",
+            choices=("rle", "bridge", "fill", "split"),
+        ),
     },
 )

@@ -1,7 +1,7 @@
 """YOLO segment, as Ultralytics reads it: a text file an image, a row an object, and `data.yaml` at the bundle's root.
 
-A row is one ring, normalised to the image: several parts and holes become one ring by bridges of no width, and every object
-this happens to is reported. The reader finds a label by replacing the last `/images/` of an image's path by `/labels/`, so the
+A row is one ring, normalised to the image: several parts and holes become one ring by bridges of no width (or, by the options, several
+rows), and every object this happens to is reported. The reader finds a label by replacing the last `/images/` of an image's path by `/labels/`, so the
 labels lie in a tree beside `images/`, and `data.yaml` has no `path`: its own folder is the root.
 """
 
@@ -12,12 +12,14 @@ import msgspec
 import numpy as np
 
 from labelferry_export.findings import Warn
-from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, loss
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
+from labelferry_export.formats._holes import BRIDGE, FILL, SPLIT, rings_of, what_became
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recount import YoloRecount
+from labelferry_export.formats._regions import counted
 from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
-from labelferry_export.geometry.shape import Ring
+from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
@@ -27,16 +29,19 @@ NUMBER_BYTES = 1 + 2 + DECIMALS
 
 
 class YoloRows(msgspec.Struct, frozen=True):
-    """The task of writing an image's label file."""
+    """The task of writing an image's label file; the fields are the options."""
+
+    parts: str = "bridge"
+    holes: str = "bridge"
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the file."""
-        written = labels_of(image, instances)
+        written = labels_of(image, instances, self.parts, self.holes)
         yield Piece(written.data, len(instances), written.losses, last=True)
 
 
-def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
-    """Return an image's label file: empty for an image without objects."""
+def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge", holes: str = "bridge") -> Written:
+    """Return an image's label file: empty for an image without objects; `parts` and `holes` are the options."""
     classes: list[int] = []
     rings: list[Ring] = []
     losses: list[Warn] = size_losses(image, "yolo")
@@ -44,22 +49,26 @@ def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
         if each.crowd:
             losses.append(crowd_loss(image, each, "yolo"))
             continue
-        ring = each.shape.parts[0].outer
+        said: tuple[Ring, ...] = (each.shape.parts[0].outer,)
         if len(each.shape.parts) > 1 or each.shape.has_holes:
-            losses.append(
-                loss(image, each.id, "yolo", f"object {each.id}: {_what_was_bridged(each)} joined to one ring")
-            )
-            ring = bridged(each.shape)
-        classes.append(each.category_id - 1)
-        rings.append(ring)
+            said, done = _rings(each.shape, parts, holes)
+            losses.append(loss(image, each.id, "yolo", f"object {each.id}: {done}"))
+        classes += [each.category_id - 1] * len(said)
+        rings += said
     return Written(_rows(image, classes, rings), tuple(losses))
 
 
-def _what_was_bridged(instance: Instance) -> str:
-    parts = len(instance.shape.parts)
-    holes = sum(len(part.holes) for part in instance.shape.parts)
-    counted = [f"{parts} parts" if parts > 1 else "", f"{holes} hole{'s' if holes > 1 else ''}" if holes else ""]
-    return " and ".join(filter(None, counted))
+def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], str]:
+    """Return the rings that an object becomes, a row each, and in words what was done."""
+    if parts == holes == BRIDGE:
+        return (bridged(shape),), f"{counted(shape)} joined to one ring"
+    rings = rings_of(shape, holes)
+    words = [what_became(shape, holes, len(rings))] if shape.has_holes else []
+    if len(shape.parts) > 1 and parts == BRIDGE and not (shape.has_holes and holes == SPLIT):
+        return (bridged(Shape(tuple(map(Part, rings)))),), ", ".join([*words, f"{len(rings)} parts joined to one ring"])
+    if len(rings) > 1:
+        words.append(f"{len(rings)} rows, which readers take for {len(rings)} objects")
+    return rings, ", ".join(words)
 
 
 def _rows(image: Image, classes: Sequence[int], rings: Sequence[Ring]) -> bytes:
@@ -86,7 +95,7 @@ def write(job: FormatJob) -> Iterator[Step]:
     """Write `data.yaml` and a label file for every image."""
     with job.open("data.yaml") as file:
         file.write(data_yaml(job.splits, [each.name for each in job.facts.categories]).encode())
-    for image, piece, step in job.pieces(YoloRows()):
+    for image, piece, step in job.pieces(YoloRows(str(job.options["parts"]), str(job.options["holes"]))):
         if piece.last:
             with job.open(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
                 file.write(piece.data)
@@ -100,11 +109,11 @@ FORMAT = Format(
         "`yolo segment train data=data.yaml` in the unzipped folder; `yolo detect train` takes the same labels and puts boxes around "
         "them. Labels lie in `labels/`, beside `images/`, one row an object: "
         "class index from 0, then x and y in turn, 0 to 1. Objects of several parts or with holes are one ring with bridges of no "
-        "width; crowds are left out. Without splits, `train` and `val` are the same images."
+        "width (by the options `parts` and `holes` several rows, or filled); crowds are left out. Without splits, `train` and `val` are the same images."
     ),
     properties=Properties(
-        holes="bridged (keyhole), reported",
-        parts="bridged, reported",
+        holes="bridged (keyhole), filled or split, reported",
+        parts="bridged or split, reported",
         crowds="left out, reported",
         attributes="no",
         splits="folders",
@@ -113,4 +122,16 @@ FORMAT = Format(
     cost=Cost(image=0.2, object=0.025),
     write=write,
     recount=lambda facts: YoloRecount("labels/", None, len(facts.categories)),
+    options={
+        "parts": Option(
+            BRIDGE,
+            "how an object of several parts is written: one ring with bridges, or a row a part, which readers take for an object each",
+            choices=(BRIDGE, SPLIT),
+        ),
+        "holes": Option(
+            BRIDGE,
+            "how an object with holes is written: one ring with bridges, its outline alone, or rings side by side, a row each",
+            choices=(BRIDGE, FILL, SPLIT),
+        ),
+    },
 )
