@@ -1,0 +1,81 @@
+"""What processes take, as the kernel counts it: CPU seconds and memory of a process and all below it. Linux only."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.processes import children_of
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tree_of(pid: int) -> list[int]:
+    """Return a process and all that descend from it and live."""
+    found = [pid]
+    for each in found:
+        found += children_of(each)
+    return found
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return what the trees of `pids` have taken so far, user and system, ended and awaited children among them."""
+    return sum(_cpu_of(each) for pid in pids for each in tree_of(pid))
+
+
+def _cpu_of(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+def megabytes(pids: list[int]) -> float:
+    """Return the proportional set size of the trees of `pids`: what pages they share is counted once."""
+    return sum(_pss_of(each) for pid in pids for each in tree_of(pid))
+
+
+def _pss_of(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+@dataclass
+class Memory:
+    """The memory of processes over time, MB, a sample every so often."""
+
+    samples: list[float] = field(default_factory=list)
+
+    @property
+    def peak(self) -> float:
+        """The most that was seen."""
+        return max(self.samples, default=0.0)
+
+    def quarters(self) -> list[float]:
+        """Return the greatest sample of each quarter of the time: flat where they are equal."""
+        size = max(1, -(-len(self.samples) // 4))
+        return [max(self.samples[at : at + size]) for at in range(0, len(self.samples), size)]
+
+
+@contextmanager
+def watched_memory(pids: Callable[[], list[int]], every: float = 0.25) -> Iterator[Memory]:
+    """Sample the memory of the trees of `pids` in a thread, until the block ends."""
+    memory, done = Memory(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(every):
+            memory.samples.append(megabytes(pids()))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        done.set()
+        thread.join()
