@@ -26,6 +26,7 @@ from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
 from labelferry_broker.lifeline import Lifeline
 from labelferry_broker.metrics import Metrics
+from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.store import Store
@@ -96,7 +97,8 @@ class Dispatcher:
         self._ready = False
         self._beat_at = -math.inf
         self._tenure = Tenure(store, settings.ledger, clock())
-        self._reception = Reception(settings.secret, self._greet, open_door=lanes.open_door)
+        self._neighbours = Neighbours()
+        self._reception = Reception(settings.secret, self._greet, self._neighbours, open_door=lanes.open_door)
 
     def run(self, lifeline: Lifeline, announce: Callable[[], None]) -> None:
         """Serve until the end is asked for; `announce` is called once, when the depot serves too. Raises `Refusal` when it cannot go on."""
@@ -156,14 +158,16 @@ class Dispatcher:
         effects: list[Effect] = []
         for _, peer in self._workers.gone():
             if peer is not None:
-                effects += self._ledger.worker_dropped(peer, now)
+                effects += self._lose(peer, now)
+        for peer in self._neighbours.ended():
+            effects += self._ledger.worker_ended(peer, now)
         for said in self._depot.heard():
             self._ready = self._ready or isinstance(said, DepotReady)
             effects += self._ledger.depot_said(said, now)
         for parts in drain(self._lanes.work, BATCH):
             before = self._workers.seen(parts[-1], parts[0].bytes)
             if before is not None:
-                effects += self._ledger.worker_dropped(before, now)
+                effects += self._lose(before, now)
             effects += self._reception.from_worker(self._ledger, parts, now)
         for parts in self._drain(Lane.REQUESTS):
             effects += self._reception.from_client(self._ledger, parts, now)
@@ -173,6 +177,11 @@ class Dispatcher:
         if due is not None and due <= now.steady:
             effects += self._ledger.tick(now)
         return effects
+
+    def _lose(self, peer: bytes, now: Moment) -> list[Effect]:
+        """Take note that a worker's connection has gone."""
+        watched = self._neighbours.left(peer, now.steady)
+        return self._ledger.worker_dropped(peer, now, watched=watched)
 
     @property
     def _ledger(self) -> Ledger:
@@ -273,8 +282,10 @@ class Dispatcher:
         """Return how long to wait for something to come, in milliseconds."""
         if not self._tenure.whole:
             return int(1000 * LONGEST_PATIENCE_SECONDS)
+        now = self._clock().steady
         due = [self._beat_at + limits.BEAT_SECONDS, self._ledger.next_deadline, self._depot.due]
-        left = min(each for each in due if each is not None) - self._clock().steady
+        due.append(self._neighbours.next_at(now))
+        left = min(each for each in due if each is not None) - now
         return math.ceil(1000 * max(0.0, min(left, LONGEST_PATIENCE_SECONDS)))
 
 

@@ -11,13 +11,14 @@ from labelferry_broker.intake import Parts
 from labelferry_broker.ledger.effects import Effect, Reply, Tell
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, Moment
+from labelferry_broker.neighbours import Neighbours
 from labelferry_protocol import codec, tokens
 from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.requests import ClientSays, Hello, Refused
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.topics import identity_of
 from labelferry_protocol.words import Role
-from labelferry_protocol.work import AttemptCancelled, AttemptFinished, ProgressLane, WorkerSays
+from labelferry_protocol.work import AttemptCancelled, AttemptFinished, ProgressLane, Register, WorkerSays
 from labelferry_transport.logs import Log
 from labelferry_transport.speaker import Speaker, speaker_of
 
@@ -35,11 +36,12 @@ class LedgerFault(Exception):
 
 
 class Reception:
-    """The way in to the ledger. `greet` answers a `hello`, which is no business of the ledger's."""
+    """The way in to the ledger. `greet` answers a `hello`, which is no business of the ledger's; nor is which process a worker is."""
 
-    def __init__(self, secret: bytes, greet: Greet, *, open_door: bool) -> None:
+    def __init__(self, secret: bytes, greet: Greet, neighbours: Neighbours, *, open_door: bool) -> None:
         self._secret = secret
         self._greet = greet
+        self._neighbours = neighbours
         self._open_door = open_door
 
     def from_client(self, ledger: Ledger, parts: Parts, now: Moment) -> list[Effect]:
@@ -99,6 +101,8 @@ class Reception:
     ) -> list[Effect]:
         if not speaker.may_work:
             raise Refusal(Code.ACCESS, f"a {speaker.role} may not run jobs: connect with a worker's key")
+        if isinstance(message, Register):
+            self._neighbours.registered(peer, message.process)
         receipt = self._receipt(speaker, message, now)
         return ledger.worker_said(peer, ref, speaker.user, message, now, receipt)
 

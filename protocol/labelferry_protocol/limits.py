@@ -17,8 +17,8 @@ MAX_LIST = 1024
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
-RETURN_GRACE_SECONDS = 1.0
-"""How long a worker whose connection dropped may take to come back before its leases end early."""
+RETURN_GRACE_SECONDS = 0.35
+"""How long a worker on another machine whose connection dropped may take to come back before its leases end early: three tries to reconnect."""
 CANCEL_GRACE_SECONDS = 0.5
 """Between SIGTERM and SIGKILL of a job child."""
 BEAT_SECONDS = 1.0

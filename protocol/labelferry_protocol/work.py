@@ -48,6 +48,8 @@ class Register(Message, frozen=True, kw_only=True):
     software: Name = ""
     holding: Holdings = ()
     paused: bool = False
+    process: Name = ""
+    """My process, as one on the same machine can look whether it lives (`process_mark`)."""
 
 
 class Registered(Message, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ Two rules from measured failures: no ZMTP heartbeat (on a slow SUB it aborts the
 hangs a closing context on one undelivered message). Liveness is the business of messages: leases, beats, correlation ids.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,15 +97,19 @@ def connect(
     high_water: int = HIGH_WATER,
     reconnect_ms: int = 100,
     prepare: Callable[[zmq.Socket[bytes]], object] | None = None,
+    jitter: Callable[[], float] = random.random,
 ) -> zmq.Socket[bytes]:
-    """Return a socket of `kind` that connects, and reconnects by itself (after `reconnect_ms`, growing to 2 s).
+    """Return a socket of `kind` that connects, and reconnects by itself (after some `reconnect_ms`, growing to 2 s).
+
+    `jitter` returns a number from 0 to 1: libzmq spreads no reconnects once their pause may grow, so each socket has a first pause of
+    its own, from half to one and a half of `reconnect_ms`, and doubles that.
 
     No routing id is set: the broker makes a fresh one for each connection, so none can be taken over. `prepare` is called with
     the socket just before it connects: a monitor that must miss nothing is attached there.
     """
     socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
-    socket.setsockopt(zmq.RECONNECT_IVL, reconnect_ms)
+    socket.setsockopt(zmq.RECONNECT_IVL, max(1, round(reconnect_ms * (0.5 + jitter()))))
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
     if kind == zmq.DEALER:
         socket.setsockopt(zmq.IMMEDIATE, 1)

@@ -10,6 +10,7 @@ import zmq
 from labelferry_broker.ledger.effects import Reply, Tell
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
+from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.store import Store
 from labelferry_broker.tenure import FAILURES, STORE_PATIENCE_SECONDS, WINDOW_SECONDS, Tenure
@@ -37,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def reception() -> Reception:
-    return Reception(b"secret", _greet, open_door=True)
+    return Reception(b"secret", _greet, Neighbours(), open_door=True)
 
 
 def _greet(peer: bytes, ref: str, speaker: Speaker, hello: Hello) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,26 @@ def test_row_13_a_partition_shorter_than_the_lease_costs_nothing(wired: Wired, s
         events = list(client.events(job))
         assert isinstance(events[-1], Completed)
         check_order(events)
+        check_promises(service, job, events[-1])
+        assert attempts_of(service, job) == [(1, "finished")]
+
+
+def has_connected(service: Service, times: int) -> bool:
+    return service.log("far").count(" connected to the broker") >= times
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in-sight", "far-away"])
+def test_row_13_a_connection_that_is_cut_and_comes_back_costs_nothing(wired: Wired, small: Path, hidden: bool) -> None:
+    service, proxy = wired("far", hidden_workers=hidden)
+    with Client(service.endpoint) as client:
+        job = lingering(service, client, small, "far")
+        service.start("near")
+        for times in (2, 3, 4):
+            proxy.cut()
+            wait_until(partial(has_connected, service, times), "the way back")
+        go(service)
+        events = list(client.events(job))
+        assert isinstance(events[-1], Completed)
         check_promises(service, job, events[-1])
         assert attempts_of(service, job) == [(1, "finished")]
 

@@ -118,11 +118,48 @@ def test_a_dropped_workers_job_goes_to_another_after_the_grace(bench: Bench) -> 
 def test_a_dropped_worker_that_comes_back_in_time_keeps_what_it_holds(bench: Bench) -> None:
     job_id = bench.running()
     bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment))
-    bench.wait(0.5)
+    bench.wait(limits.RETURN_GRACE_SECONDS * 0.5)
     registered = only(bench.register(W1, holding(job_id), peer=b"again"), Registered)
     assert registered.abandon == ()
     bench.wait(5)
     assert bench.snapshot(job_id).attempt == 1
+
+
+def test_a_dropped_worker_whose_process_was_seen_to_end_is_not_waited_for(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.register(W2)
+    bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment, watched=True))
+    assert bench.snapshot(job_id).attempt == 1
+    bench.do(bench.ledger.worker_ended(W1.encode(), bench.moment))
+    assert bench.snapshot(job_id).attempt == 2
+
+
+def test_a_dropped_worker_whose_process_is_seen_to_live_keeps_its_job_as_long_as_its_lease(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.register(W2)
+    bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment, watched=True))
+    bench.wait(14)
+    bench.renew(W2)
+    assert bench.snapshot(job_id).attempt == 1
+    registered = only(bench.register(W1, holding(job_id), peer=b"again"), Registered)
+    assert registered.abandon == ()
+    bench.do(bench.ledger.worker_ended(W1.encode(), bench.moment))
+    bench.wait(5)
+    assert bench.snapshot(job_id).attempt == 1, "what ended was an older connection's watch"
+
+
+def test_a_job_whose_process_was_lost_begins_again_at_once_and_after_a_pause_the_next_time(bench: Bench) -> None:
+    job_id = bench.running()
+    for attempt, pause in ((1, 0.0), (2, bench.settings.retry_seconds)):
+        bench.tell(
+            AttemptFailed(
+                worker_id=W1, job_id=job_id, attempt=attempt, code=Code.WORKER_LOST, message="gone", retryable=True
+            )
+        )
+        assert bench.snapshot(job_id).attempt == attempt + (pause == 0)
+        bench.wait(4 * pause)
+        bench.renew(W1)
+        assert bench.snapshot(job_id).attempt == attempt + 1
 
 
 def test_nothing_is_leased_to_a_worker_whose_connection_went(bench: Bench) -> None:

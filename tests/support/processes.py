@@ -40,6 +40,11 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def job_children(pid: int) -> list[int]:
+    """Return the pids of the processes that a worker does its jobs in."""
+    return children_of(pid)
+
+
 def lives(pid: int) -> bool:
     """Whether a process is there and not a zombie."""
     try:

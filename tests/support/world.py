@@ -33,7 +33,7 @@ class World:
 
     @classmethod
     def make(cls, place: Path, **settings: float | bool) -> "World":
-        """Make a world. `lease_seconds` and the ledger's other numbers; `stall_seconds` of workers; `told_everywhere`: `*` for the host; `descriptors` of the broker."""
+        """Make a world. `lease_seconds` and the ledger's other numbers; `stall_seconds` of workers; `told_everywhere`: `*` for the host; `descriptors` of the broker; `hidden_workers`."""
         place.mkdir()
         (place / "settings.json").write_text(json.dumps(settings))
         return cls(place)
@@ -182,7 +182,7 @@ def run_worker(world: World, arguments: list[str]) -> int:
     """Run a worker whose children live in the same world."""
     from labelferry_protocol import codec
     from labelferry_workers import instructions as do
-    from labelferry_workers import service, settings
+    from labelferry_workers import service, settings, supervisor
     from labelferry_workers.supervisor import Supervisor
     from labelferry_workers.uploader import Uploader
 
@@ -195,6 +195,9 @@ def run_worker(world: World, arguments: list[str]) -> int:
         return []
 
     numbers = {name: value for name, value in world.settings.items() if name in _fields(settings.CrewSettings)}
+    if world.settings.get("hidden_workers"):
+        # As on another machine: the broker cannot look whether this process lives.
+        vars(supervisor)["own_mark"] = lambda: ""
     vars(service)["CrewSettings"] = partial(settings.CrewSettings, **numbers)
     world.surround(Supervisor, "_perform", performs)
     world.surround(Uploader, "_tell_depot", lambda message, ref, payload=None: [f"say {codec.kind(message)}"])

@@ -18,6 +18,8 @@ from labelferry_transport.sockets import ClientKeys, connect
 
 FIRST_PAUSE_SECONDS = 0.05
 LAST_PAUSE_SECONDS = 2.0
+RECONNECT_MILLISECONDS = 40
+"""Before the work lane is connected again the first time: well inside the grace that a broker gives."""
 BATCH = 200
 TERMINAL_CODES = frozenset({Code.PROTOCOL, Code.ACCESS})
 """Refusals of a hello that no repeating changes."""
@@ -166,7 +168,10 @@ class Link:
         self.control = self._connect(zmq.SUB, endpoints[Lane.CONTROL])
         for identity in self._topics:
             self.control.subscribe(topic_of(identity))
-        self.work = connect(self._context, zmq.DEALER, endpoints[Lane.WORK], self._keys, prepare=self._listen)
+        work = endpoints[Lane.WORK]
+        self.work = connect(
+            self._context, zmq.DEALER, work, self._keys, reconnect_ms=RECONNECT_MILLISECONDS, prepare=self._listen
+        )
 
     def _listen(self, socket: zmq.Socket[bytes]) -> None:
         self.monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)

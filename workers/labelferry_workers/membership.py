@@ -20,6 +20,8 @@ class Identity:
     host: str
     slots: int
     software: str = ""
+    process: str = ""
+    """Its process, as `process_mark` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Membership:
                 software=who.software,
                 holding=holding,
                 paused=self.paused,
+                process=who.process,
             ),
             ref,
         )

@@ -21,6 +21,7 @@ from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import CancelOrder, Holding
 from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
+from labelferry_transport.process_mark import own_mark
 from labelferry_workers import instructions as do
 from labelferry_workers.crew import Crew
 from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, Finish, FromUploader, NotCarried
@@ -65,7 +66,8 @@ class Supervisor:
         self._wall = wall
         self._worker_id = secrets.token_hex(16)
         self._staging = Staging(settings.staging, self._worker_id)
-        identity = Identity(self._worker_id, host_names.gethostname()[:255], settings.slots, software)
+        host = host_names.gethostname()[:255]
+        identity = Identity(self._worker_id, host, settings.slots, software, own_mark())
         self._crew = Crew(identity, settings.crew)
         self._link = Link(context, settings.broker, settings.keys, self._worker_id, software)
         options = child_options(self._staging.place, settings.roots, log_level, settings.slots)

@@ -179,7 +179,9 @@ class Attempts:
 
     def _fail(self, job: Job, message: AttemptFailed) -> None:
         self._book.end_attempt(job, Outcome.FAILED, message.message)
-        failure = Failure(message.code, message.message, message.stage, message.item, wait=True)
+        # A process that was lost is replaced at once, the first time; what fails by itself, or again, waits before it is tried again.
+        wait = message.code is not Code.WORKER_LOST or job.row.attempt > 1
+        failure = Failure(message.code, message.message, message.stage, message.item, wait=wait)
         if job.row.state is State.CANCELLING:
             self._cancels.confirm(
                 job, Move.CONFIRM, cleanup_completed=message.cleanup_completed, message=message.message

@@ -94,10 +94,19 @@ class Ledger:
             self._book.emit(Tell(peer, ref, _refused(refusal)))
         return self._end_call()
 
-    def worker_dropped(self, peer: bytes, now: Moment) -> list[Effect]:
-        """Take note that the connection of a worker has gone; a peer that is no worker's is ignored."""
+    def worker_dropped(self, peer: bytes, now: Moment, *, watched: bool = False) -> list[Effect]:
+        """Take note that the connection of a worker has gone; a peer that is no worker's is ignored.
+
+        `watched`: the worker's process can be seen from here, and `worker_ended` follows when it ends.
+        """
         self._book.now = now
-        self._presence.drop(peer)
+        self._presence.drop(peer, watched=watched)
+        return self._end_call()
+
+    def worker_ended(self, peer: bytes, now: Moment) -> list[Effect]:
+        """Take note that the process of a worker whose connection went was seen to have ended."""
+        self._book.now = now
+        self._presence.end(peer)
         return self._end_call()
 
     def progress_said(self, user: str, frame: ProgressFrame, now: Moment) -> list[Effect]:

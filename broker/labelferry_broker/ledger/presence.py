@@ -76,13 +76,20 @@ class Presence:
         worker.draining = True
         self._book.emit(Tell(worker.peer, ref, Acknowledged()))
 
-    def drop(self, peer: bytes) -> None:
-        """Note that a connection has gone: its worker has a short grace to come back with another."""
+    def drop(self, peer: bytes, *, watched: bool) -> None:
+        """Note that a connection has gone: its worker has a short grace to come back with another, or, if its process is watched, as long as that lives."""
         worker = self._book.crew.of_peer(peer)
         if worker is not None and worker.connected:
             worker.connected = False
-            at = self._book.now.steady + self._book.settings.return_grace_seconds
-            self._book.alarms.set(at, Purpose.RETURN, worker.worker_id)
+            if not watched:
+                at = self._book.now.steady + self._book.settings.return_grace_seconds
+                self._book.alarms.set(at, Purpose.RETURN, worker.worker_id)
+
+    def end(self, peer: bytes) -> None:
+        """Note that the process behind a connection that went has ended: its worker never comes back."""
+        worker = self._book.crew.of_peer(peer)
+        if worker is not None and not worker.connected:
+            self._leases.lapse_all(worker.worker_id, "the worker was lost: its process ended")
 
     def miss(self, worker_id: str) -> None:
         """Forget a worker of which nothing was heard for a lease's time: by then it has ended what it held."""

@@ -43,7 +43,7 @@ class LedgerSettings:
     order_repeat_seconds: float = 1.0
     """A cancel order is repeated until it is seen: first after a tenth of this, then at doubling intervals up to this."""
     retry_seconds: float = 0.5
-    """Wait before the second attempt of a job whose first failed; doubles with each attempt."""
+    """Wait before the second attempt of a job whose first failed (there is none when its process was lost); doubles with each attempt."""
     retry_ceiling_seconds: float = 30.0
     progress_save_seconds: float = 1.0
     """Progress is made durable once in this time."""
