@@ -27,6 +27,8 @@ class ExportOptions(Part, frozen=True, kw_only=True):
     name: Name | None = None
     source_format: Word | None = None
     images: bool = True
+    page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    """Of image files with several pages, which one is the image."""
     visualizations: bool = True
     style: OverlayStyle = OverlayStyle()
     formats: Annotated[tuple[Word, ...], Meta(max_length=64)] = ("coco", "json")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Finding(StrEnum):
@@ -17,6 +17,12 @@ class Finding(StrEnum):
     IMAGE_SIZE = "image-size"
     """The file's size is not the one the project says."""
     IMAGE_RENAMED = "image-renamed"
+    IMAGE_TURNED = "image-turned"
+    """The file's pixels are stored turned (EXIF): sizes and outlines are those of the upright image."""
+    IMAGE_PAGES = "image-pages"
+    """The file has several pages, one of which is the image."""
+    IMAGE_DEPTH = "image-depth"
+    """Not all bits of the pixels can be read."""
     OBJECT_DROPPED = "object-dropped"
     OBJECT_REPAIRED = "object-repaired"
     OBJECT_CLIPPED = "object-clipped"
@@ -39,6 +45,8 @@ class Warn(Struct, frozen=True, kw_only=True):
     image: str | None = None
     object_id: int | None = None
     format: str | None = None
+    window: tuple[float, float] | UnsetType = UNSET
+    """The values that are shown as black and white, where that is what it is about."""
 
 
 class FindingLog:

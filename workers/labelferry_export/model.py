@@ -21,8 +21,8 @@ class Category:
 class Image:
     """An image of the project. `name` is the source's own (may hold slashes); `path` the file, checked to lie inside the project.
 
-    `width` and `height` are those of the canvas that the annotations lie on, px: the file's own as stored, or, where
-    `transposed`, as turned by its EXIF orientation. `size` (bytes) and `mtime_ns` are the file's at the moment of the snapshot.
+    `width` and `height` are those of the canvas that the annotations lie on, px: the upright image's. `size` (bytes) and `mtime_ns` are
+    the file's at the moment of the snapshot.
     """
 
     id: int
@@ -41,7 +41,20 @@ class Image:
     mtime_ns: int = 0
     mode: str = ""
     """Pillow's word for the pixels, as the header says it: `L`, `RGB`, `I;16`, ..."""
-    transposed: bool = False
+    orientation: int = 1
+    """EXIF's, 1 to 8: how the stored pixels are turned to be upright."""
+    page: int = 1
+    """Which page of its file it is."""
+
+    @property
+    def full_width(self) -> int:
+        """The width of its file's pixels, upright."""
+        return self.width
+
+    @property
+    def full_height(self) -> int:
+        """The height of its file's pixels, upright."""
+        return self.height
 
     @property
     def bundle_file(self) -> str:

@@ -7,6 +7,7 @@ from labelferry_export.complaints import Complaints
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.clean import Cleaned, clean_all
+from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.picture import Header, read_header
 from labelferry_export.selection import Selection, split_of
@@ -37,68 +38,81 @@ class Settling:
 
     def _settle(self, row: ImageRow) -> Iterator[tuple[int, str]]:
         header = self._header(row)
-        canvas = None if header is None else self._canvas(row, header)
-        if header is None or canvas is None:
+        placement = None if header is None else self._placement(row, header)
+        if header is None or placement is None:
             self.writer.leave_out_image(row.position)
             yield row.position, row.name
             return
+        self._tell_of_file(row, header, placement)
         categories: list[int] = []
         vertices = 0
         objects = self.writer.objects_of(row.position)
         for start in range(0, len(objects), OBJECTS_AT_ONCE):
-            for category, count in self._clean(row, objects[start : start + OBJECTS_AT_ONCE], canvas):
+            for category, count in self._clean(row, objects[start : start + OBJECTS_AT_ONCE], placement):
                 categories.append(category)
                 vertices += count
             yield row.position, row.name
         if not categories and self.selection.annotated_only:
             self.writer.leave_out_image(row.position)
         else:
-            self.writer.settle_image(row, self._settled(row, header, canvas), categories, vertices)
+            self.writer.settle_image(row, self._settled(row, header), categories, vertices)
         yield row.position, row.name
 
     def _header(self, row: ImageRow) -> Header | None:
         assert row.path is not None  # noqa: S101 - only images with a file are kept
         try:
-            return read_header(row.path, row.name)
+            return read_header(row.path, row.name, page=self.options.page)
         except ExportError as error:
             self.complaints.refuse(error, Finding.IMAGE_BROKEN)
             return None
 
-    def _canvas(self, row: ImageRow, header: Header) -> tuple[int, int] | None:
-        """Return the size that the annotations lie on; complain when the file has another one than the project says."""
-        stored = (header.width, header.height)
-        said = (row.width or stored[0], row.height or stored[1])
-        if said == stored or (header.turned and said == stored[::-1]):
-            return said
+    def _placement(self, row: ImageRow, header: Header) -> Placement | None:
+        """Return how the project's outlines get to the canvas, by the size that it says; complain when that is not the file's."""
+        upright = (header.width, header.height)
+        said = (row.width or upright[0], row.height or upright[1])
+        if said == upright:
+            return Placement(upright, upright)
+        if said == header.stored:
+            return Placement(said, upright, header.orientation)
         self.complaints.complain(
             Finding.IMAGE_SIZE,
-            f"the image {row.name!r} has {stored[0]}x{stored[1]} px, the project says {said[0]}x{said[1]}",
+            f"the image {row.name!r} has {upright[0]}x{upright[1]} px, the project says {said[0]}x{said[1]}",
             row.name,
         )
         return None
 
-    def _settled(self, row: ImageRow, header: Header, canvas: tuple[int, int]) -> Settled:
+    def _tell_of_file(self, row: ImageRow, header: Header, placement: Placement) -> None:
+        if header.orientation != 1:
+            along = "" if placement.keeps else "; its outlines, drawn on the stored pixels, were turned along"
+            message = f"{row.name!r} is stored turned (EXIF orientation {header.orientation}), and taken upright{along}"
+            self.complaints.note(Finding.IMAGE_TURNED, message, row.name)
+        if header.pages > 1:
+            message = f"{row.name!r} has {header.pages} pages: page {header.page} is the image (--page chooses)"
+            self.complaints.note(Finding.IMAGE_PAGES, message, row.name)
+
+    def _settled(self, row: ImageRow, header: Header) -> Settled:
         return Settled(
-            width=canvas[0],
-            height=canvas[1],
+            width=header.width,
+            height=header.height,
             size=header.size,
             mtime_ns=header.mtime_ns,
             mode=header.mode,
-            transposed=canvas != (header.width, header.height),
+            orientation=header.orientation,
+            page=header.page,
             split=split_of(row.name, self.options.seed, self.options.split),
         )
 
     def _clean(
-        self, row: ImageRow, objects: list[tuple[int, int, Shape]], canvas: tuple[int, int]
+        self, row: ImageRow, objects: list[tuple[int, int, Shape]], placement: Placement
     ) -> Iterator[tuple[int, int]]:
         """Clean objects of one image; yield class and number of vertices of those that are left."""
-        cleaned = clean_all([shape for _, _, shape in objects], *canvas)
+        cleaned = clean_all([placement.place(shape) for _, _, shape in objects], *placement.canvas)
         for (number, category, before), after in zip(objects, cleaned, strict=True):
             if after.findings:
                 self._tell(row, number, after)
             # What passed without a flaw has its vertices unchanged, and needs not be written again.
             count = 0 if after.shape is None else _vertices(after.shape)
-            if after.findings or count != _vertices(before):
+            if after.findings or not placement.keeps or count != _vertices(before):
                 self.writer.replace_shape(number, after.shape)
             if count:
                 yield category, count

@@ -17,7 +17,7 @@ from labelferry_export.packing import unpack_shape
 
 CACHE_KIB = 16 * 1024
 _IMAGE_COLUMNS = (
-    "id, name, path, width, height, subset, attributes, bundle_name, split, size, mtime_ns, mode, transposed"
+    "id, name, path, width, height, subset, attributes, bundle_name, split, size, mtime_ns, mode, orientation, page"
 )
 
 
@@ -112,7 +112,6 @@ def _image(row: tuple[object, ...]) -> Image:
             **values,
             "path": Path(os.fsdecode(path)),
             "attributes": _attributes(attributes),
-            "transposed": bool(values["transposed"]),
         },
         Image,
     )

@@ -24,7 +24,7 @@ CREATE TABLE category(id INTEGER PRIMARY KEY, key UNIQUE, name TEXT, supercatego
 CREATE TABLE name_taken(key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE image(position INTEGER PRIMARY KEY, key UNIQUE, wanted INTEGER, id INTEGER, kept INTEGER,
     name TEXT, bundle_name TEXT, path BLOB, width INTEGER, height INTEGER, subset TEXT, split TEXT,
-    size INTEGER, mtime_ns INTEGER, mode TEXT, transposed INTEGER, attributes BLOB);
+    size INTEGER, mtime_ns INTEGER, mode TEXT, orientation INTEGER, page INTEGER, attributes BLOB);
 CREATE TABLE object(id INTEGER PRIMARY KEY, image INTEGER, category INTEGER, crowd INTEGER, shape BLOB, attributes BLOB);
 CREATE INDEX object_of_image ON object(image);
 CREATE TABLE tally(split TEXT, subset TEXT, category INTEGER, images INTEGER, instances INTEGER);
@@ -55,7 +55,8 @@ class Settled:
     size: int
     mtime_ns: int
     mode: str
-    transposed: bool
+    orientation: int
+    page: int
     split: str | None
 
 
@@ -195,10 +196,10 @@ class SnapshotWriter:
     def settle_image(self, row: ImageRow, image: Settled, categories: list[int], vertices: int) -> None:
         """Write down what an image turned out to be; `categories` has the class of each of its objects."""
         self._connection.execute(
-            "UPDATE image SET width = ?, height = ?, size = ?, mtime_ns = ?, mode = ?, transposed = ?, split = ? WHERE position = ?",
+            "UPDATE image SET width = ?, height = ?, size = ?, mtime_ns = ?, mode = ?, orientation = ?, page = ?, split = ? WHERE position = ?",
             (
-                *(image.width, image.height, image.size, image.mtime_ns, image.mode, image.transposed, image.split),
-                row.position,
+                *(image.width, image.height, image.size, image.mtime_ns, image.mode, image.orientation, image.page),
+                *(image.split, row.position),
             ),
         )
         counts = self._counts

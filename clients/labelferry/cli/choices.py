@@ -39,6 +39,9 @@ _EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--name", metavar="TEXT", help="Name of the project in the bundle; its folder's by default."),
     click.option("--source-format", metavar="NAME", help="Form of the project; recognised by default."),
     click.option("--images/--no-images", default=True, help="Copy the original images, bit for bit."),
+    click.option(
+        "--page", type=click.IntRange(1), metavar="N", help="Of image files with several pages, the one to export (1)."
+    ),
     click.option("--visualizations/--no-visualizations", default=True, help="Draw overlays."),
     click.option("--fill-opacity", type=click.FloatRange(0, 1), help="Of overlays; 0 leaves shapes unfilled."),
     click.option(

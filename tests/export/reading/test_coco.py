@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.export.reading.conftest import CocoProject, Failure, Reader
 
 SQUARE = [10, 10, 20, 10, 20, 20, 10, 20]
@@ -195,9 +193,7 @@ def test_an_image_of_unsaid_size_has_that_of_its_file(coco: CocoProject, read: R
     assert [(image.width, image.height) for image in read(coco.write()).images] == [(40, 30)]
 
 
-def test_an_image_whose_said_size_is_the_turned_one_is_transposed(
-    coco: CocoProject, read: Reader, tmp_path: Path
-) -> None:
+def test_outlines_on_stored_pixels_are_turned_with_the_image(coco: CocoProject, read: Reader) -> None:
     from PIL import Image as Pillow
 
     tags = Pillow.Exif()
@@ -207,9 +203,19 @@ def test_an_image_whose_said_size_is_the_turned_one_is_transposed(
     (coco.root / "images").mkdir()
     for name in ("a.jpg", "b.jpg"):
         Pillow.new("RGB", (40, 30)).save(coco.root / "images" / name, exif=tags)
-    assert [(image.width, image.height, image.transposed) for image in read(coco.write()).images] == [
-        (30, 40, True),
-        (40, 30, False),
+    coco.add_object([[1, 2, 11, 2, 11, 22]])
+    coco.add_object([[1, 2, 11, 2, 11, 22]], image_id=2)
+    project = read(coco.write())
+    assert [(image.width, image.height, image.orientation) for image in project.images] == [(30, 40, 6), (30, 40, 6)]
+    upright, turned = (each.shape.parts[0].outer.tolist() for each in project.objects)
+    assert upright == [[1, 2], [11, 2], [11, 22]]
+    assert turned == [[28, 1], [28, 11], [8, 11]]
+    assert project.findings == [
+        ("image-turned", "'a.jpg' is stored turned (EXIF orientation 6), and taken upright"),
+        (
+            "image-turned",
+            "'b.jpg' is stored turned (EXIF orientation 6), and taken upright; its outlines, drawn on the stored pixels, were turned along",
+        ),
     ]
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
@@ -23,11 +24,9 @@ from labelferry_protocol.errors import Code
 Pixels = NDArray[Any]
 
 
-def image_at(path: Path, width: int, height: int, *, transposed: bool = False) -> Image:
+def image_at(path: Path, width: int, height: int, **more: Any) -> Image:
     state = path.stat()
-    return Image(
-        1, path.name, path, width, height, size=state.st_size, mtime_ns=state.st_mtime_ns, transposed=transposed
-    )
+    return Image(1, path.name, path, width, height, size=state.st_size, mtime_ns=state.st_mtime_ns, **more)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -114,29 +113,24 @@ def test_a_missing_file_a_link_and_a_pipe_are_not_opened(tmp_path: Path) -> None
         assert "cannot be opened" in str(error_of(lambda name=name: read_header(tmp_path / name, name)))  # type: ignore[misc]  # bound at once
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pixels_are_taken_as_stored_whatever_the_orientation_says(tmp_path: Path, name: str, orientation: int) -> None:
+def test_pixels_are_upright_whatever_the_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     path = tmp_path / name
-    marked().save(path, exif=exif(orientation))
+    marked("RGB").save(path, exif=exif(orientation))
     header = read_header(path, name)
-    assert (header.width, header.height) == (40, 30)
-    rgb = open_picture(image_at(path, 40, 30)).rgb
-    assert rgb.shape == (30, 40, 3)
-    assert rgb[2, 4].min() > 200
-    assert rgb[20, 30].max() < 50
+    assert (header.stored, header.orientation) == ((40, 30), orientation)
+    upright = np.asarray(ImageOps.exif_transpose(Pillow.open(path)).convert("RGB"))
+    assert (header.height, header.width) == upright.shape[:2]
+    rgb = open_picture(image_at(path, header.width, header.height, orientation=orientation)).rgb
+    assert np.array_equal(rgb, upright)
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
-def test_a_canvas_of_the_turned_size_shows_the_turned_image(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    marked().save(path, exif=exif(6))
-    assert read_header(path, name).turned
-    rgb = open_picture(image_at(path, 30, 40, transposed=True)).rgb
-    assert rgb.shape == (40, 30, 3)
-    # Orientation 6: the stored image's left side is shown on top, so its top left corner is at the top right.
-    assert rgb[4, 27].min() > 200
-    assert rgb[4, 4].max() < 50
+def test_deep_pixels_are_turned_upright_too(tmp_path: Path, ramp: Pixels) -> None:
+    path = tmp_path / "deep.png"
+    Pillow.fromarray(ramp).save(path, exif=exif(6))
+    rgb = open_picture(image_at(path, 30, 40, orientation=6)).rgb
+    assert (rgb[0].max(), rgb[39].min()) == (0, 255)
 
 
 def test_sixteen_bits_are_windowed_and_the_window_is_told(tmp_path: Path, ramp: Pixels) -> None:
@@ -152,6 +146,7 @@ def test_sixteen_bits_are_windowed_and_the_window_is_told(tmp_path: Path, ramp: 
             "'deep.png' has more than 8 bits a pixel: its overlay shows the values 1000 to 4000 as black to white",
         )
     ]
+    assert picture.findings[0].window == (1000, 4000)
 
 
 def test_float_pixels_with_nan_are_windowed(tmp_path: Path, ramp: Pixels) -> None:
@@ -198,12 +193,36 @@ def test_a_cut_off_image_is_broken_not_half_black(tmp_path: Path) -> None:
         assert f"the image '{name}' is broken or cut off" in str(error)
 
 
-def test_of_several_pages_the_first_is_shown_and_that_is_told(tmp_path: Path) -> None:
+def save_pages(path: Path) -> None:
+    """Three pages of 10, 100 and 200, the last of another size."""
+    pages = [Pillow.new("L", (40, 30), 100), Pillow.new("L", (20, 10), 200)]
+    Pillow.new("L", (40, 30), 10).save(path, save_all=True, append_images=pages)
+
+
+def test_of_several_pages_one_is_the_image(tmp_path: Path) -> None:
     path = tmp_path / "pages.tif"
-    Pillow.new("L", (40, 30), 10).save(path, save_all=True, append_images=[Pillow.new("L", (40, 30), 200)])
-    picture = open_picture(image_at(path, 40, 30))
-    assert picture.rgb.max() == 10
-    assert [warn.message for warn in picture.findings] == ["'pages.tif' has 2 pages: its overlay shows the first"]
+    save_pages(path)
+    headers = [read_header(path, path.name, page=page) for page in (1, 2, 3)]
+    assert [(each.width, each.height, each.page, each.pages) for each in headers] == [
+        (40, 30, 1, 3),
+        (40, 30, 2, 3),
+        (20, 10, 3, 3),
+    ]
+    shown = [open_picture(image_at(path, each.width, each.height, page=each.page)).rgb.max() for each in headers]
+    assert shown == [10, 100, 200]
+
+
+def test_a_page_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    save_pages(path)
+    error = error_of(lambda: read_header(path, path.name, page=4))
+    assert str(error) == "the image 'pages.tif' has 3 pages, and no page 4"
+
+
+def test_a_file_of_one_page_is_taken_whichever_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "one.tif"
+    Pillow.new("L", (40, 30)).save(path)
+    assert read_header(path, path.name, page=4).page == 1
 
 
 def test_a_file_that_changed_since_the_snapshot_is_not_copied(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_labels_follow_a_quarter_turn_by_exif_as_ultralytics_does(yolo: Callable
     Pillow.new("RGB", (40, 20)).save(root / "images" / "train" / "t.jpg", exif=tags)
     (root / "labels" / "train" / "t.txt").write_text(OUTLINE)
     (image,) = [image for image in read(root).images if image.name == "train/t.jpg"]
-    assert (image.width, image.height, image.transposed) == (20, 40, True)
+    assert (image.width, image.height, image.orientation) == (20, 40, 6)
 
 
 BAD_ROWS = [

@@ -10,7 +10,7 @@ from labelferry_export.geometry.rle import runs_of_rle, size_of_rle
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.geometry.trace import shape_of_runs
 from labelferry_export.json_stream import Decoder
-from labelferry_export.picture import MAX_PIXELS
+from labelferry_export.pillow_guard import MAX_PIXELS
 
 _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Id = _Whole | str

@@ -16,7 +16,7 @@ from labelferry_export.geometry.ring import Flags
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.geometry.trace import shape_of_mask
 from labelferry_export.paths import inside, open_plain
-from labelferry_export.picture import _pillow
+from labelferry_export.pillow_guard import guarded
 from labelferry_export.sources.outlines import Unusable
 
 MAX_MASK_PIXELS = 250_000_000
@@ -44,7 +44,7 @@ def read_labels(root: Path, name: str) -> Labels:
 
 def read_palette(root: Path, name: str) -> list[tuple[int, int, int]]:
     """Return the colours of an image file's palette, red, green, blue, by index; none when it has no palette."""
-    with os.fdopen(_open(root, name), "rb") as file, _pillow(file, name, MAX_MASK_PIXELS) as picture:
+    with os.fdopen(_open(root, name), "rb") as file, guarded(file, name, MAX_MASK_PIXELS) as picture:
         flat = picture.getpalette("RGB") or []
     return list(zip(flat[::3], flat[1::3], flat[2::3], strict=False))
 
@@ -65,7 +65,7 @@ def mask_in_text(text: str, name: str) -> Flags:
     except (binascii.Error, ValueError):
         raise Unusable("its mask is not base64") from None
     try:
-        with _pillow(io.BytesIO(data), name, MAX_MASK_PIXELS) as picture:
+        with guarded(io.BytesIO(data), name, MAX_MASK_PIXELS) as picture:
             flags: Flags = _labels(_pixels(picture), picture.mode) != 0
             return flags
     except ExportError as error:
@@ -133,7 +133,7 @@ def _boxes(labels: Labels) -> dict[int, tuple[int, int, int, int]]:
 
 
 def _decoded(root: Path, name: str) -> tuple[NDArray[np.generic], str]:
-    with os.fdopen(_open(root, name), "rb") as file, _pillow(file, name, MAX_MASK_PIXELS) as picture:
+    with os.fdopen(_open(root, name), "rb") as file, guarded(file, name, MAX_MASK_PIXELS) as picture:
         return _pixels(picture), picture.mode
 
 

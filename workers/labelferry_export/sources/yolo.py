@@ -197,18 +197,18 @@ class _Reading:
     def _image(self, file: str, subset: str | None) -> FoundImage:
         name = f"/{file}".rpartition("/images/")[2] if "/images/" in f"/{file}" else file
         before = f"/{file}".rpartition("/images/")[0].removeprefix("/") if "/images/" in f"/{file}" else ""
-        width, height = self._turned_size(file)
+        width, height = self._size(file)
         return FoundImage(
             key=file, name=f"{before}/{name}" if before else name, file=file, width=width, height=height, subset=subset
         )
 
-    def _turned_size(self, file: str) -> tuple[int | None, int | None]:
+    def _size(self, file: str) -> tuple[int | None, int | None]:
         """Return the size that an image shows, None where it cannot be read (which is told when its turn comes)."""
         try:
             header = read_header(inside(self._root, file), file)
         except ExportError:
             return None, None
-        return (header.height, header.width) if header.turned else (header.width, header.height)
+        return header.width, header.height
 
     def _tell(self, image: FoundImage) -> Iterator[None]:
         yield
