@@ -123,7 +123,7 @@ def shallow(values: Deep) -> tuple[Pillow.Image, Window]:
 def on_white(picture: Pillow.Image) -> Pillow.Image:
     """Return a picture as RGB, what is transparent laid on white."""
     if picture.mode in ("LA", "RGBA"):
-        with_alpha = picture.convert("RGBA")
+        with_alpha = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         if with_alpha.getchannel("A").getextrema() != (255, 255):
             ground = Pillow.new("RGBA", picture.size, "white")
             return Pillow.alpha_composite(ground, with_alpha).convert("RGB")

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelferry_export.overlays.png import STRIP_PIXELS, encode_png
+from labelferry_export.overlays.png import STRIP_PIXELS, WHOLE_BYTES, encode_png
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -59,12 +59,21 @@ def test_every_filter_is_read_back_as_it_was(texture: str) -> None:
 
 
 def test_a_large_image_comes_in_strips_and_small_blocks() -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (1500, 700, 3), np.uint8)
+    rows = WHOLE_BYTES // (3 * 700) + 1
+    pixels = np.zeros((rows, 700, 3), np.uint8)
+    pixels[:500] = np.random.default_rng(1).integers(0, 256, (500, 700, 3), np.uint8)
     blocks = list(encode_png(pixels))
-    assert len(blocks) == -(-1500 // (STRIP_PIXELS // 700)) + 1
+    assert len(blocks) == 1 + -(-rows // (STRIP_PIXELS // 700)) + 2
     assert max(map(len, blocks)) < 8 * STRIP_PIXELS
     with Image.open(io.BytesIO(b"".join(blocks))) as picture:
         assert np.array_equal(np.asarray(picture), pixels)
+
+
+def test_flat_areas_of_a_mask_take_next_to_nothing() -> None:
+    mask = np.zeros((1000, 1000), np.uint8)
+    mask[200:700, 300:800] = 7
+    assert np.array_equal(decoded(mask), mask)
+    assert sum(map(len, encode_png(mask))) < 5_000
 
 
 def test_a_row_wider_than_a_strip_is_a_strip() -> None:

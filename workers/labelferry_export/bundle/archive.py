@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
+from deflate import crc32
+
 from labelferry_export.bundle.listing import Listing
 from labelferry_export.bundle.records import (
     Bounds,
@@ -204,7 +206,7 @@ class EntryWriter:
 
     def write(self, data: bytes) -> None:
         """Add bytes to the file."""
-        self._crc = zlib.crc32(data, self._crc)
+        self._crc = crc32(data, self._crc)
         self._digest.update(data)
         self.size += len(data)
         self._pass_on(self._squeeze.compress(data) if self._squeeze else data)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from deflate import crc32
+
 SUMS = "SHA256SUMS"
 BLOCK_BYTES = 1 << 20
 FULL_32 = 0xFFFF_FFFF
@@ -128,7 +130,7 @@ class _Entry:
             raise ValueError(f"{record.name} does not read back as it was written")
 
     def _content(self, data: bytes) -> None:
-        self._crc = zlib.crc32(data, self._crc)
+        self._crc = crc32(data, self._crc)
         self._size += len(data)
         self.digest.update(data)
         if self._reader is None:

@@ -22,7 +22,7 @@ from labelferry_protocol.options import ExportOptions, OverlayStyle
 from labelferry_protocol.words import Stage
 
 VERB = "Drawing overlays"
-ENCODE_SHARE = 0.5
+ENCODE_SHARE = 0.25
 """Of an overlay's cost: what comes after its first block, when it is decoded and drawn."""
 
 
