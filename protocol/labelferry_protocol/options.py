@@ -5,10 +5,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from labelferry_protocol.message import Name, Part, Path, Word
-from labelferry_protocol.words import OnError
+from labelferry_protocol.words import Border, OnError
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=255)]
+Area = Annotated[float, Meta(ge=0, le=1e18)]
 FormatOption = str | int | float | bool
 
 
@@ -39,8 +40,25 @@ class ExportOptions(Part, frozen=True, kw_only=True):
     select: Annotated[tuple[Pattern, ...], Meta(max_length=64)] = ()
     classes: Annotated[tuple[Name, ...], Meta(max_length=1024)] = ()
     annotated_only: bool = False
+    exclude: Annotated[tuple[Pattern, ...], Meta(max_length=64)] = ()
+    images_from: Path | None = None
+    """A file that lists the images to export, as the worker sees it: an absolute path below one of its roots."""
+    objects_from: Path | None = None
+    """The same for objects, by their ids."""
+    class_map: Annotated[dict[Name, Name], Meta(max_length=1024)] = {}
+    """New names of classes by old ones: equal new names make one class of several, an empty one drops it; `*` is every other class."""
+    min_area: Area | None = None
+    max_area: Area | None = None
+    """Bounds of objects' areas, both included, in px^2, or in um^2 where there is a scale."""
+    border: Border = Border.INCLUDE
+    where: Annotated[str, Meta(max_length=2048)] = ""
+    """A condition on attributes that objects must meet; empty for none."""
     split: Annotated[dict[Word, Annotated[float, Meta(gt=0, le=1)]], Meta(max_length=16)] = {}
     seed: int = 0
+    split_by: Annotated[str, Meta(min_length=1, max_length=512)] = "name"
+    """What makes images a group that no split cuts: name, folder, regex:REGEX or attribute:NAME."""
+    source_split: bool = False
+    """Take the subsets of the project itself as splits."""
     on_error: OnError = OnError.FAIL
     timeout: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     """Seconds from submit after which the broker cancels the job by itself."""

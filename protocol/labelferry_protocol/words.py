@@ -47,6 +47,14 @@ class CancelledBy(StrEnum):
     TIMEOUT = "timeout"
 
 
+class Border(StrEnum):
+    """What becomes of objects that touch the border of their image."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+    ONLY = "only"
+
+
 class OnError(StrEnum):
     """What an export does with an item that cannot be exported."""
 

@@ -34,6 +34,16 @@ class Finding(StrEnum):
     FORMAT_LOSS = "format-loss"
     """A format cannot say it: bridged, split, filled, dropped or rounded."""
     CONTRAST_WINDOW = "contrast-window"
+    SELECTION_UNMATCHED = "selection-unmatched"
+    """What a selection names and the project does not have."""
+    CLASS_RENAMED = "class-renamed"
+    CLASS_MERGED = "class-merged"
+    CLASS_DROPPED = "class-dropped"
+    SPLIT_RENAMED = "split-renamed"
+    SPLIT_UNASSIGNED = "split-unassigned"
+    """Images without a subset, or without what groups them."""
+    SPLIT_GAP = "split-gap"
+    """A split without images, or without a class that another one has."""
     OTHER = "other"
 
 

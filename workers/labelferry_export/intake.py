@@ -1,7 +1,7 @@
 """What stands between a source and a snapshot: it checks what the source found, selects, names, and writes it down."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelferry_export.complaints import Complaints
@@ -10,25 +10,34 @@ from labelferry_export.findings import Finding
 from labelferry_export.model import Attribute
 from labelferry_export.names import choose_name
 from labelferry_export.paths import check_access, find
+from labelferry_export.rows import ImageRow, Standing
 from labelferry_export.selection import Selection
-from labelferry_export.snapshot_writer import ImageRow, SnapshotWriter
+from labelferry_export.selection.classes import Classes
+from labelferry_export.selection.reason import Reason
+from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Key, plain_values
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be exported: of the images and objects, and of the classes."""
+
+    selection: Selection
+    classes: Classes
 
 
 class Intake:
     """The sink that a source is read into. `roots` are the folders that projects may lie in."""
 
-    def __init__(
-        self, writer: SnapshotWriter, selection: Selection, complaints: Complaints, roots: Sequence[Path]
-    ) -> None:
+    def __init__(self, writer: SnapshotWriter, wanted: Wanted, complaints: Complaints, roots: Sequence[Path]) -> None:
         self._writer = writer
-        self._selection = selection
+        self._selection = wanted.selection
+        self._classes = wanted.classes
         self._complaints = complaints
         self._roots = roots
         self._root = Path()
-        self._wanted_classes: dict[Key, int | None] = {}
-        """The class ids by key; None for a class that was not selected."""
         self._last: tuple[Key, ImageRow | None] | None = None
+        self._last_attributes: Mapping[str, Attribute] = {}
         self.name = ""
         self.info: dict[str, Attribute] = {}
         self.objects = 0
@@ -44,39 +53,45 @@ class Intake:
         self.info = plain_values(project.info)
 
     def add_category(self, category: FoundCategory) -> None:
-        """Number a class: 1, 2, ... in this order."""
-        number = len(self._wanted_classes) + 1
-        if not category.name.strip():
-            category = replace(category, name=f"class_{number}")
-            self.note(Finding.OTHER, f"class {category.key!r} has no name: it is called {category.name!r}")
-        if not self._writer.add_category(category):
+        """Take in a class: it gets a number, or becomes one with an earlier class, as the options say."""
+        if category.key in self._classes:
             self.complain(
                 Finding.REFERENCE_BROKEN, f"two classes have the id {category.key!r}: {category.name!r} is the second"
             )
             return
-        self._wanted_classes[category.key] = number if self._selection.takes_class(category.name) else None
+        if not category.name.strip():
+            category = replace(category, name=f"class_{len(self._classes) + 1}")
+            self.note(Finding.OTHER, f"class {category.key!r} has no name: it is called {category.name!r}")
+        if (named := self._classes.add(category)) is not None:
+            self._writer.add_category(named)
 
     def add_image(self, image: FoundImage) -> None:
         """Name an image, and find its file unless it is not selected."""
         self.images += 1
         position = self._writer.next_position()
+        attributes = plain_values(image.attributes)
+        image = replace(image, attributes=attributes)
         if not _is_text(image.name):
             self.complain(
                 Finding.IMAGE_MISSING, f"the name of image {image.key!r} is not valid unicode: {image.name!r}"
             )
             image = replace(image, name=image.name.encode(errors="replace").decode())
-            self._add(position, image, None, kept=False)
+            self._add(position, image, None, Standing.MISSING)
             return
-        kept = self._selection.takes_image(image.name)
-        self._add(position, image, self._find(image) if kept else None, kept=kept)
+        number = position if image.id is None else image.id
+        if self._selection.image_reason(image.name, number, attributes) is not None:
+            self._add(position, image, None, Standing.NOT_SELECTED)
+            return
+        path = self._find(image)
+        self._add(position, image, path, Standing.MISSING if path is None else Standing.KEPT)
 
     def add_object(self, found: FoundObject) -> None:
         """Write down an object whose image and class are exported."""
         self.objects += 1
         self.highest = max(self.highest, found.id or 0)
         if self._last is None or self._last[0] != found.image:
-            self._last = (found.image, self._writer.find_image(found.image))
-        image = self._last[1]
+            self._turn_to(found.image)
+        image = self._last[1] if self._last else None
         if image is None:
             self.complain(
                 Finding.REFERENCE_BROKEN,
@@ -84,7 +99,7 @@ class Intake:
                 object_id=found.id,
             )
             return
-        if found.category not in self._wanted_classes:
+        if found.category not in self._classes:
             self.complain(
                 Finding.REFERENCE_BROKEN,
                 f"{found.label} (image {image.name!r}) is of class {found.category!r}, which the project does not have",
@@ -92,10 +107,12 @@ class Intake:
                 found.id,
             )
             return
-        category = self._wanted_classes[found.category]
-        if image.kept and category is not None and self._fits(found, image):
-            row = (image.position, category, found.crowd, found.shape, self._attributes(found, image))
+        if self._is_selected(found, image) and image.kept and self._fits(found, image):
+            number = self._classes.number(found.category)
+            row = (image.position, number, found.crowd, found.shape, self._attributes(found, image))
             self._writer.add_object(found.id, row)
+        else:
+            self._writer.pass_over(found.id)
 
     def complain(self, code: Finding, message: str, image: str | None = None, object_id: int | None = None) -> None:
         """As `Sink.complain`."""
@@ -105,17 +122,36 @@ class Intake:
         """As `Sink.note`."""
         self._complaints.note(code, message, image, object_id)
 
-    def _add(self, position: int, image: FoundImage, path: Path | None, *, kept: bool) -> None:
+    def _turn_to(self, key: Key) -> None:
+        image = self._writer.find_image(key)
+        self._last = (key, image)
+        if image is not None and self._selection.needs_image_attributes:
+            self._last_attributes = self._writer.image_attributes(image.position)
+
+    def _is_selected(self, found: FoundObject, image: ImageRow) -> bool:
+        """Whether nothing that was asked for leaves an object out; count it where something does."""
+        reason = self._classes.reason(found.category)
+        if self._selection.asks_objects:
+            # Asked whatever the class is, so that a list's entry counts as found.
+            own = self._selection.object_reason(found.id, plain_values(found.attributes), self._last_attributes)
+            reason = reason or own
+        if image.standing is Standing.NOT_SELECTED:
+            reason = Reason.IMAGE
+        elif self._classes.counts:
+            self._classes.count(found.category)
+        if reason is not None:
+            self._selection.leave_out_object(reason)
+        return reason is None
+
+    def _add(self, position: int, image: FoundImage, path: Path | None, standing: Standing) -> None:
         name = choose_name(image.name, position, self._writer.take_name)
-        kept = kept and path is not None
-        stored = replace(image, attributes=plain_values(image.attributes))
-        if not self._writer.add_image(position, stored, name, path, kept=kept):
+        if not self._writer.add_image(position, image, name, path, standing):
             self.complain(
                 Finding.REFERENCE_BROKEN,
                 f"two images have the id {image.key!r}: {image.name!r} is the second",
                 image.name,
             )
-        elif kept and name != image.name.replace("\\", "/").rpartition("/")[2]:
+        elif standing is Standing.KEPT and name != image.name.replace("\\", "/").rpartition("/")[2]:
             self.note(Finding.IMAGE_RENAMED, f"{image.name!r} is called {name!r} in the bundle", image.name)
 
     def _find(self, image: FoundImage) -> Path | None:

@@ -67,8 +67,8 @@ class Job:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits in the order of the options."""
-        return tuple(self.options.split)
+        """The splits, in order: those of the options, or the project's own."""
+        return self.facts.splits
 
     @property
     def skips(self) -> bool:

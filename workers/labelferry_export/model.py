@@ -75,12 +75,47 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """How many a project has, and how many of them were left out on purpose, by the option that says so."""
+
+    found: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def selected(self) -> int:
+        """How many were to be exported."""
+        return self.found - sum(self.left_out.values())
+
+
+@dataclass(frozen=True)
+class ListUsed:
+    """A list of what to export: its file's name and digest, its entries, how many the project does not have, and the first of those."""
+
+    file: str
+    sha256: str
+    entries: int
+    unmatched: int
+    example: str = ""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was selected of a project; `lists` by the option that names them."""
+
+    images: Counted = Counted()
+    objects: Counted = Counted()
+    lists: dict[str, ListUsed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ProjectFacts:
-    """What is known of a project as a whole."""
+    """What is known of a project as a whole. `images` and `instances` are those that are exported, `splits` in order."""
 
     name: str
     source_format: str
-    categories: tuple[Category, ...]
-    images: int
-    instances: int
+    categories: tuple[Category, ...] = ()
+    images: int = 0
+    instances: int = 0
     info: dict[str, Attribute] = field(default_factory=dict)
+    splits: tuple[str, ...] = ()
+    chosen: Chosen = Chosen()

@@ -51,8 +51,8 @@ def open_plain(path: Path) -> int:
     return descriptor
 
 
-def check_access(path: Path, roots: Sequence[Path]) -> Path:
-    """Return the project's path, resolved; raise `ExportError` when it does not exist, or lies below none of `roots`."""
+def check_access(path: Path, roots: Sequence[Path], what: str = "project") -> Path:
+    """Return the path of a project (or of `what`), resolved; raise `ExportError` when it does not exist, or lies below none of `roots`."""
     try:
         resolved = path.resolve()
         allowed = any(resolved.is_relative_to(root.resolve()) for root in roots)
@@ -62,12 +62,12 @@ def check_access(path: Path, roots: Sequence[Path]) -> Path:
     if not allowed:
         raise ExportError(
             Code.ACCESS,
-            f"{path} lies outside the folders that this worker may read: put the project below one of its roots, "
+            f"{path} lies outside the folders that this worker may read: put the {what} below one of its roots, "
             "or start the worker with --root",
             path.name,
         )
     if not exists:
-        raise ExportError(Code.SOURCE, f"{path} does not exist: check the path of the project", path.name)
+        raise ExportError(Code.SOURCE, f"{path} does not exist: check the path of the {what}", path.name)
     return resolved
 
 

@@ -8,6 +8,7 @@ from labelferry_export import costs
 from labelferry_export.bundle.contents import Contents, Count
 from labelferry_export.findings import Finding
 from labelferry_export.job import Job
+from labelferry_export.model import Chosen
 from labelferry_export.result import summaries
 from labelferry_protocol.events import WarningSummary
 
@@ -32,6 +33,10 @@ class Preview:
     total: Count
     classes: Mapping[str, Count]
     splits: Mapping[str, Count]
+    split_classes: Mapping[str, Mapping[str, Count]]
+    """By split, then by class."""
+    selection: Chosen
+    """How many images and objects the project has, and how many of them were left out on purpose, by option."""
     skipped: int
     sizes: Mapping[str, int]
     renamed: int
@@ -52,6 +57,11 @@ def preview_of(job: Job, contents: Contents, skipped: int, annotation_bytes: int
         total=contents.total,
         classes={each.name: contents.classes[each.id] for each in facts.categories},
         splits=contents.splits,
+        split_classes={
+            split: {each.name: counts[each.id] for each in facts.categories}
+            for split, counts in contents.split_classes.items()
+        },
+        selection=facts.chosen,
         skipped=skipped,
         sizes={
             "images": job.snapshot.totals.bytes if options.images else 0,

@@ -10,10 +10,15 @@ from labelferry_export.geometry.clean import Cleaned, clean_all
 from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.picture import Header, read_header
-from labelferry_export.selection import Selection, split_of
-from labelferry_export.snapshot_writer import ImageRow, Settled, SnapshotWriter
+from labelferry_export.rows import ImageRow, Settled
+from labelferry_export.selection import Selection
+from labelferry_export.selection.shapes import ShapeChoice
+from labelferry_export.selection.splits import Splits
+from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_protocol.options import ExportOptions
 
+Outlined = tuple[int, int, Shape]
+"""An object: its id, its class, its outline."""
 OBJECTS_AT_ONCE = 500
 """Objects cleaned between two yields."""
 DROPPED = "The object was left out: "
@@ -27,6 +32,7 @@ class Settling:
     writer: SnapshotWriter
     options: ExportOptions
     selection: Selection
+    splits: Splits
     complaints: Complaints
 
     def run(self) -> Iterator[tuple[int, str]]:
@@ -54,6 +60,7 @@ class Settling:
             yield row.position, row.name
         if not categories and self.selection.annotated_only:
             self.writer.leave_out_image(row.position)
+            self.selection.leave_out_unannotated()
         else:
             self.writer.settle_image(row, self._settled(row, header), categories, vertices)
         yield row.position, row.name
@@ -91,6 +98,7 @@ class Settling:
             self.complaints.note(Finding.IMAGE_PAGES, message, row.name)
 
     def _settled(self, row: ImageRow, header: Header) -> Settled:
+        attributes = self.writer.image_attributes(row.position) if self.splits.needs_attributes else {}
         return Settled(
             width=header.width,
             height=header.height,
@@ -99,14 +107,14 @@ class Settling:
             mode=header.mode,
             orientation=header.orientation,
             page=header.page,
-            split=split_of(row.name, self.options.seed, self.options.split),
+            split=self.splits.of(row.name, row.subset, attributes),
         )
 
-    def _clean(
-        self, row: ImageRow, objects: list[tuple[int, int, Shape]], placement: Placement
-    ) -> Iterator[tuple[int, int]]:
+    def _clean(self, row: ImageRow, objects: list[Outlined], placement: Placement) -> Iterator[tuple[int, int]]:
         """Clean objects of one image; yield class and number of vertices of those that are left."""
         cleaned = clean_all([placement.place(shape) for _, _, shape in objects], *placement.canvas)
+        if self.selection.shapes is not None:
+            objects, cleaned = self._select(self.selection.shapes, objects, cleaned, placement.canvas)
         for (number, category, before), after in zip(objects, cleaned, strict=True):
             if after.findings:
                 self._tell(row, number, after)
@@ -116,6 +124,18 @@ class Settling:
                 self.writer.replace_shape(number, after.shape)
             if count:
                 yield category, count
+
+    def _select(
+        self, choice: ShapeChoice, objects: list[Outlined], cleaned: list[Cleaned], canvas: tuple[int, int]
+    ) -> tuple[list[Outlined], list[Cleaned]]:
+        """Take away the objects of a size or place that is not wanted; return the others."""
+        reasons = choice.reasons([each.shape for each in cleaned], *canvas)
+        for (number, _, _), reason in zip(objects, reasons, strict=True):
+            if reason is not None:
+                self.writer.replace_shape(number, None)
+                self.selection.leave_out_object(reason)
+        left = [index for index, reason in enumerate(reasons) if reason is None]
+        return [objects[index] for index in left], [cleaned[index] for index in left]
 
     def _tell(self, row: ImageRow, number: int, cleaned: Cleaned) -> None:
         name = f"object {number} of image {row.name!r}"

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import msgspec
 
 from labelferry_export.findings import FindingLog
 from labelferry_export.geometry.shape import Shape
-from labelferry_export.model import Category, ProjectFacts
+from labelferry_export.model import Attribute, Category, ProjectFacts
 from labelferry_export.packing import pack_shape, unpack_shape
+from labelferry_export.rows import ImageRow, Settled, Standing
 from labelferry_export.snapshot import CACHE_KIB, Snapshot, Totals, findings_path
 from labelferry_export.source import FoundCategory, FoundImage, Key
 
@@ -31,33 +32,8 @@ CREATE TABLE tally(split TEXT, subset TEXT, category INTEGER, images INTEGER, in
 """
 LARGEST_ID = 2**53
 """What every reader of json holds exactly."""
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """An image that was added. `width` and `height` are None where the project does not say them."""
-
-    position: int
-    name: str
-    kept: bool
-    path: Path | None
-    width: int | None
-    height: int | None
-    subset: str | None
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What an image turned out to be, once its file was looked at."""
-
-    width: int
-    height: int
-    size: int
-    mtime_ns: int
-    mode: str
-    orientation: int
-    page: int
-    split: str | None
+_NOWHERE = (0, 0, 0, None, None)
+"""The row of an object that is not exported: in no image."""
 
 
 @dataclass
@@ -113,10 +89,12 @@ class SnapshotWriter:
         rows = self._connection.execute("SELECT key, id, name, supercategory FROM category ORDER BY id")
         return [(key, Category(*values)) for key, *values in rows]
 
-    def add_image(self, position: int, image: FoundImage, bundle_name: str, path: Path | None, *, kept: bool) -> bool:
+    def add_image(
+        self, position: int, image: FoundImage, bundle_name: str, path: Path | None, standing: Standing
+    ) -> bool:
         """Add an image; false when its key is there already."""
         row = (
-            *(position, image.key, image.id, kept, image.name, bundle_name),
+            *(position, image.key, image.id, standing, image.name, bundle_name),
             *(None if path is None else os.fsencode(path), image.width, image.height, image.subset),
             encoded(image.attributes),
         )
@@ -126,6 +104,17 @@ class SnapshotWriter:
             row,
         )
         return cursor.rowcount == 1
+
+    def image_attributes(self, position: int) -> dict[str, Attribute]:
+        """Return the attributes of an image."""
+        query = "SELECT attributes FROM image WHERE position = ?"
+        data = self._connection.execute(query, (position,)).fetchone()[0]
+        return msgspec.json.decode(data, type=dict[str, Attribute]) if data else {}
+
+    def subsets(self) -> list[str | None]:
+        """Return the subsets that kept images are in, by their first image; None where some are in none."""
+        query = "SELECT nullif(subset, '') AS part FROM image WHERE kept = 1 GROUP BY part ORDER BY min(position)"
+        return [subset for (subset,) in self._connection.execute(query)]
 
     def find_image(self, key: Key) -> ImageRow | None:
         """Return the image with this key."""
@@ -137,7 +126,7 @@ class SnapshotWriter:
 
     def leave_out_image(self, position: int) -> None:
         """Leave out an image and its objects."""
-        self._connection.execute("UPDATE image SET kept = 0 WHERE position = ?", (position,))
+        self._connection.execute("UPDATE image SET kept = ? WHERE position = ?", (Standing.MISSING, position))
         self._connection.execute("DELETE FROM object WHERE image = ?", (position,))
 
     def add_object(self, number: int | None, row: tuple[int, int, bool, Shape, Mapping[str, Any]]) -> bool:
@@ -153,14 +142,26 @@ class SnapshotWriter:
         self._insert_object((-self._nameless, *values))
         return False
 
+    def pass_over(self, number: int | None) -> None:
+        """Take note of an object that is not exported: what it is takes its number, so that those of others do not depend on it."""
+        taken = number is not None and 1 <= number <= LARGEST_ID and self._insert_object((number, *_NOWHERE))
+        if not taken:
+            self._nameless += 1
+            self._insert_object((-self._nameless, *_NOWHERE))
+
     def renumber(self, above: int) -> Iterator[tuple[int, str]]:
-        """Give every object without a number of its own one above all others; yield it and its image's name."""
+        """Give every object without a number of its own one above all others; yield it and its image's name, where it is exported.
+
+        Objects that were passed over are forgotten then.
+        """
         highest = self._connection.execute("SELECT max(id) FROM object").fetchone()[0] or 0
         highest = max(above, highest, 0)
         for turn in range(1, self._nameless + 1):
             self._connection.execute("UPDATE object SET id = ? WHERE id = ?", (highest + turn, -turn))
             query = "SELECT name FROM image WHERE position = (SELECT image FROM object WHERE id = ?)"
-            yield highest + turn, self._connection.execute(query, (highest + turn,)).fetchone()[0]
+            if row := self._connection.execute(query, (highest + turn,)).fetchone():
+                yield highest + turn, row[0]
+        self._connection.execute("DELETE FROM object WHERE image = ?", _NOWHERE[:1])
 
     def number_images(self) -> None:
         """Keep the project's own image ids when each image has one of its own that is at least 1; else number them 1, 2, ..."""
@@ -171,7 +172,7 @@ class SnapshotWriter:
 
     def count_images(self) -> tuple[int, int]:
         """Return how many images there are, and how many of them are kept."""
-        query = "SELECT count(*), coalesce(sum(kept), 0) FROM image"
+        query = "SELECT count(*), count(*) FILTER (WHERE kept = 1) FROM image"
         found, kept = self._connection.execute(query).fetchone()
         return found, kept
 
@@ -212,11 +213,11 @@ class SnapshotWriter:
         counts.by_place.setdefault(place, Counter()).update(categories)
         counts.images_by_place.setdefault(place, Counter()).update([0, *set(categories)])
 
-    def seal(self, name: str, source_format: str, info: Mapping[str, Any]) -> Snapshot:
-        """Write the facts, close the file, and return it as what it is from now on."""
+    def seal(self, facts: ProjectFacts) -> Snapshot:
+        """Write the facts (classes and counts are filled in here), close the file, and return it as what it is from now on."""
         counts = self._counts
         categories = tuple(category for _, category in self.categories())
-        facts = ProjectFacts(name, source_format, categories, counts.images, counts.instances, dict(info))
+        facts = replace(facts, categories=categories, images=counts.images, instances=counts.instances)
         totals = Totals(counts.images, counts.instances, counts.pixels, counts.bytes, counts.vertices)
         self._connection.executemany(
             "INSERT INTO fact VALUES (?, ?)",
@@ -226,6 +227,13 @@ class SnapshotWriter:
         self._connection.execute("COMMIT")
         self.close()
         return Snapshot(self.path)
+
+    def objects_by_split(self) -> dict[str | None, Counter[int]]:
+        """Return how many objects of each class the settled images of each split have; a split without images is not there."""
+        found: dict[str | None, Counter[int]] = {}
+        for (split, _), objects in self._counts.by_place.items():
+            found.setdefault(split, Counter()).update(objects)
+        return found
 
     def _tallies(self) -> Iterator[tuple[str | None, str | None, int | None, int, int]]:
         counts = self._counts
@@ -240,8 +248,8 @@ class SnapshotWriter:
         row = self._connection.execute(query, (value,)).fetchone()
         if row is None:
             return None
-        position, name, kept, path, *rest = row
-        return ImageRow(position, name, bool(kept), None if path is None else Path(os.fsdecode(path)), *rest)
+        position, name, standing, path, *rest = row
+        return ImageRow(position, name, Standing(standing), None if path is None else Path(os.fsdecode(path)), *rest)
 
     def _insert_object(self, row: tuple[Any, ...]) -> bool:
         cursor = self._connection.execute("INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?)", row)

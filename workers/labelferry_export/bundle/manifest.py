@@ -11,10 +11,11 @@ import msgspec
 
 from labelferry_export.bundle.contents import Contents, Count
 from labelferry_export.job import Job
+from labelferry_export.model import Chosen
 
 SCHEMA = 1
-NOT_CONTENT = ("timeout", "keep_partial")
-"""Options that say how a job runs, not what a bundle holds."""
+NOT_CONTENT = ("timeout", "keep_partial", "images_from", "objects_from")
+"""Options that say how a job runs, not what a bundle holds; of lists, `selection` has the name and the digest instead of the path."""
 LINES_PER_BLOCK = 500
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -30,7 +31,8 @@ def manifest(job: Job, contents: Contents, skipped: int) -> Iterator[bytes]:
         "project": _project(job),
         "options": _options(job),
         "counts": {**_counts(contents.total), "classes": len(contents.classes), "skipped": skipped},
-        "splits": {name: _counts(each) for name, each in contents.splits.items()},
+        "selection": _selection(job.facts.chosen),
+        "splits": {name: _split(job, contents, name) for name in contents.splits},
         "classes": _classes(job, contents),
     }
     for key, value in head.items():
@@ -71,6 +73,26 @@ def _project(job: Job) -> dict[str, Any]:
 def _options(job: Job) -> dict[str, Any]:
     options: dict[str, Any] = msgspec.to_builtins(job.options)
     return {key: value for key, value in options.items() if key not in NOT_CONTENT}
+
+
+def _selection(chosen: Chosen) -> dict[str, Any]:
+    counted = {"images": chosen.images, "objects": chosen.objects}
+    return {
+        **{
+            noun: {"found": each.found, "selected": each.selected, "left_out": each.left_out}
+            for noun, each in counted.items()
+        },
+        **{
+            option: {"file": each.file, "sha256": each.sha256, "entries": each.entries, "unmatched": each.unmatched}
+            for option, each in chosen.lists.items()
+        },
+    }
+
+
+def _split(job: Job, contents: Contents, name: str) -> dict[str, Any]:
+    classes = contents.split_classes[name]
+    rows = [{"id": each.id, "name": each.name, **_counts(classes[each.id])} for each in job.facts.categories]
+    return {**_counts(contents.splits[name]), "classes": rows}
 
 
 def _classes(job: Job, contents: Contents) -> list[dict[str, Any]]:

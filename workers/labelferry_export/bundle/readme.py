@@ -8,6 +8,7 @@ from labelferry_export import formats, tables
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.findings import Finding, FindingLog
 from labelferry_export.job import Job
+from labelferry_export.model import Counted
 
 SHOWN = 20
 """So many findings of one kind are spelled out; the manifest has them all."""
@@ -28,6 +29,13 @@ MEANINGS: dict[Finding, str] = {
     Finding.REFERENCE_BROKEN: "Ids that point nowhere",
     Finding.FORMAT_LOSS: "What a format cannot say",
     Finding.CONTRAST_WINDOW: "Images shown in a contrast window on their overlay; the originals are as they were",
+    Finding.SELECTION_UNMATCHED: "What was asked for and is not in the project",
+    Finding.CLASS_RENAMED: "Classes with another name than in the project",
+    Finding.CLASS_MERGED: "Classes that were several in the project",
+    Finding.CLASS_DROPPED: "Classes left out with their objects",
+    Finding.SPLIT_RENAMED: "Splits with another name than in the project",
+    Finding.SPLIT_UNASSIGNED: "Images without a split or a group of their own",
+    Finding.SPLIT_GAP: "Splits that lack images, or a class that another split has",
     Finding.OTHER: "Other remarks",
 }
 """What the kinds of findings are called for people."""
@@ -41,7 +49,7 @@ def readme(job: Job, contents: Contents) -> str:
         _title(job, contents),
         "\n".join(_inside(job, contents)),
         "\n".join(_classes(job, contents)),
-        "\n".join(_splits(contents)),
+        "\n".join(_splits(job, contents)),
         "\n".join(_loading(job)),
         "\n".join(_warnings(job)),
         "Check that every file is whole: `sha256sum -c SHA256SUMS`. All of the above for programs: `manifest.json`.",
@@ -57,9 +65,19 @@ def plain(text: str) -> str:
 def _title(job: Job, contents: Contents) -> str:
     total = contents.total
     text = f"# {plain(job.facts.name)}\n\n{_counted(total.images, 'image')} with {_counted(total.objects, 'object')} of {_counted(len(contents.classes), 'class')}."
+    chosen = job.facts.chosen
+    if chosen.images.left_out or chosen.objects.left_out:
+        text += (
+            f"\n\nA selection of the project: {_part(chosen.images, 'image')} and {_part(chosen.objects, 'object')}."
+        )
     if job.partial:
         text += f"\n\n**This bundle is partial**: the export was cancelled. It holds the {total.images} images finished by then, of {job.totals.images}."
     return text
+
+
+def _part(counted: Counted, noun: str) -> str:
+    reasons = ", ".join(f"{count} by `{reason}`" for reason, count in counted.left_out.items())
+    return f"{counted.selected} of {_counted(counted.found, noun)}" + (f" (left out: {reasons})" if reasons else "")
 
 
 def _counted(count: int, noun: str) -> str:
@@ -87,11 +105,17 @@ def _classes(job: Job, contents: Contents) -> Iterator[str]:
         yield f"| {each.id} | {plain(each.name)} | {count.images} | {count.objects} |"
 
 
-def _splits(contents: Contents) -> Iterator[str]:
-    if contents.splits:
-        yield "## Splits\n\n| split | images | objects |\n|---|---|---|"
+def _splits(job: Job, contents: Contents) -> Iterator[str]:
+    if not contents.splits:
+        return
+    yield "## Splits\n\n| split | images | objects |\n|---|---|---|"
     for name, count in contents.splits.items():
         yield f"| {plain(name)} | {count.images} | {count.objects} |"
+    yield f"\nObjects by class and split:\n\n| class | {' | '.join(map(plain, contents.splits))} |"
+    yield f"|---|{'---|' * len(contents.splits)}"
+    for each in job.facts.categories:
+        counts = [str(contents.split_classes[split][each.id].objects) for split in contents.splits]
+        yield f"| {plain(each.name)} | {' | '.join(counts)} |"
 
 
 def _loading(job: Job) -> Iterator[str]:

@@ -26,7 +26,7 @@ def measure_all(shapes: Sequence[Shape]) -> list[Measures]:
     """Return the measures of each of `shapes`, in px; each must have a part. A quantity that is not defined is nan, never 0."""
     if not shapes:
         return []
-    rings = lay_out([_disjoint(shape) if len(shape.parts) > 1 else shape for shape in shapes])
+    rings = _rings_of(shapes)
     shape_of = rings.part_shape[rings.part]
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = _sizes(rings, shape_of) | _moments(rings, shape_of) | _hulls(rings, shape_of)
@@ -34,6 +34,19 @@ def measure_all(shapes: Sequence[Shape]) -> list[Measures]:
     table = np.stack([columns[name] for name in Measures._fields], axis=1)
     table[~np.isfinite(table)] = np.nan
     return [Measures._make(row) for row in table.tolist()]
+
+
+def areas(shapes: Sequence[Shape]) -> Floats:
+    """Return the area of each of `shapes`, px^2, shape (n,): the very numbers of `measure_all`."""
+    if not shapes:
+        return np.empty(0)
+    rings = _rings_of(shapes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _moments(rings, rings.part_shape[rings.part])["area"]
+
+
+def _rings_of(shapes: Sequence[Shape]) -> Rings:
+    return lay_out([_disjoint(shape) if len(shape.parts) > 1 else shape for shape in shapes])
 
 
 def _disjoint(shape: Shape) -> Shape:

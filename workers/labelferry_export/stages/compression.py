@@ -102,9 +102,7 @@ def skipped(job: Job) -> int:
 
 def count(job: Job) -> Generator[Step, None, Contents]:
     """Count what the bundle holds: from the snapshot's own counts, or image by image where some were left out."""
-    contents = Contents(
-        classes={each.id: Count() for each in job.facts.categories}, splits={split: Count() for split in job.splits}
-    )
+    contents = Contents.of([each.id for each in job.facts.categories], job.splits)
     if not job.left_out and job.limit is None:
         for tally in job.snapshot.tallies:
             contents.add_tally(tally)

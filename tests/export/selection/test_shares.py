@@ -1,40 +1,14 @@
-"""Which images and objects are exported, and which split they fall into."""
+"""Splits by shares: which share a key falls into, for ever."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labelferry_export.errors import ExportError
-from labelferry_export.selection import Selection, check_split, split_of
+from labelferry_export.selection.shares import check_shares, split_of
 from labelferry_protocol.errors import Code
-from labelferry_protocol.options import ExportOptions
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
-
-
-def test_a_pattern_without_a_slash_is_held_against_the_base_name() -> None:
-    selection = Selection.of(ExportOptions(select=("a*.png",)))
-    assert selection.takes_image("plate/a1.png")
-    assert not selection.takes_image("a/b.png")
-
-
-def test_a_pattern_with_a_slash_is_held_against_the_whole_name() -> None:
-    selection = Selection.of(ExportOptions(select=("plate*/[ab].png",)))
-    assert selection.takes_image("plate1/a.png")
-    assert selection.takes_image("plate1/deep/a.png")
-    assert not selection.takes_image("other/a.png")
-
-
-def test_one_of_several_patterns_is_enough_and_none_takes_all() -> None:
-    assert Selection.of(ExportOptions(select=("x", "y"))).takes_image("y")
-    assert Selection.of(ExportOptions()).takes_image("anything")
-
-
-def test_a_class_that_the_project_does_not_have_is_named_with_those_it_has() -> None:
-    selection = Selection.of(ExportOptions(classes=("cell", "dog")))
-    with pytest.raises(ExportError, match="no class 'dog'; its classes are 'cell', 'nucleus'") as caught:
-        selection.check_classes(["cell", "nucleus"])
-    assert caught.value.code is Code.USAGE
 
 
 def test_a_split_follows_its_shares() -> None:
@@ -71,11 +45,11 @@ def test_every_image_falls_into_one_split_whatever_else_there_is(name: str, seed
 )
 def test_a_split_that_cannot_work_is_wrong_usage(shares: dict[str, float], sentence: str) -> None:
     with pytest.raises(ExportError, match=sentence) as caught:
-        check_split(shares)
+        check_shares(shares)
     assert caught.value.code is Code.USAGE
 
 
 def test_shares_that_only_rounding_keeps_from_one_are_fine() -> None:
-    check_split({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
-    check_split({"a": 0.1, "b": 0.2, "c": 0.7})
-    check_split({})
+    check_shares({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+    check_shares({"a": 0.1, "b": 0.2, "c": 0.7})
+    check_shares({})
