@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 
 TIMES ?= 1
+MINUTES ?= 30
 
-.PHONY: demo test faults fuzz bench lock clean
+.PHONY: demo test faults fuzz bench soak lock clean
 
 demo: $(VENV)/.has-sample  ## make a real sample project and export it with live progress
 	$(VENV)/bin/labelferry sample sample --force
@@ -25,6 +26,9 @@ fuzz: $(VENV)/.has-dev  ## look for inputs nobody thought of, with new random on
 
 bench: $(VENV)/.has-dev  ## measure; the figures are explained in benchmarks/README.md
 	$(VENV)/bin/python -m benchmarks
+
+soak: $(VENV)/.has-dev  ## kill processes of a service under load at random for MINUTES; see benchmarks/README.md
+	$(VENV)/bin/python -m benchmarks.soak --minutes $(MINUTES)
 
 $(VENV)/.has-%: requirements/%.txt pyproject.toml requirements/install.sh
 	@sh requirements/install.sh $(PYTHON) $(VENV) $<
