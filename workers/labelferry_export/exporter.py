@@ -9,31 +9,28 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from labelferry_export import costs
+from labelferry_export.beginning import READING, Beginning, cost_of, worth_lanes
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.catalogue import catalogue
 from labelferry_export.check import check
 from labelferry_export.errors import ExportError
 from labelferry_export.faults import said_plainly
-from labelferry_export.job import Job
+from labelferry_export.job import Job, Reused, totals_of
+from labelferry_export.keeping.settings import NO_REUSE, Reuse
 from labelferry_export.lanes import MOST_LANES, Lanes
+from labelferry_export.past import Past
 from labelferry_export.plan import Meter, Planned, Step, Update
 from labelferry_export.preview import Preview, preview_of
-from labelferry_export.project import read_project
 from labelferry_export.result import ExportResult, result_of
-from labelferry_export.snapshot import Snapshot
 from labelferry_export.stage import StageWork
 from labelferry_export.stages import annotations, compression, in_order
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
-
-LANES_WORTH = 2000.0
-"""A job that costs less (ms, as planned) is done before lanes would be of use."""
-READING = "reading"
-READING_VERB = "Reading project"
 
 __all__ = ["ExportResult", "Exporter", "Preview", "Update", "catalogue", "check"]
 
@@ -43,7 +40,8 @@ class Exporter:
 
     `staging` is an existing directory that is this export's own; `target` may lie in it, and is only there when the bundle is
     whole. Nothing is read outside of `roots`. `clock` counts seconds and never runs backwards. `lanes` processes beside this one work
-    on the images of a job that is worth it (None: one a core, 8 at most; 1: none); the bundle's bytes do not depend on it.
+    on the images of a job that is worth it (None: one a core, 8 at most; 1: none); the bundle's bytes do not depend on it, nor on what is
+    reused of earlier work. What `reuse` names is the caller's to remove.
     """
 
     def __init__(
@@ -56,14 +54,15 @@ class Exporter:
         roots: Sequence[Path],
         clock: Callable[[], float],
         lanes: int | None = None,
+        reuse: Reuse = NO_REUSE,
     ) -> None:
-        self._source = source
         self._target = target
         self._options = options
         self._staging = staging
-        self._roots = roots
         self._clock = clock
         self._lanes = Lanes(min(os.cpu_count() or 1, MOST_LANES) if lanes is None else lanes)
+        self._past = Past(reuse, source, options, roots)
+        self._beginning = Beginning(source, options, staging, roots, self._lanes)
         self._job: Job | None = None
         self._result: ExportResult | None = None
 
@@ -74,17 +73,26 @@ class Exporter:
             raise RuntimeError("an export has no result before it has ended")
         return self._result
 
+    @property
+    def reused(self) -> Reused:
+        """How many results were made, and how many were found, so far."""
+        return Reused() if self._job is None else self._job.reused
+
     def run(self) -> Generator[Update, None, None]:
         """Make the bundle, an update after every unit of work. Raises `ExportError` and nothing else."""
         with said_plainly(self._staging):
             try:
                 self._check()
                 stages = self._stages()
-                meter = Meter(self._first_plan(stages), self._clock)
-                job = self._job = Job(self._options, (yield from self._read(meter, stages)), self._staging, self._lanes)
-                if job.image_count > 1 and _cost(self._options, job.totals, stages) >= LANES_WORTH:
+                meter = Meter(self._beginning.first_plan(stages), self._clock, self._past.reached)
+                snapshot = yield from self._beginning.take_up(meter, stages, self._past)
+                cost = cost_of(self._options, totals_of(snapshot), stages)
+                keeper = self._past.keeper(cost, totals_of(snapshot))
+                job = self._job = Job(self._options, snapshot, self._staging, self._lanes, keeper)
+                if job.image_count > 1 and worth_lanes(cost):
                     self._lanes.start()
                 _replan(meter, job, stages)
+                yield from _resumed(meter, job, stages)
                 for stage in stages:
                     yield from _run(stage, job, meter)
                 self._result = self._publish(job)
@@ -104,8 +112,9 @@ class Exporter:
             try:
                 self._check()
                 stages = [each for each in self._stages() if each.stage is Stage.ANNOTATIONS]
-                meter = Meter(self._first_plan(stages), self._clock)
-                job = self._job = Job(self._options, (yield from self._read(meter, stages)), self._staging, self._lanes)
+                meter = Meter(self._beginning.first_plan(stages), self._clock)
+                snapshot = yield from self._beginning.read(meter, stages)
+                job = self._job = Job(self._options, snapshot, self._staging, self._lanes)
                 _replan(meter, job, stages)
                 for stage in stages:
                     yield from _run(stage, job, meter)
@@ -137,6 +146,7 @@ class Exporter:
             try:
                 job.resume()
                 for stage in (annotations.STAGE, compression.STAGE):
+                    job.shelf = stage.name
                     for _ in stage.run(job):
                         pass
                 self._result = self._publish(job)
@@ -148,14 +158,6 @@ class Exporter:
         typical = costs.TYPICAL
         return [stage for stage in in_order() if stage.cost(self._options, typical) > 0]
 
-    def _first_plan(self, stages: Sequence[StageWork]) -> dict[str, Planned]:
-        """Return a plan for a project that nothing is known of yet: right in its shares, as far as the options tell."""
-        plan = {READING: Planned(Stage.IMAGES, costs.reading(costs.TYPICAL), 0)}
-        typical = costs.TYPICAL
-        return plan | {
-            each.name: Planned(each.stage, each.cost_with(self._lanes, self._options, typical), 0) for each in stages
-        }
-
     def _check(self) -> None:
         check(self._options)
         for folder in {self._staging, self._target.parent}:
@@ -165,33 +167,6 @@ class Exporter:
                     f"the folder {folder} is not there or cannot be written to: make it, or choose another",
                     str(folder),
                 )
-
-    def _read(self, meter: Meter, stages: Sequence[StageWork]) -> Generator[Update, None, Snapshot]:
-        cost = costs.reading(costs.TYPICAL)
-        stages_cost = _cost(self._options, costs.TYPICAL, stages)
-        yield from meter.advance(READING, Step(0.0, READING_VERB, self._source.name, 0))
-        reading = read_project(self._source, self._options, self._staging / "snapshot.part", self._roots)
-        current, fraction = 0, 0.0
-        with closing(reading):
-            while True:
-                try:
-                    each = next(reading)
-                except StopIteration as end:
-                    snapshot: Snapshot = end.value
-                    meter.close(READING)
-                    return snapshot
-                meter.replan({READING: Planned(Stage.IMAGES, cost, each.total or 0)})
-                step = Step(cost * (each.fraction - fraction), READING_VERB, each.item, each.current - current)
-                yield from meter.advance(READING, step)
-                current, fraction = each.current, each.fraction
-                # Started early, lanes are ready when there is work for them: what they import takes some time.
-                if (
-                    not self._lanes.running
-                    and each.total
-                    and stages_cost * each.total / costs.TYPICAL.images >= LANES_WORTH
-                ):
-                    self._lanes.start()
-                    meter.replan(self._first_plan(stages))
 
     def _publish(self, job: Job) -> ExportResult:
         made = job.archive.path
@@ -204,10 +179,6 @@ class Exporter:
         return result_of(job, self._target)
 
 
-def _cost(options: ExportOptions, totals: costs.Totals, stages: Sequence[StageWork]) -> float:
-    return sum(each.cost(options, totals) for each in stages)
-
-
 def _replan(meter: Meter, job: Job, stages: Sequence[StageWork]) -> None:
     meter.replan(
         {READING: Planned(Stage.IMAGES, costs.reading(job.totals), job.totals.images)}
@@ -215,11 +186,21 @@ def _replan(meter: Meter, job: Job, stages: Sequence[StageWork]) -> None:
     )
 
 
+def _resumed(meter: Meter, job: Job, stages: Sequence[StageWork]) -> Iterator[Update]:
+    """Say how far an earlier attempt had come."""
+    for stage in reversed(stages):
+        done = round(job.found_of(stage.name) * job.totals.images)
+        if done:
+            yield meter.say(stage.name, f"Resuming: {done} of {job.totals.images} images are done", done)
+            return
+
+
 def _run(stage: StageWork, job: Job, meter: Meter) -> Iterator[Update]:
     meter.replan({stage.name: stage.planned(job)})
+    job.shelf = stage.name
     with closing(stage.run(job)) as steps:
         for step in steps:
-            yield from meter.advance(stage.name, step)
+            yield from meter.advance(stage.name, replace(step, found=True) if job.at_hand_found else step)
     meter.close(stage.name)
 
 

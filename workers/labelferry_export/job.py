@@ -9,7 +9,7 @@ from labelferry_export.bundle.archive import Archive, EntryWriter, Mark
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.costs import Totals
 from labelferry_export.findings import FindingLog, Warn
-from labelferry_export.lanes import Lanes, Piece, Task
+from labelferry_export.lanes import Keeper, Lanes, Piece, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
@@ -36,14 +36,30 @@ class Finished:
     metrics: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Reused:
+    """How many results of tasks, one an image and task, were made, and how many had been made before and were found."""
+
+    made: int = 0
+    found: int = 0
+
+
 class Job:
     """The state of one export. Stages read the project through it, so that an image that is left out is left out everywhere."""
 
-    def __init__(self, options: ExportOptions, snapshot: Snapshot, staging: Path, lanes: Lanes) -> None:
+    def __init__(
+        self, options: ExportOptions, snapshot: Snapshot, staging: Path, lanes: Lanes, keeper: Keeper | None = None
+    ) -> None:
         self.options = options
         self.snapshot = snapshot
         self.staging = staging
         self.lanes = lanes
+        self.keeper = keeper or Keeper()
+        self.shelf = ""
+        """The stage that is run, by which its results are kept."""
+        self.at_hand_found = False
+        """Whether what a stage does just now was done before, and only has to be taken in."""
+        self.reused = Reused()
         self.archive = Archive(staging / "bundle.part", staging / "listing.part")
         self.findings = FindingLog(staging / "findings.part")
         self.left_out: set[int] = set()
@@ -57,8 +73,7 @@ class Job:
         """Images left out because they could not be exported, while reading or since."""
         self.finished = Finished()
         self.checkpoint = Checkpoint(self.archive.mark(), len(self.findings))
-        known = snapshot.totals
-        self.totals = Totals(known.images, known.instances, known.pixels / 1e6, known.bytes / 1e6)
+        self.totals = totals_of(snapshot)
 
     @property
     def facts(self) -> ProjectFacts:
@@ -97,7 +112,25 @@ class Job:
 
         None among the pieces is a moment at which none is ready: a chance to stop.
         """
-        return self.lanes.spread(task, self.snapshot, self.images(split))
+        try:
+            for image, pieces in self.lanes.spread(task, self.snapshot, self.images(split), self.keeper, self.shelf):
+                yield image, self._watched(pieces)
+        finally:
+            self.at_hand_found = False
+
+    def _watched(self, pieces: Iterator[Piece | None]) -> Iterator[Piece | None]:
+        found = False
+        for piece in pieces:
+            if piece is not None:
+                self.at_hand_found = found = piece.found
+            yield piece
+        self.reused.found += found
+        self.reused.made += not found
+
+    def found_of(self, shelf: str) -> float:
+        """Return the share of a stage's results that an earlier attempt has left, 0 to 1."""
+        counts = [count for name, count in self.keeper.kept.items() if name.partition("/")[0] == shelf]
+        return min(max(counts, default=0) / max(self.totals.images, 1), 1.0)
 
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle."""
@@ -119,6 +152,7 @@ class Job:
     def suspend(self) -> None:
         """Let go of all lanes and files; what is in the files stays, as far as the disk took it."""
         self.lanes.close()
+        self.keeper.close()
         self.archive.abandon()
         with suppress(OSError):
             self.findings.close()
@@ -130,6 +164,12 @@ class Job:
         self.archive.resume(self.checkpoint.archive)
         _keep_lines(self.findings.path, self.checkpoint.findings)
         self.findings = FindingLog(self.findings.path)
+
+
+def totals_of(snapshot: Snapshot) -> Totals:
+    """Return how much there is to export, as the costs are told."""
+    known = snapshot.totals
+    return Totals(known.images, known.instances, known.pixels / 1e6, known.bytes / 1e6)
 
 
 def _keep_lines(path: Path, count: int) -> None:

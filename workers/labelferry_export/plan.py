@@ -15,6 +15,8 @@ from labelferry_protocol.words import Stage
 POINT = 1.0
 """The greatest difference between the progress of two consecutive updates."""
 LEAST_COST = 1e-6
+FOUND_SHARE = 0.05
+"""What it costs to take in a result that is there already, of what it cost to make."""
 PRIOR_COST = 20.0
 """How much work (ms) must be seen before what was seen counts more than what was planned."""
 PRIOR_SHARE = 0.1
@@ -29,6 +31,8 @@ class Step:
     verb: str
     item: str
     count: int = 1
+    found: bool = False
+    """Whether its result was there already, so that it cost `FOUND_SHARE` of what was planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Planned:
     stage: Stage
     cost: float
     total: int
+    spared: float = 0.0
+    """What of the cost will be spared, for so much is known to be there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,14 @@ class _Lap:
     current: int = 0
     done: float = 0.0
     seconds: float = 0.0
+    spared: float = 0.0
+    """What was taken off `planned` for work that is there already, and has not been met yet."""
+
+    def spare(self, cost: float) -> None:
+        """Take off the plan what a piece of work did not cost, unless that was done beforehand."""
+        known = min(cost, self.spared)
+        self.spared -= known
+        self.planned = max(self.planned - (cost - known), self.done, LEAST_COST)
 
     @property
     def left(self) -> float:
@@ -89,28 +103,30 @@ class Meter:
 
     The time that is left is the cost that is left, each part's at the speed that was seen in it (or, before it begins, in the
     parts so far). A unit moves progress by its share of the way that is left. Where the plan is right this is exactly done
-    cost / planned cost; where it is wrong, the rest of the way becomes straight again.
+    cost / planned cost; where it is wrong, the rest of the way becomes straight again. `reached` is where it begins.
     """
 
-    def __init__(self, plan: Mapping[str, Planned], clock: Callable[[], float]) -> None:
+    def __init__(self, plan: Mapping[str, Planned], clock: Callable[[], float], reached: float = 0.0) -> None:
         self._laps = {name: _Lap(part.stage, max(part.cost, LEAST_COST), part.total) for name, part in plan.items()}
         self._clock = clock
         self._last = clock()
-        self._goal = 0.0
-        self._told = 0.0
+        self._goal = self._told = min(max(reached, 0.0), limits.WORKER_SHARE)
 
     def replan(self, plan: Mapping[str, Planned]) -> None:
         """Put better figures in the place of the planned ones; the share of a part that is done stays done."""
         for name, part in plan.items():
             lap = self._laps.setdefault(name, _Lap(part.stage, LEAST_COST, part.total))
             share = min(lap.done / lap.planned, 1.0)
-            lap.planned, lap.total = max(part.cost, LEAST_COST), part.total
+            lap.planned, lap.total = max(part.cost - part.spared, LEAST_COST), part.total
+            lap.spared = part.spared
             lap.done = lap.planned * share
 
     def advance(self, name: str, step: Step) -> Iterator[Update]:
         """Count a unit that was done, and yield what to tell: one update, or several where it spans more than a point."""
         lap = self._laps[name]
-        cost = min(step.cost, lap.left)
+        if step.found:
+            lap.spare(step.cost * (1 - FOUND_SHARE))
+        cost = min(step.cost * FOUND_SHARE if step.found else step.cost, lap.left)
         self._goal += (limits.WORKER_SHARE - self._goal) * self._share_of_the_way(lap, cost)
         now = self._clock()
         lap.done += cost
@@ -118,6 +134,11 @@ class Meter:
         lap.current = min(lap.current + step.count, lap.total)
         self._last = now
         return self._tell(lap, step)
+
+    def say(self, name: str, message: str, current: int) -> Update:
+        """Return what to tell when nothing was done but something is to be said: of so many items of a part, say."""
+        lap = self._laps[name]
+        return Update(round(self._told, 2), lap.stage, message, StageProgress(current=current, total=lap.total), None)
 
     def close(self, name: str) -> None:
         """Say that a part has ended, whatever of its planned cost was not needed."""

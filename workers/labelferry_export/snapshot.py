@@ -88,6 +88,16 @@ class Snapshot:
             for number, category, shape, crowd, attributes in rows
         ]
 
+    def fingerprint(self, image: Image) -> bytes:
+        """Return all that is known of an image and its objects, as bytes; but not where its file lies, nor when it was written."""
+        rows = self._connection.execute(
+            "SELECT id, category, shape, crowd, attributes FROM object"
+            " WHERE image = (SELECT position FROM image WHERE id = ?) ORDER BY id",
+            (image.id,),
+        ).fetchall()
+        told = {name: value for name, value in vars(image).items() if name not in ("path", "mtime_ns")}
+        return msgspec.msgpack.encode([told, rows])
+
     def findings(self) -> Iterator[Warn]:
         """Yield what the reading noticed, in order; `log` has the counts and examples."""
         return iter(self.log)

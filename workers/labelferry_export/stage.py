@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from labelferry_export.costs import Totals
 from labelferry_export.job import Job
 from labelferry_export.lanes import Lanes
-from labelferry_export.plan import Planned, Step
+from labelferry_export.plan import FOUND_SHARE, Planned, Step
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
 
@@ -25,11 +25,13 @@ class StageWork:
     total: Callable[[Job], int]
     run: Callable[[Job], Generator[Step, None, None]]
     spread: float = 0.0
-    """The share of its cost that lanes take off this process where there are some, and divide among them."""
+    """The share of its cost that tasks on images are: lanes take it off this process where there are some, and divide it among them."""
 
     def planned(self, job: Job) -> Planned:
         """Return this stage's part of the plan, now that the project is known."""
-        return Planned(self.stage, self.cost_with(job.lanes, job.options, job.totals), self.total(job))
+        cost = self.cost_with(job.lanes, job.options, job.totals)
+        tasks = self.cost(job.options, job.totals) * self.spread / job.lanes.cores
+        return Planned(self.stage, cost, self.total(job), tasks * job.found_of(self.name) * (1 - FOUND_SHARE))
 
     def cost_with(self, lanes: Lanes, options: ExportOptions, totals: Totals) -> float:
         """Return what the stage costs with the lanes that run, ms of waiting for it."""

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from labelferry_export.exporter import Exporter
+from labelferry_export.keeping.settings import NO_REUSE, Reuse
 from labelferry_protocol.options import ExportOptions
 
 
@@ -67,7 +68,7 @@ def make_exporter(tmp_path: Path) -> Callable[..., Exporter]:
     """Make an exporter with a staging directory and a target of its own, and a clock that ticks a millisecond a look."""
     numbers = itertools.count()
 
-    def make(source: Path, *, lanes: int | None = None, **options: Any) -> Exporter:
+    def make(source: Path, *, lanes: int | None = None, reuse: Reuse = NO_REUSE, **options: Any) -> Exporter:
         number = next(numbers)
         staging = tmp_path / f"staging-{number}"
         staging.mkdir()
@@ -80,6 +81,7 @@ def make_exporter(tmp_path: Path) -> Callable[..., Exporter]:
             roots=[tmp_path],
             clock=lambda: next(ticks) / 1000,
             lanes=lanes,
+            reuse=reuse,
         )
 
     return make

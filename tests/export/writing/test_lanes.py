@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labelferry_export import exporter as engine
-from labelferry_export import formats
+from labelferry_export import beginning, formats
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
 from labelferry_export.formats.coco import CocoRows
@@ -23,7 +22,7 @@ MakeExporter = Callable[..., Exporter]
 
 @pytest.fixture(autouse=True)
 def every_job_is_worth_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "LANES_WORTH", 0.0)
+    monkeypatch.setattr(beginning, "LANES_WORTH", 0.0)
 
 
 def children() -> set[int]:
@@ -94,7 +93,7 @@ def test_a_lane_outlives_a_signal_to_the_whole_group(make_project: MakeProject, 
 def test_a_small_job_starts_no_process(
     make_project: MakeProject, make_exporter: MakeExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "LANES_WORTH", 1e6)
+    monkeypatch.setattr(beginning, "LANES_WORTH", 1e6)
     before = children()
     for _ in make_exporter(make_project(3), lanes=2).run():
         assert children() == before

@@ -5,6 +5,7 @@ and `bbox` are those of the mask that a reader makes of what is written here, as
 """
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -66,6 +67,8 @@ class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
 
 class CocoRows(msgspec.Struct, frozen=True):
     """The task of writing an image's annotations; the fields are the options."""
+
+    pixels: ClassVar[bool] = False
 
     rle: str
     holes: str = "rle"

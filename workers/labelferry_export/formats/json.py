@@ -1,6 +1,7 @@
 """labelferry's own form: lossless json that can be exported again. Its structs and rules are in `sources/labelferry_form.py`."""
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -24,6 +25,8 @@ IMAGES_PER_STEP = 256
 
 class JsonRows(msgspec.Struct, frozen=True):
     """The task of writing an image's objects."""
+
+    pixels: ClassVar[bool] = False
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the objects, joined by commas."""

@@ -7,6 +7,7 @@ labels lie in a tree beside `images/`, and `data.yaml` has no `path`: its own fo
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -30,6 +31,8 @@ NUMBER_BYTES = 1 + 2 + DECIMALS
 
 class YoloRows(msgspec.Struct, frozen=True):
     """The task of writing an image's label file; the fields are the options."""
+
+    pixels: ClassVar[bool] = False
 
     parts: str = "bridge"
     holes: str = "bridge"

@@ -6,6 +6,7 @@ moment on (`lanes.py` sees to that): it ends with its export, by the end of the 
 
 import os
 import sys
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from PIL import Image as Pillow
 
 from labelferry_export import stages
 from labelferry_export.errors import ExportError
-from labelferry_export.lanes.task import Begin, Crashed, Done, Order, Refused, Task, decode_told, encode, task_of
+from labelferry_export.lanes.keeper import Keeper
+from labelferry_export.lanes.task import Begin, Crashed, Done, Piece, Refused, Task, decode_told, encode, task_of
 from labelferry_export.snapshot import Snapshot
 
 
@@ -34,6 +36,8 @@ def main(descriptor: int) -> None:
 def _serve(channel: "Connection[bytes, bytes]") -> None:
     snapshot: Snapshot | None = None
     task: Task | None = None
+    keeper = Keeper()
+    shelf = ""
     while True:
         told = decode_told(channel.recv_bytes())
         try:
@@ -41,9 +45,13 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
                 task = task_of(told)
                 path = Path(os.fsdecode(told.snapshot))
                 snapshot = snapshot if snapshot is not None and snapshot.path == path else Snapshot(path)
+                if keeper.settings != told.keeper:
+                    keeper.close()
+                    keeper = Keeper(told.keeper)
+                shelf = told.shelf
                 continue
             assert task is not None and snapshot is not None  # noqa: S101, PT018 - an export begins before it orders
-            _do(channel, task, snapshot, told)
+            _do(channel, keeper.pieces(task, snapshot, snapshot.image(told.image_id), shelf))
         except (EOFError, ConnectionError, BrokenPipeError):
             raise
         except ExportError as error:
@@ -53,9 +61,8 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
             channel.send_bytes(encode(Crashed(f"{type(error).__name__}: {error}", number)))
 
 
-def _do(channel: "Connection[bytes, bytes]", task: Task, snapshot: Snapshot, order: Order) -> None:
-    image = snapshot.image(order.image_id)
-    for piece in task(image, snapshot.instances(image.id)):
+def _do(channel: "Connection[bytes, bytes]", pieces: Iterator[Piece]) -> None:
+    for piece in pieces:
         channel.send_bytes(encode(piece))
     channel.send_bytes(encode(Done()))
 

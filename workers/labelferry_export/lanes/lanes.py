@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 
 from labelferry_export.errors import ExportError
+from labelferry_export.lanes.keeper import Keeper
 from labelferry_export.lanes.task import Crashed, Done, Order, Piece, Refused, Said, Task, begin, decode_said, encode
 from labelferry_export.model import Image
 from labelferry_export.snapshot import Snapshot
@@ -86,18 +87,19 @@ class Lanes:
         self._lanes.clear()
 
     def spread(
-        self, task: Task, snapshot: Snapshot, images: Iterable[Image]
+        self, task: Task, snapshot: Snapshot, images: Iterable[Image], keeper: Keeper | None = None, shelf: str = ""
     ) -> Iterator[tuple[Image, Iterator[Piece | None]]]:
         """Yield every image with the pieces that `task` makes of it; None is yielded where a piece lets wait for itself.
 
         Take all pieces of an image before the next one; an `ExportError` of an image comes while its pieces are taken. Without processes the
-        task runs here.
+        task runs here. `keeper` does it, here and elsewhere, and keeps the results on `shelf`.
         """
+        keeper = keeper or Keeper()
         if not self._lanes:
             for image in images:
-                yield image, iter(task(image, snapshot.instances(image.id)))
+                yield image, keeper.pieces(task, snapshot, image, shelf)
             return
-        message = begin(task, snapshot.path)
+        message = begin(task, snapshot.path, keeper.settings, shelf)
         for lane in self._lanes:
             self._tell(lane, message)
         rest, queue = iter(images), deque[_Ticket]()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from labelferry_export.findings import Warn
+from labelferry_export.keeping.settings import KeeperSettings
 from labelferry_export.model import Image, Instance
 
 
@@ -20,12 +21,16 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag="piece"):
     findings: tuple[Warn, ...] = ()
     last: bool = False
     """Whether the image is finished with it, for tasks that say so."""
+    found: bool = False
+    """Whether it was made before, and kept."""
 
 
 class Task(Protocol):
     """Work on one image: a frozen `msgspec.Struct` at the top of a module, its fields the settings, so that a lane can be told of it.
 
     It depends on nothing else, and yields pieces of some milliseconds of work each. Raises `ExportError` where the image is broken.
+    So its results can be kept. A task that never opens the image's file says so with `pixels: ClassVar[bool] = False`. One that is not the
+    engine's own is kept only if it has a `revision: ClassVar[int]`, another one whenever the same input makes other bytes.
     """
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
@@ -33,12 +38,14 @@ class Task(Protocol):
 
 
 class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
-    """Export -> lane: the task that the next orders are for, and where the snapshot lies."""
+    """Export -> lane: the task that the next orders are for, where the snapshot lies, and where results are kept, on which shelf."""
 
     module: str
     name: str
     settings: bytes
     snapshot: bytes
+    keeper: KeeperSettings
+    shelf: str
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True, tag="order"):
@@ -73,10 +80,10 @@ decode_said = msgspec.msgpack.Decoder(Said).decode
 decode_told = msgspec.msgpack.Decoder(Begin | Order).decode
 
 
-def begin(task: Task, snapshot: Path) -> bytes:
+def begin(task: Task, snapshot: Path, keeper: KeeperSettings, shelf: str) -> bytes:
     """Return the message that tells a lane of a task."""
     kind = type(task)
-    return encode(Begin(kind.__module__, kind.__qualname__, encode(task), os.fsencode(snapshot)))
+    return encode(Begin(kind.__module__, kind.__qualname__, encode(task), os.fsencode(snapshot), keeper, shelf))
 
 
 def task_of(told: Begin) -> Task:

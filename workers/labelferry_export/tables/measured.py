@@ -4,6 +4,7 @@ Sizes and shapes come from the geometry kernel, areas in pixels from its masks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -50,6 +51,8 @@ class MeasureImage(msgspec.Struct, frozen=True):
 
     Yields the rows of its objects, packed, batch by batch, and last a `MeasuredImage`.
     """
+
+    pixels: ClassVar[bool] = False
 
     names: Mapping[int, str]
     scale: float | None
