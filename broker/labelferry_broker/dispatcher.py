@@ -24,7 +24,6 @@ from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, Save, Update
 from labelferry_broker.ledger.figures import Histogram
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
-from labelferry_broker.lifeline import Lifeline
 from labelferry_broker.metrics import Metrics
 from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
@@ -39,6 +38,7 @@ from labelferry_protocol.events import Beat
 from labelferry_protocol.requests import Hello, Welcome
 from labelferry_protocol.topics import BEAT, identity_of
 from labelferry_protocol.words import Role
+from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
 from labelferry_transport.speaker import Speaker

@@ -11,7 +11,6 @@ from labelferry_broker.dispatcher import Dispatcher, DispatcherSettings
 from labelferry_broker.doorman import Doorman
 from labelferry_broker.lanes import CLOSING_MILLISECONDS, bind_lanes
 from labelferry_broker.ledger.settings import LedgerSettings
-from labelferry_broker.lifeline import Lifeline
 from labelferry_broker.metrics import Metrics
 from labelferry_broker.places import SocketPlace, listening, make_private, read_secret, told
 from labelferry_broker.proof import prove_shut
@@ -19,6 +18,7 @@ from labelferry_broker.settings import BrokerSettings
 from labelferry_broker.store.store import Store
 from labelferry_protocol.endpoints import Endpoint, Lane
 from labelferry_transport.keys import KeyFile, load_key
+from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
 from labelferry_transport.sockets import bind, new_context

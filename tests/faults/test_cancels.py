@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, children_of, wait_until
+from tests.support.processes import Service, job_children, wait_until
 
 from labelferry import Cancelled, Client, Completed, ExportOptions, JobEvent, PhaseChanged, Progress, Stage, State
 
@@ -80,7 +80,7 @@ def test_a_child_that_does_not_hear_is_killed_and_its_files_are_removed(
     for event in client.events(job):
         if isinstance(event, Progress) and event.progress >= 20:
             break
-    for pid in children_of(service.processes["worker"].pid):
+    for pid in job_children(service.processes["worker"].pid):
         os.kill(pid, signal.SIGSTOP)
     outcome = client.cancel(job)
     assert isinstance(outcome, Cancelled)
@@ -129,7 +129,7 @@ def test_a_cancel_outlives_the_broker(service: Service, client: Client, project:
     for event in events:
         if isinstance(event, Progress) and event.progress >= 10:
             break
-    for pid in children_of(service.processes["worker"].pid):
+    for pid in job_children(service.processes["worker"].pid):
         os.kill(pid, signal.SIGSTOP)
     accepted = threading.Event()
     thread = threading.Thread(target=lambda: _cancel_elsewhere(service, job, accepted))

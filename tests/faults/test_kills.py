@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, children_of, lives, wait_until
+from tests.support.processes import Service, children_of, descendants_of, job_children, lives, wait_until
 
 from labelferry import Client, Completed, ExportOptions, JobEvent, Progress, Started
 
@@ -41,19 +41,22 @@ def check_the_one_bundle(service: Service, client: Client, completed: Completed,
 def strike(service: Service, victim: str) -> list[int]:
     """Kill one process of the service and start it again where nobody else does; return pids that must be gone soon."""
     if victim in ("broker", "worker"):
-        below = children_of(service.processes[victim].pid)
+        below = descendants_of(service.processes[victim].pid)
         service.kill(victim)
         service.start(victim, wait=False)
         return below
-    parent = service.processes["worker" if victim == "child" else "broker"].pid
-    below = children_of(parent)
+    below = {
+        "child": lambda: job_children(service.processes["worker"].pid),
+        "keeper": lambda: children_of(service.processes["worker"].pid),
+        "depot": lambda: children_of(service.processes["broker"].pid),
+    }[victim]()
     for pid in below:
         os.kill(pid, signal.SIGKILL)
     return below
 
 
 @pytest.mark.parametrize("percent", [5, 60])
-@pytest.mark.parametrize("victim", ["child", "worker", "broker", "depot"])
+@pytest.mark.parametrize("victim", ["child", "keeper", "worker", "broker", "depot"])
 def test_a_killed_process_costs_an_attempt_at_most(
     service: Service, client: Client, project: Path, tmp_path: Path, victim: str, percent: float
 ) -> None:

@@ -1,4 +1,4 @@
-"""Rows 4, 5, 6, 11, 12, 24, 25, 34, 40, 44: workers and job children that are stopped, deaf, full, late, too loud, or told to go."""
+"""Rows 4, 5, 6, 11, 12, 23, 24, 34, 40, 44: workers and job children that are stopped, deaf, full, late, too loud, or told to go."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, children_of, lives, wait_until
+from tests.support.processes import Service, job_children, wait_until
 from tests.support.promises import attempts_of, await_attempt, await_fault, check_order, check_promises, follow_to
 
 from labelferry import Cancelled, Client, Code, Completed, ExportOptions, Failed, Progress, Refusal, State
@@ -55,7 +55,7 @@ def test_row_05_a_stopped_child_keeps_its_lease_people_are_told_and_it_can_be_ca
         job = client.submit(small, OPTIONS).job_id
         events = client.events(job)
         await_fault(service)
-        for pid in children_of(service.processes["worker"].pid):
+        for pid in job_children(service.processes["worker"].pid):
             os.kill(pid, signal.SIGSTOP)
         stalled = next(event for event in events if isinstance(event, Progress) and "No progress" in event.message)
         assert stalled.attempt == 1, "the lease, shorter than the stall, has held"
@@ -134,7 +134,7 @@ def test_row_24_a_cancel_of_an_attempt_that_is_over_does_not_hit_the_next(build:
     with Client(service.endpoint) as client:
         job = client.submit(small, OPTIONS).job_id
         await_fault(service)
-        for pid in children_of(service.processes["worker"].pid):
+        for pid in job_children(service.processes["worker"].pid):
             os.kill(pid, signal.SIGKILL)
         await_attempt(service, job, 2)
         with pytest.raises(Refusal) as refused:
@@ -144,22 +144,6 @@ def test_row_24_a_cancel_of_an_attempt_that_is_over_does_not_hit_the_next(build:
         *_, last = client.events(job)
         assert isinstance(last, Completed)
         check_promises(service, job, last)
-
-
-def test_row_25_a_child_that_ignores_the_cancel_is_killed_with_its_grandchildren(build: Build, small: Path) -> None:
-    service = build("worker")
-    tell(service, "child", "breed-and-ignore")
-    with Client(service.endpoint) as client:
-        job = client.submit(small, OPTIONS).job_id
-        await_fault(service)
-        assert service.world is not None
-        wait_until(lambda: service.world is not None and service.world.told("bred"), "the grandchildren")
-        grandchild = int(service.world.told("bred") or "")
-        assert lives(grandchild)
-        outcome = client.cancel(job)
-        assert isinstance(outcome, Cancelled)
-        wait_until(lambda: not lives(grandchild), "the end of the grandchild")
-        check_promises(service, job, outcome)
 
 
 @pytest.mark.parametrize("shift", [3600.0, -3600.0])

@@ -40,9 +40,15 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def descendants_of(pid: int) -> list[int]:
+    """Return the pids of all processes below one, as far as parentage tells."""
+    below = children_of(pid)
+    return below + [each for child in below for each in descendants_of(child)]
+
+
 def job_children(pid: int) -> list[int]:
-    """Return the pids of the processes that a worker does its jobs in."""
-    return children_of(pid)
+    """Return the pids of the processes that a worker does its jobs in: below their keepers."""
+    return [child for keeper in children_of(pid) for child in children_of(keeper)]
 
 
 def lives(pid: int) -> bool:
@@ -155,7 +161,7 @@ class Service:
         """End everything that still lives."""
         for process in reversed(self.processes.values()):
             # A child that a test stopped before it could bind itself to its parent would outlive it.
-            below = children_of(process.pid)
+            below = descendants_of(process.pid)
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()

@@ -33,7 +33,7 @@ class World:
 
     @classmethod
     def make(cls, place: Path, **settings: float | bool) -> "World":
-        """Make a world. `lease_seconds` and the ledger's other numbers; `stall_seconds` of workers; `told_everywhere`: `*` for the host; `descriptors` of the broker; `hidden_workers`."""
+        """Make a world. `lease_seconds` and the ledger's other numbers; `stall_seconds` of workers; `told_everywhere`: `*` for the host; `descriptors` of the broker; `hidden_workers`; `always_lanes`; `misbehaves_at`."""
         place.mkdir()
         (place / "settings.json").write_text(json.dumps(settings))
         return cls(place)
@@ -205,7 +205,8 @@ def run_worker(world: World, arguments: list[str]) -> int:
 
 
 def run_child(world: World, arguments: list[str]) -> int:
-    """Run a job child that misbehaves in its third unit of work, if the world says how."""
+    """Run a job child that misbehaves in its third unit of work, or a later one, if the world says how."""
+    from labelferry_export import exporter
     from labelferry_workers import child
     from labelferry_workers.engine import Export, Result, Workplace
     from labelferry_workers.engine import Update as Step
@@ -223,7 +224,7 @@ def run_child(world: World, arguments: list[str]) -> int:
         def run(self) -> Iterator[Step]:
             for number, update in enumerate(self._export.run()):
                 yield update
-                if number == 2:
+                if number == world.settings.get("misbehaves_at", 2):
                     yield from _misbehave(world, update)
 
         def pack_partial(self) -> Result | None:
@@ -232,6 +233,9 @@ def run_child(world: World, arguments: list[str]) -> int:
     def opened_by(lease: Any, place: Workplace) -> Export:
         return Disturbed(child.open_export(lease, place))
 
+    if world.settings.get("always_lanes"):
+        vars(exporter)["LANES_WORTH"] = 0.0
+        arguments = [*arguments, "--lanes", "2"]
     child.warm_up()
     return child.main(arguments, opened_by)
 
@@ -252,16 +256,41 @@ def _misbehave(world: World, update: Any) -> Iterator[Any]:
             while True:
                 time.sleep(0.05)
         case "breed-and-ignore":
-            world.tell("bred", str(subprocess.Popen(["sleep", "600"]).pid))
+            _breed(world)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             while True:
                 time.sleep(0.05)
+        case "breed-and-linger":
+            _breed(world)
+            while world.told("go") is None:
+                time.sleep(0.01)
+                yield update
         case "flood":
             for _ in range(int(number)):
                 yield update
             world.tell("flooded", str(time.monotonic()))
         case "no-space":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _breed(world: World) -> None:
+    """Start processes of every kind that a program may leave behind, all of them deaf to SIGTERM; tell their pids."""
+    deaf = "trap '' TERM INT HUP; echo $$; while true; do sleep 600; done"
+    commands = [
+        ["sh", "-c", deaf],
+        ["setsid", "sh", "-c", deaf],
+        # A daemon as it is in the books: its parent ends, it has a session of its own, and nothing of our environment.
+        ["env", "-i", "sh", "-c", f'setsid sh -c "{deaf.replace("$", chr(92) + "$")}" &'],
+    ]
+    bred = []
+    for command in commands:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=False) as process:
+            assert process.stdout is not None
+            bred.append(process.stdout.readline().strip())
+            process.stdout = None
+            if command[0] != "env":
+                process.wait = lambda timeout=None: 0  # type: ignore[method-assign]  # left behind, as is the point
+    world.tell("bred", " ".join(bred))
 
 
 def _persists(saves: Iterable[Any]) -> Iterator[str]:

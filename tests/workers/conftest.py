@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import zmq
+from tests.support.processes import job_children
 
 from labelferry_protocol import codec, depot, requests, work
 from labelferry_protocol.endpoints import Lane, parse_endpoint
@@ -231,8 +232,8 @@ class WorkerProcess:
         return line.split()[1]
 
     def children(self) -> list[int]:
-        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(word) for word in found.split()]
+        """The processes that do the jobs, not their keepers."""
+        return job_children(self.process.pid)
 
     def left(self) -> list[str]:
         """What lies in the staging directory but for the worker's own place and lock."""

@@ -13,10 +13,10 @@ from labelferry_protocol.words import Stage
 from labelferry_protocol.work import CancelOrder, Drain, Holding
 from labelferry_workers.attempt import WAYS, WITH_CHILD, Move, Step
 from labelferry_workers.channel import Channel, ChannelEnded, channel_pair
+from labelferry_workers.kept_child import ending
 from labelferry_workers.mailbox import MAX_KEPT, Mailbox
 from labelferry_workers.moved import moved_of
 from labelferry_workers.outbox import Outbox
-from labelferry_workers.pool import ending
 from labelferry_workers.reports import Order, Report, Warm
 from labelferry_workers.staging import Staging, remove
 

@@ -1,6 +1,6 @@
 """A job child: its main thread does the work, one attempt at a time; its line (a thread) speaks with the supervisor.
 
-`python -m labelferry_workers.child` is started by the supervisor's pool, never by hand. What stops an attempt is the cancel
+`python -m labelferry_workers.child` is started by a keeper of the supervisor's pool, never by hand. What stops an attempt is the cancel
 order on the channel, looked at between two updates of the export; SIGTERM alone stops none, so that a signal from outside to the
 whole machine does not end what may finish. Before the handler is there, SIGTERM ends a child that is still importing.
 """
@@ -21,15 +21,13 @@ from pathlib import Path
 from labelferry_export.errors import ExportError
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import Holding, Lease
+from labelferry_transport.kinship import adopt_orphans, die_with_parent
 from labelferry_transport.logs import Log, start_logging
 from labelferry_workers.engine import Export, OpenExport, Result, Workplace
 from labelferry_workers.line import Line, end_with_all
 from labelferry_workers.moved import clean
 from labelferry_workers.reports import Begun, Broke, Ending, Packed, Packing, Stopped, Warm
 from labelferry_workers.staging import BUNDLE, attempt_directory
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 OOM_SCORE = 500
 """Between 0 (as any process) and 1000 (first of all)."""
@@ -91,13 +89,9 @@ def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
 
 
 def bind_to_parent(parent: int) -> None:
-    """Have the kernel kill this process with its parent (where it can), and give it the orphans of the processes it starts."""
-    if sys.platform.startswith("linux"):
-        prctl = ctypes.CDLL(None, use_errno=True).prctl
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != parent:
-        # It died before we asked.
+    """End with the keeper, wherever the system can see to that; be given the orphans of the processes that a job starts, to know of them."""
+    adopt_orphans()
+    if not die_with_parent(parent):
         end_with_all()
 
 

@@ -1,53 +1,27 @@
 """The supervisor's children: started before they are needed, one for each slot and one to spare; watched, killed, replaced.
 
-A child is spawned (never forked with our threads and sockets in it), leads a session and process group of its own, and is
-killed with all of it. Its end is told by a descriptor where the system has one, else found by asking after each SIGCHLD.
+What one child is, how it is started and ended, is `kept_child`.
 """
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelferry_protocol.work import CancelOrder, Holding, Lease
+from labelferry_transport.kinship import adopt_orphans, children, kill
 from labelferry_transport.logs import Log
-from labelferry_workers.channel import Channel, ChannelEnded, channel_pair
+from labelferry_workers.channel import ChannelEnded
+from labelferry_workers.kept_child import Child, Death, ending, start_child
 from labelferry_workers.reports import ENDINGS, Broke, Report, Warm
 from labelferry_workers.settings import PoolSettings
 
+ORPHAN_SECONDS = 2.0
+"""How long the end of processes whose keeper was killed is waited for: one that the kernel cannot end must not hold the others up."""
+
 log = Log("pool")
-
-
-@dataclass(frozen=True)
-class Death:
-    """The end of a child that was at work; `how` is a clause: `was killed by signal 9`."""
-
-    key: Holding
-    how: str
-
-
-@dataclass(eq=False)
-class Child:
-    """One child. `sentinel` becomes readable at its end, where the system has such a thing."""
-
-    process: "subprocess.Popen[bytes]"
-    channel: Channel
-    sentinel: int | None
-    warm: bool = False
-    key: Holding | None = None
-    jobs: int = 0
-    broken: bool = False
-    """Whether nobody talks to it any more: it has ended its channel, or is being replaced."""
-    condemned: bool = False
-    """Whether it was killed at its work. What it still has to say comes too late: its end is what its attempt waits for."""
-
-    @property
-    def descriptors(self) -> list[int]:
-        """What to poll for reading."""
-        ears = [] if self.broken else [self.channel.fileno()]
-        return ears if self.sentinel is None else [*ears, self.sentinel]
 
 
 @dataclass
@@ -61,6 +35,10 @@ class Pool:
     children: list[Child] = field(default_factory=list)
     _next_start_at: float = 0.0
     _early_deaths: int = 0
+    _orphans_since: float | None = None
+
+    def __post_init__(self) -> None:
+        adopt_orphans()
 
     def fill(self, now: float) -> None:
         """Start a child if one is missing and none is being warmed."""
@@ -97,14 +75,14 @@ class Pool:
                 child.channel.tell(order)
             except ChannelEnded:
                 child.broken = True
-            _signal(child.process.pid, signal.SIGTERM, whole_group=False)
+            kill(child.process.pid, signal.SIGTERM)
 
     def kill(self, key: Holding) -> bool:
         """Kill the child of an attempt with all that it started; return whether there was one."""
         child = self.at_work_on(key)
         if child is not None:
             child.condemned = True
-            _signal(child.process.pid, signal.SIGKILL)
+            child.end()
         return child is not None
 
     def at_work_on(self, key: Holding) -> Child | None:
@@ -116,73 +94,73 @@ class Pool:
         try:
             child.channel.flush()
             for message in child.channel.messages(Report):
-                yield self._note(child, message)  # type: ignore[arg-type]  # the channel yields what the lane has
+                report = self._note(child, message)  # type: ignore[arg-type]  # the channel yields what the lane has
+                if report is not None:
+                    yield report
         except ChannelEnded:
             # Its end follows; if it only closed the channel, nobody can talk to it any more.
-            child.broken = True
-            _signal(child.process.pid, signal.SIGKILL)
+            child.end()
 
-    def reap(self, child: Child, now: float) -> Death | None:
-        """Bury a child that has ended; return its death if it was at work. None also while it still lives."""
-        if child.sentinel is not None:
-            # While it is not reaped its group's number cannot be somebody else's.
-            _signal(child.process.pid, signal.SIGKILL)
-            child.process.wait()
-        elif child.process.poll() is None:
+    def reap(self, child: Child, now: float) -> Death | Report | None:
+        """Bury a child that has ended; return its death if it was at work, or the last word that waited for this. None also while it still lives."""
+        if child.process.poll() is None or self._bury_orphans(now):
             return None
         self.children.remove(child)
-        child.channel.close()
-        if child.sentinel is not None:
-            os.close(child.sentinel)
+        child.close()
         how = ending(child.process.returncode)
-        if child.key is None and not child.warm:
-            self._put_off(now, f"the export process {how}")
-        return Death(child.key, how) if child.key is not None else None
+        if child.key is None:
+            if not child.warm:
+                self._put_off(now, f"the export process {how}")
+            return None
+        return child.last_word if child.last_word is not None and not child.condemned else Death(child.key, how)
 
     def close(self) -> None:
         """Kill all children and wait for their end."""
         for child in self.children:
-            _signal(child.process.pid, signal.SIGKILL)
-        for child in list(self.children):
+            child.end()
+        for child in self.children:
             child.process.wait()
-            child.channel.close()
-            if child.sentinel is not None:
-                os.close(child.sentinel)
+            child.close()
         self.children.clear()
+        while orphans := self._orphans():
+            for pid in orphans:
+                kill(pid)
+                os.waitpid(pid, 0)
 
-    def _note(self, child: Child, report: Report) -> Report:
+    def _note(self, child: Child, report: Report) -> Report | None:
+        """Take note of a report; return it unless it must wait."""
         if isinstance(report, Warm):
             child.warm = True
             self._early_deaths = 0
         elif isinstance(report, ENDINGS) and not child.condemned:
-            child.key = None
             child.jobs += 1
-            fit = not isinstance(report, Broke) and report.fit
-            if not fit or child.jobs >= self.settings.jobs_per_child:
-                # After a failure nobody knows what state it is in; a process that it left behind must end too.
-                child.broken = True
-                _signal(child.process.pid, signal.SIGKILL)
+            if isinstance(report, Broke) or not report.fit:
+                # After a failure nobody knows what state it is in; what it left running must end before its attempt is said to have.
+                child.last_word = report
+                child.end()
+                return None
+            child.key = None
+            if child.jobs >= self.settings.jobs_per_child:
+                child.end()
         return report
 
+    def _bury_orphans(self, now: float) -> bool:
+        """Kill what lost its keeper, if somebody killed that; return whether any of it is left, and worth waiting for."""
+        orphans = self._orphans()
+        for pid in orphans:
+            kill(pid)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        self._orphans_since = (self._orphans_since or now) if orphans else None
+        return self._orphans_since is not None and now - self._orphans_since < ORPHAN_SECONDS
+
+    def _orphans(self) -> set[int]:
+        return children() - {child.process.pid for child in self.children}
+
     def _start(self) -> Child:
-        ours, theirs = channel_pair()
-        try:
-            options = ["--channel", str(theirs.fileno()), "--parent", str(os.getpid()), *self.options]
-            process = subprocess.Popen(
-                [*self.settings.command, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        child = Child(process, ours, _sentinel(process.pid))
+        child = start_child([*self.settings.command], self.options)
         self.children.append(child)
-        log.debug("started a child", pid=process.pid)
+        log.debug("started a child", pid=child.process.pid)
         return child
 
     def _put_off(self, now: float, why: str | None) -> None:
@@ -194,14 +172,6 @@ class Pool:
         log.error("a child did not start", reason=why, again_in=pause)
 
 
-def ending(code: int) -> str:
-    """Return how a process ended, as a clause, from its return code."""
-    if code >= 0:
-        return f"ended unexpectedly with exit code {code}"
-    hint = ": perhaps the machine ran out of memory" if -code == signal.SIGKILL else ""
-    return f"was killed by signal {-code} ({_signal_name(-code)}){hint}"
-
-
 def child_options(staging: Path, roots: tuple[Path, ...], log_level: str, slots: int) -> list[str]:
     """Return the options that all children of a worker are started with; its `slots` share the processors."""
     lanes = max(1, (os.cpu_count() or 1) // slots)
@@ -209,28 +179,3 @@ def child_options(staging: Path, roots: tuple[Path, ...], log_level: str, slots:
     for root in roots:
         options += ["--root", str(root)]
     return options
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"
-
-
-def _signal(pid: int, number: int, *, whole_group: bool = True) -> None:
-    try:
-        if whole_group:
-            os.killpg(pid, number)
-        else:
-            os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        # It has ended; the sentinel tells.
-        pass
-
-
-def _sentinel(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None

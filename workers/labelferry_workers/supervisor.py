@@ -19,13 +19,14 @@ from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import CancelOrder, Holding
+from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
 from labelferry_transport.process_mark import own_mark
 from labelferry_workers import instructions as do
 from labelferry_workers.crew import Crew
 from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, Finish, FromUploader, NotCarried
-from labelferry_workers.lifeline import Lifeline
+from labelferry_workers.kept_child import Death
 from labelferry_workers.link import Link
 from labelferry_workers.membership import Identity
 from labelferry_workers.pool import Pool, child_options
@@ -158,10 +159,12 @@ class Supervisor:
                 for report in self._pool.hear(child):
                     self._do(self._crew.child_said(report, self._clock()))
             if child.sentinel is None or child.sentinel in ready:
-                death = self._pool.reap(child, self._clock())
-                if death is not None:
-                    log.info("a child ended", job=death.key.job_id, attempt=death.key.attempt, how=death.how)
-                    self._do(self._crew.child_died(death.key, death.how, self._clock()))
+                end = self._pool.reap(child, self._clock())
+                if isinstance(end, Death):
+                    log.info("a child ended", job=end.key.job_id, attempt=end.key.attempt, how=end.how)
+                    self._do(self._crew.child_died(end.key, end.how, self._clock()))
+                elif end is not None:
+                    self._do(self._crew.child_said(end, self._clock()))
 
     def _from_uploader(self) -> None:
         while self._pair.poll(0):

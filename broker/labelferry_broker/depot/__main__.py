@@ -11,12 +11,14 @@ from labelferry_broker.depot.sealer import Sealer
 from labelferry_broker.depot.settings import DepotSettings, secret_path
 from labelferry_broker.depot.vault import Vault
 from labelferry_broker.doorman import Doorman, domain_of
-from labelferry_broker.lifeline import Lifeline, allow_many_connections, die_with_parent
 from labelferry_broker.proof import prove_shut
 from labelferry_protocol import limits
 from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
+from labelferry_transport.descriptors import allow_many_connections
 from labelferry_transport.keys import load_key
+from labelferry_transport.kinship import die_with_parent
+from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import LEVELS, Log, start_logging
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, bind, connect, new_context
 
@@ -35,7 +37,8 @@ def main() -> int:
     options = parser.parse_args()
     lifeline = Lifeline(until_eof=True)
     allow_many_connections()
-    die_with_parent(options.parent)
+    if not die_with_parent(options.parent):
+        return EXIT_FAILED
     start_logging(options.log_level)
     try:
         _serve(DepotSettings(options.endpoint, options.state, options.inner, options.keys), lifeline)

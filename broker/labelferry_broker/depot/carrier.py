@@ -16,7 +16,6 @@ from labelferry_broker.depot.uploads import Uploads
 from labelferry_broker.depot.vault import Vault
 from labelferry_broker.doorman import Doorman
 from labelferry_broker.intake import Parts, drain
-from labelferry_broker.lifeline import Lifeline
 from labelferry_protocol import codec, limits, tokens
 from labelferry_protocol.depot import (
     AbandonBundle,
@@ -33,6 +32,7 @@ from labelferry_protocol.depot import (
     RequestChunk,
 )
 from labelferry_protocol.errors import Code, Malformed, Refusal
+from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
 from labelferry_transport.speaker import Speaker, speaker_of
 
