@@ -76,15 +76,11 @@ class Instance:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many a project has, and how many of them were left out on purpose, by the option that says so."""
+    """How many a project has, how many were to be exported, and how many were left out on purpose, by the option that says so."""
 
     found: int = 0
+    selected: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def selected(self) -> int:
-        """How many were to be exported."""
-        return self.found - sum(self.left_out.values())
 
 
 @dataclass(frozen=True)

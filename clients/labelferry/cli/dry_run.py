@@ -46,10 +46,12 @@ def preview_lines(preview: Preview) -> Iterator[str]:
     """Give the lines that tell a person what the export would hold."""
     total = preview.total
     yield f"{preview.project} ({preview.source_format}): {count_in_words(total.images, 'image')}, {count_in_words(total.objects, 'object')}"
+    yield from _selection_lines(preview)
     for name, count in preview.classes.items():
         yield f"  class {name}: {count_in_words(count.objects, 'object')} in {count_in_words(count.images, 'image')}"
     for name, count in preview.splits.items():
         yield f"  split {name}: {count_in_words(count.images, 'image')}, {count_in_words(count.objects, 'object')}"
+    yield from _split_lines(preview)
     if preview.skipped:
         yield f"  {count_in_words(preview.skipped, 'image')} would be left out"
     sizes = ", ".join(f"{part} {size_in_words(size)}" for part, size in preview.sizes.items())
@@ -62,3 +64,32 @@ def preview_lines(preview: Preview) -> Iterator[str]:
     for name, losses in preview.losses.items():
         yield f"{name} cannot say everything ({losses.count:,} times): {losses.example}"
     yield "Nothing was written."
+
+
+def _selection_lines(preview: Preview) -> Iterator[str]:
+    """Give a line for images, and one for objects, that are not all selected: how many are left out, and by which option."""
+    for noun, counted in (("images", preview.selection.images), ("objects", preview.selection.objects)):
+        if counted.left_out:
+            reasons = ", ".join(f"{count:,} by {option_of(reason)}" for reason, count in counted.left_out.items())
+            yield f"  selected {counted.selected:,} of {counted.found:,} {noun} (left out: {reasons})"
+
+
+def _split_lines(preview: Preview) -> Iterator[str]:
+    """Give a table of the objects (and the images that have them) by class and split."""
+    if not preview.splits:
+        return
+    rows = [["objects (in images)", *preview.splits]]
+    for name in preview.classes:
+        counts = [classes[name] for classes in preview.split_classes.values()]
+        rows.append([name, *(f"{each.objects:,} ({each.images:,})" if each.images else "-" for each in counts)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for head, *cells in rows:
+        yield "    " + "  ".join([head.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
+
+
+def option_of(reason: str) -> str:
+    """Return the option of the command line that left something out, by its name in the export options."""
+    if reason == "image":
+        return "the selection of images"
+    named = {"classes": "class", "class_map": "map-class", "area": "min-area or --max-area"}.get(reason, reason)
+    return f"--{named.replace('_', '-')}"

@@ -3,12 +3,13 @@
 import click
 
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
+from labelferry.cli.grouping import GroupedCommand
 from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED
 from labelferry_protocol.events import Cancelled, Completed, JobEvent
 from labelferry_protocol.options import ExportOptions
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("source")
 @click.option("-o", "--output", metavar="OUT.zip", help="Where the bundle goes; ./NAME.zip by default.")
 @click.option("--force", is_flag=True, help="Write over an existing output.")
@@ -51,6 +52,9 @@ def export(
     if dry_run:
         from labelferry.cli.dry_run import tell_beforehand
 
+        if template:
+            with client_for(broker, key_file) as client:
+                options = options_from(context, client.template(template).options)
         tell_beforehand(location, options, as_json=as_json)
         return
     target = Path(output) if output else Path(f"{_bundle_name(options.name or Path(location).stem)}.zip")

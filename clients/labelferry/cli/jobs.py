@@ -7,6 +7,7 @@ import click
 
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.export import exit_code_of
+from labelferry.cli.grouping import GroupedCommand
 from labelferry_protocol.events import JobEvent, Snapshot
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import State
@@ -14,7 +15,7 @@ from labelferry_protocol.words import State
 JOB_HELP = "JOB is a job id, or enough of its beginning to be the only one in your history."
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("source")
 @export_options
 @click.option(

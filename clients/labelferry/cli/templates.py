@@ -3,6 +3,7 @@
 import click
 
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
+from labelferry.cli.grouping import GroupedCommand
 from labelferry_protocol.options import ExportOptions
 
 
@@ -11,7 +12,7 @@ def template() -> None:
     """Keep export options under a name, to use with `--template NAME`."""
 
 
-@template.command()
+@template.command(cls=GroupedCommand)
 @click.argument("template_name", metavar="NAME")
 @export_options
 @service_options

@@ -1,15 +1,16 @@
 """Export options from the command line: what is said, what is not, and what cannot be."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from labelferry.cli.choices import export_options, options_from
+from labelferry.cli.choices import export_options, options_from, service_options
 from labelferry_protocol.errors import Refusal
 from labelferry_protocol.options import ExportOptions, OverlayStyle
-from labelferry_protocol.words import OnError
+from labelferry_protocol.words import Border, OnError
 
 
 def options_of(*arguments: str, base: ExportOptions | None = None) -> ExportOptions:
@@ -17,6 +18,7 @@ def options_of(*arguments: str, base: ExportOptions | None = None) -> ExportOpti
 
     @click.command()
     @export_options
+    @service_options
     @click.pass_context
     def command(context: click.Context, /, **_options: Any) -> None:
         made.append(options_from(context, base or ExportOptions()))
@@ -67,6 +69,85 @@ def test_everything_said_arrives() -> None:
     )
 
 
+def test_every_selection_and_split_said_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.txt").write_text("a.png")
+    (tmp_path / "classes.csv").write_text("old,new\nwolf,dog\n")
+    options = options_of(
+        *(
+            "--exclude",
+            "bad*",
+            "--exclude",
+            "x/*",
+            "--images-from",
+            "list.txt",
+            "--objects-from",
+            str(tmp_path / "list.txt"),
+        ),
+        *("--map-class", "cat=felid", "--map-class", "*=", "--class-map", "classes.csv", "--where", "score > 0.5"),
+        *(
+            "--min-area",
+            "3",
+            "--max-area",
+            "9.5",
+            "--border",
+            "only",
+            "--split",
+            "source",
+            "--split-by",
+            r"regex:(p\d)",
+        ),
+    )
+    assert options == ExportOptions(
+        exclude=("bad*", "x/*"),
+        images_from=str(tmp_path / "list.txt"),
+        objects_from=str(tmp_path / "list.txt"),
+        class_map={"wolf": "dog", "cat": "felid", "*": ""},
+        where="score > 0.5",
+        min_area=3.0,
+        max_area=9.5,
+        border=Border.ONLY,
+        source_split=True,
+        split_by=r"regex:(p\d)",
+    )
+
+
+def test_an_empty_value_takes_back_what_a_template_says() -> None:
+    base = ExportOptions(
+        select=("a",),
+        exclude=("b",),
+        classes=("c",),
+        images_from="/list",
+        class_map={"a": "b"},
+        where="x",
+        max_area=3.0,
+        annotated_only=True,
+        source_split=True,
+    )
+    options = options_of(
+        *("--select", "", "--exclude", "", "--class", "", "--images-from", "", "--map-class", "", "--where", ""),
+        *("--max-area", "inf", "--with-empty", "--split", "none"),
+        base=base,
+    )
+    assert options == ExportOptions()
+
+
+def test_a_split_by_shares_and_the_projects_own_replace_one_another() -> None:
+    shares = ExportOptions(split={"train": 1.0})
+    own = ExportOptions(source_split=True)
+    assert options_of("--split", "source", base=shares) == own
+    assert options_of("--split", "train=1", base=own) == shares
+
+
+def test_a_list_need_not_be_here_when_the_workers_are_elsewhere() -> None:
+    assert (
+        options_of("--images-from", "/elsewhere/list.txt", "--broker", "tcp://far:1").images_from
+        == "/elsewhere/list.txt"
+    )
+    with pytest.raises(click.UsageError, match="there is no list at /elsewhere"):
+        options_of("--images-from", "/elsewhere/list.txt")
+
+
 def test_none_leaves_a_part_out() -> None:
     assert options_of("--format", "none", "--metrics", "none") == ExportOptions(formats=(), metrics=())
 
@@ -86,6 +167,15 @@ def test_what_is_said_changes_a_template_and_nothing_else_of_it() -> None:
         ("--split", "=1"),
         ("--scale", "0"),
         ("--scale", "nan"),
+        ("--min-area", "nan"),
+        ("--min-area", "inf"),
+        ("--min-area", "-1"),
+        ("--min-area", "5", "--max-area", "4"),
+        ("--where", "score >"),
+        ("--split-by", "patient"),
+        ("--map-class", "a"),
+        ("--map-class", "=b"),
+        ("--map-class", "a=b", "--map-class", "a=c"),
         ("--format-option", "coco"),
     ],
 )

@@ -76,17 +76,8 @@ def _options(job: Job) -> dict[str, Any]:
 
 
 def _selection(chosen: Chosen) -> dict[str, Any]:
-    counted = {"images": chosen.images, "objects": chosen.objects}
-    return {
-        **{
-            noun: {"found": each.found, "selected": each.selected, "left_out": each.left_out}
-            for noun, each in counted.items()
-        },
-        **{
-            option: {"file": each.file, "sha256": each.sha256, "entries": each.entries, "unmatched": each.unmatched}
-            for option, each in chosen.lists.items()
-        },
-    }
+    found: dict[str, Any] = msgspec.to_builtins(chosen)
+    return found
 
 
 def _split(job: Job, contents: Contents, name: str) -> dict[str, Any]:

@@ -122,9 +122,7 @@ class Selection:
 
     def chosen(self, images: int, objects: int) -> Chosen:
         """Return what was selected of a project with so many images and objects."""
-        return Chosen(
-            Counted(images, _in_order(self._images)), Counted(objects, _in_order(self._objects)), self._lists.used
-        )
+        return Chosen(_counted(images, self._images), _counted(objects, self._objects), self._lists.used)
 
     def _leave_out_image(self, reason: Reason) -> Reason:
         self._images[reason] += 1
@@ -152,5 +150,6 @@ def check_selection(options: ExportOptions) -> None:
             raise ExportError(Code.USAGE, message, path)
 
 
-def _in_order(counts: Counter[Reason]) -> dict[str, int]:
-    return {str(each): counts[each] for each in Reason if counts[each]}
+def _counted(found: int, left_out: Counter[Reason]) -> Counted:
+    in_order = {str(each): left_out[each] for each in Reason if left_out[each]}
+    return Counted(found, found - left_out.total(), in_order)

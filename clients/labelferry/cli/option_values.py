@@ -1,0 +1,122 @@
+"""What is said on the command line, as values of the export options: one function a word, each returning the fields it changes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from labelferry.cli.class_map import mapping_in, read_class_map
+from labelferry_protocol.words import Border, OnError
+
+NONE = "none"
+"""`--format none`, `--metrics none` and `--split none` leave that part out."""
+SOURCE = "source"
+"""`--split source`: as the project itself is split."""
+
+Changes = dict[str, Any]
+"""Fields of `ExportOptions` with their new values."""
+
+
+def changes_from(said: Changes, *, here: bool) -> Changes:
+    """Return the fields that `said` (what was said, by the names of the parameters) changes; raise `click.UsageError` for what cannot be.
+
+    `here` tells that the workers are on this machine, so that a file they are to read must be there.
+    """
+    changes: Changes = {}
+    for name, value in said.items():
+        if name in PARSED:
+            changes |= PARSED[name](value)
+    for name in ("images_from", "objects_from"):
+        if name in said:
+            changes[name] = _list_file(said[name], here=here)
+    mappings = [read_class_map(Path(said["class_map_file"]))] if said.get("class_map_file") else []
+    if "map_class" in said:
+        mappings.append(mapping_in(said["map_class"]))
+    if mappings or "class_map_file" in said:
+        changes["class_map"] = {old: new for mapping in mappings for old, new in mapping.items()}
+    return changes
+
+
+def _formats(said: tuple[str, ...]) -> Changes:
+    return {"formats": _names(said)}
+
+
+def _metrics(said: tuple[str, ...]) -> Changes:
+    return {"metrics": _names(said)}
+
+
+def _names(said: tuple[str, ...]) -> tuple[str, ...]:
+    return () if said == (NONE,) else tuple(dict.fromkeys(said))
+
+
+def _texts(field: str) -> Callable[[tuple[str, ...]], Changes]:
+    """Return what makes a list of texts; an empty one alone empties what a template has."""
+    return lambda said: {field: tuple(dict.fromkeys(filter(None, said)))}
+
+
+def _most(said: float) -> Changes:
+    return {"max_area": None if said == float("inf") else said}
+
+
+def _split(said: str) -> Changes:
+    if said in (NONE, SOURCE):
+        return {"split": {}, "source_split": said == SOURCE}
+    shares: dict[str, float] = {}
+    for piece in said.split(","):
+        name, mark, share = piece.strip().partition("=")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            mark = ""
+        if not mark or not name:
+            raise click.UsageError(f"--split: {piece.strip()!r} is not NAME=SHARE, as in train=0.8,val=0.2")
+    return {"split": shares, "source_split": False}
+
+
+def _list_file(said: str, *, here: bool) -> str | None:
+    """Return the path of a list as the workers see it, None when it is empty."""
+    if not said:
+        return None
+    path = Path(said).expanduser()
+    path = path if path.is_absolute() else Path.cwd() / path
+    if here and not path.is_file():
+        raise click.UsageError(f"there is no list at {path}: name a file with a name or an id on each line")
+    return str(path)
+
+
+def _format_options(said: tuple[str, ...]) -> Changes:
+    options: dict[str, dict[str, str | int | float | bool]] = {}
+    for piece in said:
+        place, mark, value = piece.partition("=")
+        name, dot, key = place.partition(".")
+        if not (mark and dot and name and key):
+            raise click.UsageError(f"--format-option: {piece!r} is not FORMAT.KEY=VALUE, as in coco.holes=rle")
+        options.setdefault(name, {})[key] = _scalar(value)
+    return {"format_options": options}
+
+
+def _scalar(text: str) -> str | int | float | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+PARSED: dict[str, Callable[[Any], Changes]] = {
+    "formats": _formats,
+    "metrics": _metrics,
+    "select": _texts("select"),
+    "exclude": _texts("exclude"),
+    "classes": _texts("classes"),
+    "max_area": _most,
+    "split": _split,
+    "format_options": _format_options,
+    "on_error": lambda said: {"on_error": OnError(said)},
+    "border": lambda said: {"border": Border(said)},
+}
+"""By parameter. What is not here, and is a field of `ExportOptions`, is its own value."""
