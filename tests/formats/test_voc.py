@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from pycocotools.coco import COCO
 
 from labelferry_export.formats._voc_colours import voc_colours
-from labelferry_export.formats.voc import annotation_of, image_sets, labelmap
+from labelferry_export.formats.voc import VocFiles, annotation_of, image_sets, labelmap
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
 
@@ -47,7 +47,7 @@ def tree_of(
     *parts: Part, base: int = 1, crowd: bool = False, attributes: dict[str, Attribute] | None = None
 ) -> ET.Element:
     instance = Instance(3, 5, 2, Shape(parts), crowd, attributes or {})
-    return ET.fromstring(annotation_of(IMAGE, [instance], FACTS, base, masks=True).data)
+    return ET.fromstring(annotation_of(IMAGE, [instance], VocFiles.of(FACTS, base, masks=True)).data)
 
 
 def bounds(tree: ET.Element) -> list[list[int]]:
@@ -127,7 +127,7 @@ def test_touching_the_border_does_not_make_an_object_truncated() -> None:
 
 def test_characters_that_xml_cannot_say_are_replaced_and_reported() -> None:
     instance = Instance(3, 5, 2, Shape((Part(box(1, 1, 5, 5)),)), attributes={"note": "a\x00b\r"})
-    written = annotation_of(IMAGE, [instance], FACTS, 1, masks=False)
+    written = annotation_of(IMAGE, [instance], VocFiles.of(FACTS, 1, masks=False))
     assert ET.fromstring(written.data).findtext("object/attributes/attribute/value") == "a\ufffdb\r"
     assert [warn.object_id for warn in written.losses] == [3]
 

@@ -81,6 +81,9 @@ class FormatJob(Protocol):
         not the last) for the steps alone.
         """
 
+    def files(self, task: Task) -> Iterator[Step]:
+        """Do a task whose pieces are files on every image; put them into the bundle, in order."""
+
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle, a context manager with `write(bytes)`."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labelferry_export.bundle.archive import Archive, EntryWriter, Mark
 from labelferry_export.bundle.contents import Contents
+from labelferry_export.bundle.packed import PackedFile
 from labelferry_export.costs import Totals
 from labelferry_export.findings import FindingLog, Warn
 from labelferry_export.lanes import Keeper, Lanes, Piece, Task
@@ -135,6 +136,10 @@ class Job:
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle."""
         return self.archive.open(name)
+
+    def add(self, file: PackedFile) -> None:
+        """Put a file into the bundle that a task has packed."""
+        self.archive.add_packed(file)
 
     def report(self, warn: Warn) -> None:
         """Keep a finding."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from labelferry_export.bundle import archive as archive_module
 from labelferry_export.bundle.archive import Archive
+from labelferry_export.bundle.packed import pack
 from labelferry_export.bundle.records import Bounds
 
 Files = list[tuple[str, list[bytes]]]
@@ -53,6 +54,29 @@ def test_python_and_unzip_read_what_was_written(tmp_path: Path, any_way: str) ->
     archive = write(tmp_path, FILES)
     assert content(archive.path) == {name: b"".join(blocks) for name, blocks in FILES}
     subprocess.run(["unzip", "-tq", archive.path], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_file_that_was_packed_elsewhere_lies_there_like_any_other(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "a.zip", tmp_path / "listing")
+    for name, blocks in FILES:
+        archive.add_packed(pack(name, b"".join(blocks)))
+    listed = [(entry.name, entry.size, entry.sha256) for entry in archive.entries()]
+    for _ in archive.finish():
+        pass
+    assert content(archive.path) == {name: b"".join(blocks) for name, blocks in FILES}
+    assert [digest for _, _, digest in listed] == [hashlib.sha256(b"".join(blocks)).digest() for _, blocks in FILES]
+
+
+def test_a_packed_file_needs_a_free_and_safe_name(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "a.zip", tmp_path / "listing")
+    archive.add_packed(pack("a.txt", b"1"))
+    for name in ("a.txt", "../b.txt"):
+        with pytest.raises(ValueError, match="already|no name"):
+            archive.add_packed(pack(name, b"2"))
+    with archive.open("c.txt"), pytest.raises(ValueError, match="cannot be written while"):
+        archive.add_packed(pack("d.txt", b"3"))
+    assert [entry.name for entry in archive.entries()] == ["a.txt", "c.txt"]
+    archive.suspend()
 
 
 def test_the_digest_and_size_are_those_of_the_file(tmp_path: Path, any_way: str) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from deflate import crc32
 
 from labelferry_export.bundle.listing import Listing
+from labelferry_export.bundle.packed import PackedFile
 from labelferry_export.bundle.records import (
     Bounds,
     Entry,
@@ -25,6 +26,7 @@ from labelferry_export.bundle.records import (
     directory_end,
     directory_record,
     local_header,
+    method_for,
 )
 
 if TYPE_CHECKING:
@@ -35,35 +37,6 @@ DEFLATE_LEVEL = 4
 WHOLE_BYTES = 8 << 20
 """An entry up to this size is held in memory, so that its header states sizes and crc; a longer one has them after its data."""
 BUFFER_BYTES = 1 << 18
-
-PACKED_SUFFIXES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jp2",
-        ".j2k",
-        ".webp",
-        ".gif",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jxl",
-        ".xlsx",
-        ".zip",
-        ".gz",
-        ".npz",
-        ".parquet",
-        ".tar",
-    ]
-)
-"""Files that are compressed already: stored as they are."""
-
-
-def method_for(name: str) -> Method:
-    """Return how an entry of this name lies in the zip."""
-    return Method.STORED if PurePosixPath(name).suffix.lower() in PACKED_SUFFIXES else Method.DEFLATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +87,24 @@ class Archive:
         with self.open(name) as entry:
             entry.write(data)
 
+    def add_packed(self, file: PackedFile) -> None:
+        """Write a file that was packed elsewhere. Raises ValueError as `open` does."""
+        self._check_free(file.name)
+        entry = Entry(
+            name=file.name,
+            method=Method(file.method),
+            offset=self.offset,
+            size=file.size,
+            packed=len(file.data),
+            crc=file.crc,
+            sha256=file.sha256,
+        )
+        self.write(self.local_header(entry), file.data)
+        self.close_entry(entry)
+
     def open(self, name: str) -> "EntryWriter":
         """Begin a file; left by an exception, its `with` block takes it away again. Raises ValueError for a name that is taken or unsafe."""
-        if self._open is not None:
-            raise ValueError(f"{name!r} cannot be written while {self._open!r} is")
-        _check_name(name)
-        if hash(name) in self._names:
-            raise ValueError(f"the bundle has a file {name!r} already")
+        self._check_free(name)
         self._open = name
         return EntryWriter(self, name, self.mark())
 
@@ -185,6 +169,13 @@ class Archive:
         self._listing.append(entry)
         self._names.add(hash(entry.name))
         self._open = None
+
+    def _check_free(self, name: str) -> None:
+        if self._open is not None:
+            raise ValueError(f"{name!r} cannot be written while {self._open!r} is")
+        _check_name(name)
+        if hash(name) in self._names:
+            raise ValueError(f"the bundle has a file {name!r} already")
 
 
 class EntryWriter:

@@ -7,6 +7,7 @@ date, the attributes, the system, the versions.
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import PurePosixPath
 
 DOS_DATE = (1 << 5) | 1
 """1980-01-01, the first day that zip knows; the time is 0."""
@@ -24,6 +25,36 @@ class Method(IntEnum):
 
     STORED = 0
     DEFLATED = 8
+
+
+PACKED_SUFFIXES = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jp2",
+        ".j2k",
+        ".webp",
+        ".gif",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".jxl",
+        ".xlsx",
+        ".zip",
+        ".gz",
+        ".npz",
+        ".parquet",
+        ".tar",
+    ]
+)
+"""Files that are compressed already: stored as they are."""
+
+
+def method_for(name: str) -> Method:
+    """Return how an entry of this name lies in the zip."""
+    return Method.STORED if PurePosixPath(name).suffix.lower() in PACKED_SUFFIXES else Method.DEFLATED
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from labelferry_export.bundle.packed import PackedFile, pack
 from labelferry_export.findings import Finding, Warn
 from labelferry_export.format import FormatJob, loss
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.ring import Integers
 from labelferry_export.geometry.runs import Runs
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays.png import Bytes, Pixels, encode_png
 from labelferry_export.plan import Step
@@ -91,8 +93,20 @@ class Painting:
         return seen
 
 
+def painted(image: Image, instances: Sequence[Instance]) -> Generator[Piece, None, tuple[Painting, int]]:
+    """Return a painting of `instances`, in the order they have, and how many of them no piece has told of; yields one after every few."""
+    painting = Painting(image.width, image.height, len(instances))
+    for start in range(0, len(instances), OBJECTS_PER_STEP):
+        few = instances[start : start + OBJECTS_PER_STEP]
+        painting.add(few)
+        if start + len(few) == len(instances):
+            return painting, len(few)
+        yield Piece(objects=len(few))
+    return painting, 0
+
+
 def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Generator[Step, None, Painting]:
-    """Return a painting of `instances`, in the order they have; yields after every few."""
+    """Return a painting as `painted` does, for a format that is no task; yields steps."""
     painting = Painting(image.width, image.height, len(instances))
     for start in range(0, len(instances), OBJECTS_PER_STEP):
         few = instances[start : start + OBJECTS_PER_STEP]
@@ -101,17 +115,18 @@ def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Genera
     return painting
 
 
-def write_mask(
-    job: FormatJob, image: Image, name: str, painting: Painting, values: Pixels, palette: Bytes | None = None
-) -> Iterator[Step]:
-    """Write the mask of a painting, its `values` by place, as a PNG of the bundle; yields after every strip."""
+def packed_mask(
+    name: str, painting: Painting, values: Pixels, palette: Bytes | None = None
+) -> Generator[Piece, None, PackedFile]:
+    """Return the mask of a painting, its `values` by place, as a PNG of the bundle; yields empty pieces in between."""
     mask = np.empty_like(values, shape=painting.width * painting.height)
     for _ in painting.fill(mask, values):
-        yield job.step(image, 0, last=False)
-    with job.open(name) as file:
-        for block in encode_png(mask.reshape(painting.width, painting.height).T, palette):
-            file.write(block)
-            yield job.step(image, 0, last=False)
+        yield Piece()
+    blocks = []
+    for block in encode_png(mask.reshape(painting.width, painting.height).T, palette):
+        blocks.append(block)
+        yield Piece()
+    return pack(name, b"".join(blocks))
 
 
 def mask_file(folder: str, image: Image) -> str:

@@ -5,7 +5,9 @@ What the tools of microscopy read as label images. Crowds are no single objects 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from labelferry_export.errors import ExportError
@@ -18,9 +20,10 @@ from labelferry_export.formats._painting import (
     in_painting_order,
     mask_file,
     object_losses,
-    paint,
-    write_mask,
+    packed_mask,
+    painted,
 )
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Category, Image, Instance
 from labelferry_export.overlays.palette import COLOURS
 from labelferry_export.overlays.png import Bytes
@@ -61,17 +64,6 @@ def rows_of(image: Image, instances: Sequence[Instance], categories: Sequence[Ca
     )
 
 
-def write(job: FormatJob) -> Iterator[Step]:
-    """Write a mask and its preview for every image, then `objects.csv`."""
-    for image in job.images():
-        yield from _write_image(job, image)
-    with job.open(f"{FOLDER}/objects.csv") as file:
-        file.write(line_of(list(COLUMNS)))
-        for image in job.images():
-            file.write(rows_of(image, job.instances(image), job.facts.categories))
-            yield job.step(image, 0, last=False)
-
-
 def check_count(image: Image, objects: int) -> None:
     """Raise `ExportError` when an image has more objects than its mask has values."""
     if objects > MOST_OBJECTS:
@@ -83,19 +75,36 @@ def check_count(image: Image, objects: int) -> None:
         )
 
 
-def _write_image(job: FormatJob, image: Image) -> Iterator[Step]:
-    instances = job.instances(image)
-    said = said_objects(instances)
-    check_count(image, len(said))
-    painting = yield from paint(job, image, said)
-    for warn in losses_of(image, instances, painting):
-        job.report(warn)
-    values = np.arange(len(said) + 1, dtype=np.uint16)
-    yield from write_mask(job, image, mask_file(f"{FOLDER}/{MASKS}", image), painting, values)
-    if job.options["preview"]:
-        shown = np.array([0, *(1 + (each.id - 1) % len(COLOURS) for each in said)], np.uint8)
-        yield from write_mask(job, image, mask_file(f"{FOLDER}/preview", image), painting, shown, PREVIEW)
-    yield job.step(image, 0)
+class InstanceMask(msgspec.Struct, frozen=True):
+    """The task of making an image's mask, and if wanted its preview."""
+
+    pixels: ClassVar[bool] = False
+
+    preview: bool
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield both. Raises `ExportError` for more objects than a mask has values."""
+        said = said_objects(instances)
+        check_count(image, len(said))
+        painting, objects = yield from painted(image, said)
+        losses = tuple(losses_of(image, instances, painting))
+        values = np.arange(len(said) + 1, dtype=np.uint16)
+        mask = yield from packed_mask(mask_file(f"{FOLDER}/{MASKS}", image), painting, values)
+        yield Piece(objects=objects, findings=losses, file=mask, last=not self.preview)
+        if self.preview:
+            shown = np.array([0, *(1 + (each.id - 1) % len(COLOURS) for each in said)], np.uint8)
+            name = mask_file(f"{FOLDER}/preview", image)
+            yield Piece(file=(yield from packed_mask(name, painting, shown, PREVIEW)), last=True)
+
+
+def write(job: FormatJob) -> Iterator[Step]:
+    """Write a mask and its preview for every image, then `objects.csv`."""
+    yield from job.files(InstanceMask(bool(job.options["preview"])))
+    with job.open(f"{FOLDER}/objects.csv") as file:
+        file.write(line_of(list(COLUMNS)))
+        for image in job.images():
+            file.write(rows_of(image, job.instances(image), job.facts.categories))
+            yield job.step(image, 0, last=False)
 
 
 FORMAT = Format(

@@ -5,7 +5,7 @@ pixels that are lost are reported by image.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -19,10 +19,11 @@ from labelferry_export.formats._painting import (
     empty_losses,
     in_painting_order,
     mask_file,
-    paint,
-    write_mask,
+    packed_mask,
+    painted,
 )
 from labelferry_export.formats._voc_colours import voc_colours
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Category, Image, Instance
 from labelferry_export.plan import Step
 from labelferry_protocol.errors import Code
@@ -77,21 +78,31 @@ def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -
     return losses
 
 
+class SemanticMask(msgspec.Struct, frozen=True):
+    """The task of making an image's mask; `void` is its value of crowds, `palette` whether it has colours."""
+
+    pixels: ClassVar[bool] = False
+
+    void: int
+    palette: bool
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the mask."""
+        order = in_painting_order(instances)
+        painting, objects = yield from painted(image, order)
+        values = [0, *(self.void if each.crowd else each.category_id for each in order)]
+        table = np.array(values, np.uint8) if self.void == VOID_8 else np.array(values, np.uint16)
+        palette = voc_colours() if self.palette else None
+        file = yield from packed_mask(mask_file(f"{FOLDER}/masks", image), painting, table, palette)
+        yield Piece(objects=objects, findings=tuple(losses_of(image, order, painting)), file=file, last=True)
+
+
 def write(job: FormatJob) -> Iterator[Step]:
     """Write `classes.json` and a mask for every image."""
     void = void_of(len(job.facts.categories))
-    palette = voc_colours() if job.options["palette"] and void == VOID_8 else None
     with job.open(f"{FOLDER}/classes.json") as file:
         file.write(classes_json(job.facts.categories, bool(job.options["palette"])))
-    for image in job.images():
-        instances = in_painting_order(job.instances(image))
-        painting = yield from paint(job, image, instances)
-        for warn in losses_of(image, instances, painting):
-            job.report(warn)
-        values = [0, *(void if each.crowd else each.category_id for each in instances)]
-        table = np.array(values, np.uint8) if void == VOID_8 else np.array(values, np.uint16)
-        yield from write_mask(job, image, mask_file(f"{FOLDER}/masks", image), painting, table, palette)
-        yield job.step(image, 0)
+    yield from job.files(SemanticMask(void, bool(job.options["palette"]) and void == VOID_8))
 
 
 FORMAT = Format(

@@ -7,9 +7,12 @@ in the bundle's `images/`, where the devkit has `JPEGImages/`.
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import ClassVar, Self
 
+import msgspec
 import numpy as np
 
+from labelferry_export.bundle.packed import pack
 from labelferry_export.findings import Finding, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._painting import (
@@ -18,13 +21,14 @@ from labelferry_export.formats._painting import (
     empty_losses,
     in_painting_order,
     object_losses,
-    paint,
-    write_mask,
+    packed_mask,
+    painted,
 )
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.formats._yolo import split_by_role
 from labelferry_export.geometry.rectangle import upright_boxes
+from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 
@@ -41,18 +45,57 @@ TRUE = ("1", "true", "yes")
 IMAGES_PER_STEP = 256
 
 
-def annotation_of(image: Image, instances: Sequence[Instance], facts: ProjectFacts, base: int, masks: bool) -> Written:
-    """Return an image's xml, and what it cannot say; `base` is the number of the first pixel, `masks` whether there are any."""
+class VocFiles(msgspec.Struct, frozen=True):
+    """The task of making an image's xml and masks. `names` of the classes, in order; `base` is the number of the first pixel."""
+
+    pixels: ClassVar[bool] = False
+
+    project: str
+    names: tuple[str, ...]
+    base: int
+    masks: bool
+
+    @classmethod
+    def of(cls, facts: ProjectFacts, base: int, masks: bool) -> Self:
+        """Return the task for a project."""
+        return cls(facts.name, tuple(each.name for each in facts.categories), base, masks)
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the xml, and if wanted the class mask and the object mask; an image with too many objects has none of objects."""
+        instances = sorted(instances, key=lambda each: each.id)
+        written = annotation_of(image, instances, self)
+        stem = PurePosixPath(image.bundle_name).stem
+        xml = pack(f"{FOLDER}/Annotations/{stem}.xml", written.data)
+        if not self.masks:
+            yield Piece(objects=len(instances), findings=written.losses, file=xml, last=True)
+            return
+        order = in_painting_order(instances)
+        painting, objects = yield from painted(image, order)
+        losses = (*written.losses, *mask_losses(image, order, painting))
+        yield Piece(objects=objects, findings=losses, file=xml)
+        whole = len(instances) <= MOST_VALUES
+        classes = np.array([0, *(VOID if each.crowd else each.category_id for each in order)], np.uint8)
+        name = f"{FOLDER}/SegmentationClass/{stem}.png"
+        yield Piece(file=(yield from packed_mask(name, painting, classes, voc_colours())), last=not whole)
+        if whole:
+            place = {each.id: number for number, each in enumerate(instances, start=1)}
+            values = np.array([0, *(VOID if each.crowd else place[each.id] for each in order)], np.uint8)
+            name = f"{FOLDER}/SegmentationObject/{stem}.png"
+            yield Piece(file=(yield from packed_mask(name, painting, values, voc_colours())), last=True)
+
+
+def annotation_of(image: Image, instances: Sequence[Instance], task: VocFiles) -> Written:
+    """Return an image's xml, and what it cannot say."""
     folder = f"images/{image.split}" if image.split else "images"
     lines = [
         f"<annotation>\n\t<folder>{element_text(folder)}</folder>\n\t<filename>{element_text(image.bundle_name)}</filename>\n",
-        f"\t<source>\n\t\t<database>{element_text(facts.name)}</database>\n\t\t<annotation>labelferry</annotation>\n\t</source>\n",
+        f"\t<source>\n\t\t<database>{element_text(task.project)}</database>\n\t\t<annotation>labelferry</annotation>\n\t</source>\n",
         f"\t<size>\n\t\t<width>{image.width}</width>\n\t\t<height>{image.height}</height>\n",
-        f"\t\t<depth>{CHANNELS.get(image.mode, 3)}</depth>\n\t</size>\n\t<segmented>{int(masks)}</segmented>\n",
+        f"\t\t<depth>{CHANNELS.get(image.mode, 3)}</depth>\n\t</size>\n\t<segmented>{int(task.masks)}</segmented>\n",
     ]
     losses = []
-    for each, box in zip(instances, _boxes(image, instances, base), strict=True):
-        lines.append(_object(each, facts.categories[each.category_id - 1].name, box))
+    for each, box in zip(instances, _boxes(image, instances, task.base), strict=True):
+        lines.append(_object(each, task.names[each.category_id - 1], box))
         if each.crowd:
             message = f"object {each.id} is a crowd: `difficult` in the xml, void in masks"
             losses.append(loss(image, each.id, NAME, message))
@@ -160,18 +203,7 @@ def write(job: FormatJob) -> Iterator[Step]:
     with job.open(f"{FOLDER}/labelmap.txt") as file:
         file.write(names.data)
     yield from _write_sets(job, ("Main", "Segmentation") if masks else ("Main",))
-    base = int(job.options["base"])
-    for image in job.images():
-        instances = sorted(job.instances(image), key=lambda each: each.id)
-        written = annotation_of(image, instances, job.facts, base, masks)
-        for warn in written.losses:
-            job.report(warn)
-        stem = PurePosixPath(image.bundle_name).stem
-        with job.open(f"{FOLDER}/Annotations/{stem}.xml") as file:
-            file.write(written.data)
-        if masks:
-            yield from _write_masks(job, image, instances, stem)
-        yield job.step(image, 0 if masks else len(instances))
+    yield from job.files(VocFiles.of(job.facts, int(job.options["base"]), masks))
 
 
 def _write_sets(job: FormatJob, kinds: Sequence[str]) -> Iterator[Step]:
@@ -183,23 +215,6 @@ def _write_sets(job: FormatJob, kinds: Sequence[str]) -> Iterator[Step]:
                         file.write(f"{PurePosixPath(image.bundle_name).stem}\n".encode())
                     if number % IMAGES_PER_STEP == 0:
                         yield job.step(image, 0, last=False)
-
-
-def _write_masks(job: FormatJob, image: Image, instances: Sequence[Instance], stem: str) -> Iterator[Step]:
-    """Write the class mask and the object mask; an image with too many objects has none of objects."""
-    order = in_painting_order(instances)
-    painting = yield from paint(job, image, order)
-    for warn in mask_losses(image, order, painting):
-        job.report(warn)
-    palette = voc_colours()
-    classes = [0, *(VOID if each.crowd else each.category_id for each in order)]
-    name = f"{FOLDER}/SegmentationClass/{stem}.png"
-    yield from write_mask(job, image, name, painting, np.array(classes, np.uint8), palette)
-    if len(instances) <= MOST_VALUES:
-        place = {each.id: number for number, each in enumerate(instances, start=1)}
-        objects = [0, *(VOID if each.crowd else place[each.id] for each in order)]
-        name = f"{FOLDER}/SegmentationObject/{stem}.png"
-        yield from write_mask(job, image, name, painting, np.array(objects, np.uint8), palette)
 
 
 def mask_losses(image: Image, order: Sequence[Instance], painting: Painting) -> list[Warn]:

@@ -63,7 +63,9 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
 
 def _do(channel: "Connection[bytes, bytes]", pieces: Iterator[Piece]) -> None:
     for piece in pieces:
-        channel.send_bytes(encode(piece))
+        # An empty one is a moment to stop, and a lane is stopped by a signal.
+        if not piece.is_empty:
+            channel.send_bytes(encode(piece))
     channel.send_bytes(encode(Done()))
 
 

@@ -116,7 +116,7 @@ class Lanes:
             while ticket.inbox:
                 said = ticket.inbox.popleft()
                 if isinstance(said, Piece):
-                    self._held -= len(said.data)
+                    self._held -= said.weight
                     yield said
                 elif isinstance(said, Done):
                     return
@@ -155,7 +155,7 @@ class Lanes:
             raise _gone(lane) from None
         lane.tickets[0].inbox.append(said)
         if isinstance(said, Piece):
-            self._held += len(said.data)
+            self._held += said.weight
         else:
             lane.tickets.popleft()
 

@@ -8,13 +8,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from labelferry_export.bundle.packed import PackedFile
 from labelferry_export.findings import Warn
 from labelferry_export.keeping.settings import KeeperSettings
 from labelferry_export.model import Image, Instance
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, tag="piece"):
-    """A part of a task's outcome: bytes, how many objects they are of, and what was noticed."""
+    """A part of a task's outcome: bytes, or a whole file of the bundle; how many objects it is of, and what was noticed.
+
+    An empty one is a moment at which the task may be stopped, and no more.
+    """
 
     data: bytes = b""
     objects: int = 0
@@ -23,6 +27,17 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag="piece"):
     """Whether the image is finished with it, for tasks that say so."""
     found: bool = False
     """Whether it was made before, and kept."""
+    file: PackedFile | None = None
+
+    @property
+    def weight(self) -> int:
+        """How many bytes it holds."""
+        return len(self.data) + (len(self.file.data) if self.file else 0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing."""
+        return not (self.data or self.objects or self.findings or self.last or self.file)
 
 
 class Task(Protocol):

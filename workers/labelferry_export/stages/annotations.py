@@ -59,6 +59,13 @@ class FormatView:
                     self.report(warn)
                 yield image, piece, self.step(image, piece.objects, piece.last)
 
+    def files(self, task: Task) -> Iterator[Step]:
+        """Do a task whose pieces are files on every image; put them into the bundle, in order."""
+        for _, piece, step in self.pieces(task):
+            if piece.file:
+                self.job.add(piece.file)
+            yield step
+
     def open(self, name: str) -> EntryWriter:
         """Begin a file of the bundle."""
         return self.job.open(name)

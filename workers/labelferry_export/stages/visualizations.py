@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 import msgspec
 
 from labelferry_export import costs
+from labelferry_export.bundle.archive import EntryWriter
+from labelferry_export.bundle.packed import pack
 from labelferry_export.costs import Totals
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding, Warn
@@ -13,7 +15,7 @@ from labelferry_export.job import Job
 from labelferry_export.lanes import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays import render
-from labelferry_export.overlays.png import STRIP_PIXELS
+from labelferry_export.overlays.png import STRIP_PIXELS, WHOLE_BYTES
 from labelferry_export.picture import open_picture
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
@@ -23,7 +25,7 @@ from labelferry_protocol.words import Stage
 
 VERB = "Drawing overlays"
 ENCODE_SHARE = 0.25
-"""Of an overlay's cost: what comes after its first block, when it is decoded and drawn."""
+"""Of a large overlay's cost: what comes after its first block, when it is decoded and drawn."""
 
 
 def cost(options: ExportOptions, totals: Totals) -> float:
@@ -36,17 +38,30 @@ def overlay_name(image: Image) -> str:
     return f"visualizations/{PurePosixPath(image.bundle_name).with_suffix('')}.png"
 
 
+def is_streamed(image: Image) -> bool:
+    """Whether an image's overlay comes in pieces as it is packed, not whole."""
+    return 3 * image.width * image.height > WHOLE_BYTES
+
+
 class Overlay(msgspec.Struct, frozen=True):
-    """The task of drawing an image's overlay: its PNG in pieces of some milliseconds of work, what was noticed of its pixels with the first."""
+    """The task of drawing an image's overlay: a file, or of a large image its PNG in pieces, what was noticed of its pixels with the first."""
 
     style: OverlayStyle
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the PNG. Raises `ExportError` for pixels that are broken."""
         picture = open_picture(image)
-        yield Piece(objects=len(instances), findings=picture.findings)
-        for block in render(picture.rgb, instances, self.style):
-            yield Piece(block)
+        blocks = render(picture.rgb, instances, self.style)
+        if is_streamed(image):
+            yield Piece(objects=len(instances), findings=picture.findings)
+            yield from map(Piece, blocks)
+            return
+        made = []
+        for block in blocks:
+            made.append(block)
+            yield Piece()
+        file = pack(overlay_name(image), b"".join(made))
+        yield Piece(objects=len(instances), findings=picture.findings, file=file)
 
 
 def run(job: Job) -> Generator[Step, None, None]:
@@ -66,26 +81,43 @@ def run(job: Job) -> Generator[Step, None, None]:
 
 
 def _write(job: Job, image: Image, pieces: Iterable[Piece | None]) -> Generator[Step, None, float]:
-    """Write one overlay, of a large image with a yield after every piece; return what is left of its cost."""
+    """Write one overlay, a yield wherever a piece lets wait for itself; return what is left of its cost."""
+    if is_streamed(image):
+        with job.open(overlay_name(image)) as file:
+            return (yield from _stream(job, image, pieces, file))
+    objects = 0
+    for piece in pieces:
+        if piece is None or piece.file is None:
+            yield Step(0.0, VERB, image.bundle_name, 0)
+            continue
+        _report(job, piece)
+        objects += piece.objects
+        job.add(piece.file)
+    return costs.drawing(1, objects, image.width * image.height / 1e6)
+
+
+def _stream(job: Job, image: Image, pieces: Iterable[Piece | None], file: EntryWriter) -> Generator[Step, None, float]:
+    """Write the overlay of a large image, a yield after every piece; return what is left of its cost."""
     pixels = image.width * image.height
     left = whole = costs.drawing(1, 0, pixels / 1e6)
-    strip = whole * ENCODE_SHARE / max(pixels / STRIP_PIXELS, 1.0)
-    large = pixels > STRIP_PIXELS
-    with job.open(overlay_name(image)) as file:
-        for piece in pieces:
-            if piece is None:
-                yield Step(0.0, VERB, image.bundle_name, 0)
-                continue
-            for warn in piece.findings:
-                job.report(warn)
-            left += costs.drawing(0, piece.objects, 0.0)
-            drawn = piece.data and file.size == 0
-            file.write(piece.data)
-            done = min(left, (whole * (1 - ENCODE_SHARE) if drawn else 0.0) + (strip if piece.data else 0.0))
-            if large:
-                left -= done
-                yield Step(done, VERB, image.bundle_name, 0)
+    strip = whole * ENCODE_SHARE / (pixels / STRIP_PIXELS)
+    for piece in pieces:
+        if piece is None:
+            yield Step(0.0, VERB, image.bundle_name, 0)
+            continue
+        _report(job, piece)
+        left += costs.drawing(0, piece.objects, 0.0)
+        drawn = piece.data and file.size == 0
+        file.write(piece.data)
+        done = min(left, (whole * (1 - ENCODE_SHARE) if drawn else 0.0) + (strip if piece.data else 0.0))
+        left -= done
+        yield Step(done, VERB, image.bundle_name, 0)
     return left
+
+
+def _report(job: Job, piece: Piece) -> None:
+    for warn in piece.findings:
+        job.report(warn)
 
 
 STAGE = StageWork("visualizations", Stage.VISUALIZATIONS, cost, lambda job: job.image_count, run, spread=0.95)
