@@ -34,11 +34,16 @@ class StageProgress(Part, frozen=True, kw_only=True):
 
 
 class WarningSummary(Part, frozen=True, kw_only=True):
-    """One kind of warning of a job: how often it came, and one of them in words. All of them are in the bundle's manifest."""
+    """One kind of warning of a job: how often it came, and one of them in words. All of them are in the bundle's manifest.
+
+    `format` is the format it is about, where it is about one; `losses` says how often that did what (`bridged`, `dropped`, ...).
+    """
 
     code: Word
     count: Count
     example: Text = ""
+    format: Word | None = None
+    losses: Annotated[dict[Word, Count], Meta(max_length=32)] = {}
 
 
 class ExportCounts(Part, frozen=True, kw_only=True):

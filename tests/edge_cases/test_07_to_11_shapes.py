@@ -64,14 +64,14 @@ def test_case_07_multi_part_instance_in_yolo_is_bridged_and_reported(export_scen
     (row,) = rows(bundle)
     ring = (np.array(row[1:]).reshape(-1, 2) * 40).round(3).reshape(-1).tolist()
     assert decoded([ring], 40, 40).sum() == 4 * 36
-    assert bundle.findings(format="yolo") == ["object 1: 4 parts joined to one ring"]
+    assert bundle.findings(format="yolo", image="a.png") == ["object 1: 4 parts joined to one ring"]
     assert len(supervised(bundle)) == 1
 
 
 def test_case_07_multi_part_instance_in_yolo_is_split_and_reported(export_scene: Export) -> None:
     bundle = export_scene(FOUR, formats=("yolo",), format_options={"yolo": {"parts": "split"}})
     assert [len(row) for row in rows(bundle)] == [9] * 4
-    assert bundle.findings(format="yolo") == ["object 1: 4 rows, which readers take for 4 objects"]
+    assert bundle.findings(format="yolo", image="a.png") == ["object 1: 4 rows, which readers take for 4 objects"]
     assert len(supervised(bundle)) == 4
 
 

@@ -11,6 +11,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labelferry_export.findings import Loss
 from labelferry_export.formats._holes import BRIDGE, FILL, SPLIT, rings_of
 from labelferry_export.formats.coco import annotations_of
 from labelferry_export.formats.yolo import labels_of
@@ -75,32 +76,33 @@ def test_a_crowd_stays_run_lengths_whatever_is_made_of_holes() -> None:
     assert b'"counts"' in annotations_of(IMAGE, [crowd], "compressed", "fill").data
 
 
+BRIDGES = (Loss.BRIDGED, "object 3: 1 hole joined to the outline by bridges of no width")
+FILLED = (Loss.FILLED, "object 3: 1 hole filled")
+TWO_ROWS = (Loss.SPLIT, "object 3: 2 rows, which readers take for 2 objects")
+CUT_OPEN = [
+    (Loss.SPLIT, "object 3: 1 hole cut open: the object is 3 rings side by side"),
+    (Loss.SPLIT, "object 3: 3 rows, which readers take for 3 objects"),
+]
+
+
 @pytest.mark.parametrize(
     ("parts", "holes", "rows", "said"),
     [
-        ("bridge", "bridge", 1, "object 3: 2 parts and 1 hole joined to one ring"),
-        (
-            "split",
-            "bridge",
-            2,
-            "joined to the outline by bridges of no width, 2 rows, which readers take for 2 objects",
-        ),
-        ("bridge", "fill", 1, "object 3: 1 hole filled, 2 parts joined to one ring"),
-        ("split", "fill", 2, "object 3: 1 hole filled, 2 rows, which readers take for 2 objects"),
-        (
-            "bridge",
-            "split",
-            3,
-            "cut open: the object is 3 rings side by side, 3 rows, which readers take for 3 objects",
-        ),
+        ("bridge", "bridge", 1, [(Loss.BRIDGED, "object 3: 2 parts and 1 hole joined to one ring")]),
+        ("split", "bridge", 2, [BRIDGES, TWO_ROWS]),
+        ("bridge", "fill", 1, [FILLED, (Loss.BRIDGED, "object 3: 2 parts joined to one ring")]),
+        ("split", "fill", 2, [FILLED, TWO_ROWS]),
+        ("bridge", "split", 3, CUT_OPEN),
+        ("split", "split", 3, CUT_OPEN),
     ],
 )
-def test_yolo_has_a_row_for_every_ring_and_says_what_was_done(parts: str, holes: str, rows: int, said: str) -> None:
+def test_yolo_has_a_row_for_every_ring_and_says_what_was_done(
+    parts: str, holes: str, rows: int, said: list[tuple[Loss, str]]
+) -> None:
     written = labels_of(IMAGE, [Instance(id=3, image_id=5, category_id=1, shape=TWO)], parts, holes)
     assert len(written.data.splitlines()) == rows
     assert all(len(row.split()) >= 7 for row in written.data.splitlines())
-    (warn,) = written.losses
-    assert said in warn.message
+    assert [(warn.loss, warn.message) for warn in written.losses] == said
 
 
 def test_only_what_a_shape_has_is_reported_of_parts() -> None:

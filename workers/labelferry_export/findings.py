@@ -1,6 +1,8 @@
 """What an export noticed and did about it: every drop, repair, clip or rename is a typed finding, and none is silent."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -32,7 +34,7 @@ class Finding(StrEnum):
     REFERENCE_BROKEN = "reference-broken"
     """An id that points nowhere."""
     FORMAT_LOSS = "format-loss"
-    """A format cannot say it: bridged, split, filled, dropped or rounded."""
+    """A format cannot say it; what it does instead is a `Loss`."""
     CONTRAST_WINDOW = "contrast-window"
     SELECTION_UNMATCHED = "selection-unmatched"
     """What a selection names and the project does not have."""
@@ -47,28 +49,73 @@ class Finding(StrEnum):
     OTHER = "other"
 
 
+class Loss(StrEnum):
+    """What a format does to what it cannot say; the value travels in events, the manifest and the README, and never changes."""
+
+    BRIDGED = "bridged"
+    """Parts or holes are joined to one ring by bridges of no width."""
+    SPLIT = "split"
+    """One object is several rings, or several objects."""
+    FILLED = "filled"
+    """A hole is part of the object."""
+    JOINED = "joined"
+    """Parts that overlap are united."""
+    DROPPED = "dropped"
+    """An object is left out."""
+    HIDDEN = "hidden"
+    """Pixels that lie under another object are left out."""
+    MARKED = "marked"
+    """An object is there as something to be ignored: void, difficult."""
+    REDUCED = "reduced"
+    """Something of an object, an image or a class is left out."""
+    RENAMED = "renamed"
+    """A name or a text has other characters."""
+    CLIPPED = "clipped"
+    """Something is cut off at the border of the image."""
+    ROUNDED = "rounded"
+    """A number or an outline is less exact."""
+    REFUSED = "refused"
+    """It is there, but the field's readers refuse it, or take it for something else."""
+
+
 class Warn(Struct, frozen=True, kw_only=True):
-    """One finding: its kind, the image (and object, and format) it is about, and a sentence for a person."""
+    """One finding: its kind, the image (and object, and format) it is about, what a format did, and a sentence for a person."""
 
     code: Finding
     message: str
     image: str | None = None
     object_id: int | None = None
     format: str | None = None
+    loss: Loss | UnsetType = UNSET
     window: tuple[float, float] | UnsetType = UNSET
     """The values that are shown as black and white, where that is what it is about."""
 
 
+@dataclass
+class Tally:
+    """What there is of one kind of finding, about one format or none: how many, the first of them, and what was lost how often."""
+
+    example: Warn
+    count: int = 0
+    losses: Counter[Loss] = field(default_factory=Counter)
+
+    def add(self, warn: Warn) -> None:
+        """Count a finding."""
+        self.count += 1
+        if warn.loss is not UNSET:
+            self.losses[warn.loss] += 1
+
+
 class FindingLog:
-    """The findings of one job in the order they were made, on disk: memory holds a count and an example of each kind.
+    """The findings of one job in the order they were made, on disk: memory holds a tally of each kind.
 
     One finding a line, json; `add` appends. A log that exists already is continued.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._counts: dict[Finding, int] = {}
-        self._examples: dict[Finding, Warn] = {}
+        self.tallies: dict[tuple[Finding, str | None], Tally] = {}
+        """By kind and format, in the order of their first finding."""
         self._file: BinaryIO | None = None
         """Open from the first `add` on."""
         for warn in self:
@@ -84,14 +131,13 @@ class FindingLog:
     @property
     def counts(self) -> dict[Finding, int]:
         """How many there are of each kind, kinds in the order of their first finding."""
-        return dict(self._counts)
-
-    def example(self, code: Finding) -> Warn:
-        """Return the first finding of a kind that `counts` names."""
-        return self._examples[code]
+        counts: dict[Finding, int] = {}
+        for (code, _), tally in self.tallies.items():
+            counts[code] = counts.get(code, 0) + tally.count
+        return counts
 
     def __len__(self) -> int:
-        return sum(self._counts.values())
+        return sum(tally.count for tally in self.tallies.values())
 
     def __iter__(self) -> Iterator[Warn]:
         """Yield all findings added before this was called, first to last."""
@@ -111,5 +157,4 @@ class FindingLog:
             self._file = None
 
     def _count(self, warn: Warn) -> None:
-        self._counts[warn.code] = self._counts.get(warn.code, 0) + 1
-        self._examples.setdefault(warn.code, warn)
+        self.tallies.setdefault((warn.code, warn.format), Tally(warn)).add(warn)

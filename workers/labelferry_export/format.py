@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.bundle.verify import Reader
-from labelferry_export.findings import Finding, Warn
+from labelferry_export.findings import Finding, Loss, Warn
 from labelferry_export.lanes.task import Piece, Task
+from labelferry_export.lossiness import Lossiness
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 from labelferry_protocol.options import FormatOption
@@ -18,7 +21,10 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Properties:
-    """What a format can say of a project, in a few words each, as its row in the table of formats shows it."""
+    """What a format can say of a project, in a few words each, as its row in the table of formats shows it.
+
+    `depth` says what becomes of 16 bits: of the images it holds or names, and of its masks.
+    """
 
     holes: str
     parts: str
@@ -26,6 +32,7 @@ class Properties:
     attributes: str
     splits: str
     coordinates: str
+    depth: str = "images as they are"
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ class Format:
     options: Mapping[str, Option] = field(default_factory=dict)
     needs: Needs | None = None
     recount: Callable[[ProjectFacts], Recount] | None = None
+    lossiness: Lossiness = field(default_factory=Lossiness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +153,20 @@ class Written:
     losses: tuple[Warn, ...] = field(default=())
 
 
-def loss(
-    image: Image, object_id: int | None, format_name: str, message: str, code: Finding = Finding.FORMAT_LOSS
-) -> Warn:
-    """Return the finding that `format_name` cannot say something of an object (or of a whole image)."""
-    return Warn(code=code, message=message, image=image.name, object_id=object_id, format=format_name)
+def loss(kind: Loss, format_name: str, message: str, image: Image, object_id: int | None = None) -> Warn:
+    """Return the finding that a format cannot say something of an object, or of a whole image, and what it does instead."""
+    code = Finding.FORMAT_LOSS
+    return Warn(code=code, message=message, image=image.name, object_id=object_id, format=format_name, loss=kind)
+
+
+def no_pixel(kind: Loss, format_name: str, message: str, image: Image, object_id: int) -> Warn:
+    """Return the finding that an object covers no pixel centre, and what that loses."""
+    return msgspec.structs.replace(loss(kind, format_name, message, image, object_id), code=Finding.OBJECT_NO_PIXEL)
+
+
+def loss_of_all(kind: Loss, format_name: str, message: str) -> Warn:
+    """Return the finding that a format cannot say something of the project as a whole."""
+    return Warn(code=Finding.FORMAT_LOSS, message=message, format=format_name, loss=kind)
 
 
 def batches(instances: Sequence[Instance]) -> Iterator[tuple[Sequence[Instance], bool]]:

@@ -115,3 +115,6 @@ class ProjectFacts:
     info: dict[str, Attribute] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
     chosen: Chosen = Chosen()
+    has_attributes: bool = False
+    """Whether any object has attributes."""
+    has_image_attributes: bool = False

@@ -1,12 +1,12 @@
 """What an export would make, told before anything is made: counts, names, sizes, warnings, and what each format cannot say."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from labelferry_export import costs
 from labelferry_export.bundle.contents import Contents, Count
-from labelferry_export.findings import Finding
 from labelferry_export.job import Job
 from labelferry_export.model import Chosen
 from labelferry_export.result import summaries
@@ -18,10 +18,11 @@ MOST_NAMES = 20
 
 @dataclass(frozen=True)
 class Losses:
-    """What one format cannot say: in how many places, and the first of them in words."""
+    """What one format cannot say: in how many places, the first of them in words, and how often it does what about it."""
 
     count: int
     example: str
+    kinds: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def _renamed(job: Job) -> Iterator[tuple[str, str]]:
 
 def _losses(job: Job) -> dict[str, Losses]:
     found: dict[str, Losses] = {}
-    for warn in job.findings:
-        if warn.format is not None and warn.code in (Finding.FORMAT_LOSS, Finding.OBJECT_NO_PIXEL):
-            before = found.get(warn.format)
-            found[warn.format] = Losses(before.count + 1, before.example) if before else Losses(1, warn.message)
+    for (_, name), tally in job.findings.tallies.items():
+        if name is not None and tally.losses:
+            before = found.get(name, Losses(0, tally.example.message, {}))
+            kinds = Counter(before.kinds) + Counter({str(loss): count for loss, count in tally.losses.items()})
+            found[name] = Losses(before.count + tally.count, before.example, dict(sorted(kinds.items())))
     return dict(sorted(found.items()))

@@ -1,14 +1,17 @@
 """What an export made, as its caller is told."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelferry_export.findings import Finding, Loss, Tally
 from labelferry_export.job import Job
 from labelferry_export.names import safe_name
 from labelferry_export.plan import shortened
 from labelferry_protocol.events import ExportCounts, WarningSummary
 
-MOST_KINDS = 16
+MOST_KINDS = 32
 EXAMPLE_CHARACTERS = 256
 
 
@@ -46,14 +49,20 @@ def result_of(job: Job, path: Path) -> ExportResult:
 
 
 def summaries(job: Job) -> tuple[WarningSummary, ...]:
-    """Return a summary of each kind of finding: how often it came, and the first of them in words."""
-    counts: dict[str, int] = {}
-    examples: dict[str, str] = {}
+    """Return a summary of each kind of finding, about each format: how often it came, what was lost, the first of them in words."""
+    found: dict[tuple[Finding, str | None], list[Tally]] = {}
     for log in (job.snapshot.log, job.findings):
-        for code, count in log.counts.items():
-            counts[code] = counts.get(code, 0) + count
-            examples.setdefault(code, log.example(code).message)
-    return tuple(
-        WarningSummary(code=str(code), count=count, example=shortened(examples[code], EXAMPLE_CHARACTERS))
-        for code, count in list(counts.items())[:MOST_KINDS]
+        for kind, tally in log.tallies.items():
+            found.setdefault(kind, []).append(tally)
+    return tuple(_summary(*kind, tallies) for kind, tallies in list(found.items())[:MOST_KINDS])
+
+
+def _summary(code: Finding, format_name: str | None, tallies: Sequence[Tally]) -> WarningSummary:
+    losses = sum((tally.losses for tally in tallies), Counter[Loss]())
+    return WarningSummary(
+        code=str(code),
+        count=sum(tally.count for tally in tallies),
+        example=shortened(tallies[0].example.message, EXAMPLE_CHARACTERS),
+        format=format_name,
+        losses={str(loss): count for loss, count in sorted(losses.items())},
     )

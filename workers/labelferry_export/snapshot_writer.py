@@ -43,6 +43,8 @@ class _Counts:
     pixels: int = 0
     bytes: int = 0
     vertices: int = 0
+    has_attributes: bool = False
+    has_image_attributes: bool = False
     by_place: dict[tuple[str | None, str | None], Counter[int]] = field(default_factory=dict)
     images_by_place: dict[tuple[str | None, str | None], Counter[int]] = field(default_factory=dict)
 
@@ -93,6 +95,7 @@ class SnapshotWriter:
         self, position: int, image: FoundImage, bundle_name: str, path: Path | None, standing: Standing
     ) -> bool:
         """Add an image; false when its key is there already."""
+        self._counts.has_image_attributes |= standing is Standing.KEPT and bool(image.attributes)
         row = (
             *(position, image.key, image.id, standing, image.name, bundle_name),
             *(None if path is None else os.fsencode(path), image.width, image.height, image.subset),
@@ -136,6 +139,7 @@ class SnapshotWriter:
         """
         image, category, crowd, shape, attributes = row
         values = (image, category, crowd, pack_shape(shape), encoded(attributes))
+        self._counts.has_attributes |= bool(attributes)
         if number is not None and 1 <= number <= LARGEST_ID and self._insert_object((number, *values)):
             return True
         self._nameless += 1
@@ -217,7 +221,14 @@ class SnapshotWriter:
         """Write the facts (classes and counts are filled in here), close the file, and return it as what it is from now on."""
         counts = self._counts
         categories = tuple(category for _, category in self.categories())
-        facts = replace(facts, categories=categories, images=counts.images, instances=counts.instances)
+        facts = replace(
+            facts,
+            categories=categories,
+            images=counts.images,
+            instances=counts.instances,
+            has_attributes=counts.has_attributes,
+            has_image_attributes=counts.has_image_attributes,
+        )
         totals = Totals(counts.images, counts.instances, counts.pixels, counts.bytes, counts.vertices)
         self._connection.executemany(
             "INSERT INTO fact VALUES (?, ?)",

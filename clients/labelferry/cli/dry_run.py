@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from labelferry.cli.show.words import count_in_words, size_in_words
+from labelferry.cli.show.words import count_in_words, size_in_words, warning_in_words
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
 from labelferry_export.preview import Preview
@@ -60,9 +60,10 @@ def preview_lines(preview: Preview) -> Iterator[str]:
         yield f"{count_in_words(preview.renamed, 'image')} would be renamed:"
         yield from (f"  {old} -> {new}" for old, new in preview.names)
     for warning in preview.warnings:
-        yield f"Warning: {warning.code} x {warning.count:,}: {warning.example}"
+        yield f"Warning: {warning_in_words(warning)}"
     for name, losses in preview.losses.items():
-        yield f"{name} cannot say everything ({losses.count:,} times): {losses.example}"
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in losses.kinds.items())
+        yield f"{name} cannot say everything ({kinds}): {losses.example}"
     yield "Nothing was written."
 
 

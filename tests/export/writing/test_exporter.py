@@ -116,7 +116,9 @@ def test_the_result_says_what_the_bundle_is(make_project: MakeProject, make_expo
     assert result.counts.files == len(zipfile.ZipFile(result.path).namelist())
     assert result.file_name.endswith(".zip")
     assert "/" not in result.file_name
-    assert {warning.code: warning.count for warning in result.warnings}["format-loss"] == 6
+    (warning,) = (each for each in result.warnings if each.code == "format-loss")
+    assert (warning.format, warning.losses) == ("yolo", {"bridged": 6, "reduced": 1, "rounded": 1})
+    assert (warning.count, warning.example) == (8, "object 2: 2 parts joined to one ring")
 
 
 def test_progress_over_120_images_is_monotone_in_steps_of_a_point_at_most_through_every_stage(

@@ -41,7 +41,8 @@ def test_a_dry_run_tells_counts_sizes_warnings_and_losses_and_makes_no_bundle(
     assert sum(each.images for each in preview.splits.values()) == 6
     assert set(preview.classes) == {"cell", "yes: # no"}
     assert preview.warnings == real.result.warnings
-    assert preview.losses["yolo"].count == 12
+    assert preview.losses["yolo"].kinds == {"bridged": 12, "rounded": 1, "reduced": 1}
+    assert preview.losses["yolo"].count == 14
     assert "joined to one ring" in preview.losses["yolo"].example
     assert set(preview.losses) == {"yolo"}
     folder = unzip(real.result.path)

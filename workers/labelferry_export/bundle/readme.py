@@ -1,17 +1,18 @@
 """README.md of a bundle: for the person who unzips it. What is inside, the classes, how to load each format, every kind of warning in words."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
 from labelferry_export import formats, tables
 from labelferry_export.bundle.contents import Contents
-from labelferry_export.findings import Finding, FindingLog
+from labelferry_export.findings import Finding, FindingLog, Loss
 from labelferry_export.job import Job
 from labelferry_export.model import Counted
 
-SHOWN = 20
-"""So many findings of one kind are spelled out; the manifest has them all."""
+SHOWN, SHOWN_OF_FORMAT = 20, 5
+"""So many findings of one kind (and about one format) are spelled out; the manifest has them all."""
 
 MEANINGS: dict[Finding, str] = {
     Finding.IMAGE_MISSING: "Images that are not there: left out",
@@ -128,20 +129,33 @@ def _loading(job: Job) -> Iterator[str]:
 
 def _warnings(job: Job) -> Iterator[str]:
     logs = (job.snapshot.log, job.findings)
-    codes = dict.fromkeys(code for log in logs for code in log.counts)
-    if codes:
+    kinds = dict.fromkeys(kind for log in logs for kind in log.tallies)
+    if kinds:
         yield "## Warnings"
-    for code in codes:
-        total = sum(log.counts.get(code, 0) for log in logs)
-        yield f"\n{MEANINGS[code]} ({total}):\n"
-        yield from (f"- {plain(sentence)}" for sentence in islice(_sentences(logs, code), SHOWN))
-        if total > SHOWN:
-            yield f"- and {total - SHOWN} more: see `findings` in `manifest.json`"
+    for code in dict.fromkeys(code for code, _ in kinds):
+        yield f"\n{MEANINGS[code]} ({sum(log.counts.get(code, 0) for log in logs)}):\n"
+        for format_name in (name for each, name in kinds if each is code):
+            yield from _told(logs, code, format_name)
 
 
-def _sentences(logs: tuple[FindingLog, ...], code: Finding) -> Iterator[str]:
+def _told(logs: tuple[FindingLog, ...], code: Finding, format_name: str | None) -> Iterator[str]:
+    """Yield the list of the findings of one kind, about one format or none."""
+    tallies = [log.tallies[code, format_name] for log in logs if (code, format_name) in log.tallies]
+    total, shown, indent = sum(tally.count for tally in tallies), SHOWN, ""
+    if format_name is not None:
+        losses = sum((tally.losses for tally in tallies), Counter[Loss]())
+        words = ", ".join(f"{count} {loss}" for loss, count in sorted(losses.items())) or str(total)
+        yield f"- {plain(format_name)}: {words}"
+        shown, indent = SHOWN_OF_FORMAT, "  "
+    for sentence in islice(_sentences(logs, code, format_name), shown):
+        yield f"{indent}- {plain(sentence)}"
+    if total > shown:
+        yield f"{indent}- and {total - shown} more: see `findings` in `manifest.json`"
+
+
+def _sentences(logs: tuple[FindingLog, ...], code: Finding, format_name: str | None) -> Iterator[str]:
     for log in logs:
-        for warn in log if code in log.counts else ():
-            if warn.code is code:
+        for warn in log if (code, format_name) in log.tallies else ():
+            if warn.code is code and warn.format == format_name:
                 where = f"{warn.image}: " if warn.image and warn.image not in warn.message else ""
                 yield f"{where}{warn.message}"

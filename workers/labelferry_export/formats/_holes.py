@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import shapely
 
+from labelferry_export.findings import Loss
 from labelferry_export.formats._bridge import bridged
 from labelferry_export.geometry.repair import parts_of, polygon_of
 from labelferry_export.geometry.shape import Part, Ring, Shape
 
 BRIDGE, FILL, SPLIT = "bridge", "fill", "split"
+KINDS = {BRIDGE: Loss.BRIDGED, FILL: Loss.FILLED, SPLIT: Loss.SPLIT}
 DONE = {
     BRIDGE: "joined to the outline by bridges of no width",
     FILL: "filled",

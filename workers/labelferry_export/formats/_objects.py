@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import FormatJob, loss
+from labelferry_export.findings import Loss, Warn
+from labelferry_export.format import FormatJob, loss, no_pixel
 from labelferry_export.formats._bridge import bridged
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.rle import packed_counts_of
@@ -75,13 +75,13 @@ def _losses(image: Image, instance: Instance, segmentation: str, area: int, form
     number, losses = instance.id, []
     if area == 0:
         message = f"object {number} covers no pixel centre: area 0, box of its vertices"
-        losses.append(loss(image, number, format_name, message, Finding.OBJECT_NO_PIXEL))
+        losses.append(no_pixel(Loss.ROUNDED, format_name, message, image, number))
     holes = sum(len(part.holes) for part in instance.shape.parts)
     if holes and segmentation == "polygons":
         message = (
             f"object {number}: {holes} hole{'s' if holes > 1 else ''} joined to the outline by bridges of no width"
         )
-        losses.append(loss(image, number, format_name, message))
+        losses.append(loss(Loss.BRIDGED, format_name, message, image, number))
     return losses
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelferry_export.bundle.packed import PackedFile, pack
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import FormatJob, loss
+from labelferry_export.findings import Loss, Warn
+from labelferry_export.format import FormatJob, loss, no_pixel
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.ring import Integers
 from labelferry_export.geometry.runs import Runs
@@ -137,12 +137,12 @@ def mask_file(folder: str, image: Image) -> str:
 def empty_losses(image: Image, instances: Sequence[Instance], painting: Painting, format_name: str) -> list[Warn]:
     """Return a finding for each of the painted `instances` that covers no pixel centre."""
     return [
-        loss(
-            image,
-            each.id,
+        no_pixel(
+            Loss.DROPPED,
             format_name,
             f"object {each.id} covers no pixel centre: it is not in the mask",
-            Finding.OBJECT_NO_PIXEL,
+            image,
+            each.id,
         )
         for each, area in zip(instances, painting.areas, strict=True)
         if not area
@@ -155,10 +155,10 @@ def object_losses(image: Image, instances: Sequence[Instance], painting: Paintin
     if not hidden:
         return []
     message = f"{sum(hidden.values())} px of objects lie under other objects: the object with the greatest id shows"
-    losses = [loss(image, None, format_name, message)]
+    losses = [loss(Loss.HIDDEN, format_name, message, image)]
     for place, pixels in hidden.items():
         if pixels == painting.areas[place - 1]:
             number = instances[place - 1].id
             sentence = f"object {number} lies wholly under other objects: it is not in the mask"
-            losses.append(loss(image, number, format_name, sentence))
+            losses.append(loss(Loss.DROPPED, format_name, sentence, image, number))
     return losses

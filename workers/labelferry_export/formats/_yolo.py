@@ -9,7 +9,7 @@ labels, but not in the lines of a list; therefore such a tree has lists, whose l
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from labelferry_export.findings import Warn
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, Written, loss
 from labelferry_export.formats._yaml import quoted
 from labelferry_export.model import Image, Instance
@@ -53,12 +53,14 @@ def size_losses(image: Image, format_name: str) -> list[Warn]:
     """Return the finding that an image is too small for the readers, if it is."""
     if min(image.width, image.height) >= LEAST_SIDE:
         return []
-    return [loss(image, None, format_name, f"YOLO readers refuse an image of {image.width} x {image.height} px")]
+    message = f"YOLO readers refuse an image of {image.width} x {image.height} px"
+    return [loss(Loss.REFUSED, format_name, message, image)]
 
 
 def crowd_loss(image: Image, crowd: Instance, format_name: str) -> Warn:
     """Return the finding that a crowd is left out."""
-    return loss(image, crowd.id, format_name, f"object {crowd.id} is a crowd, which YOLO cannot say: left out")
+    message = f"object {crowd.id} is a crowd, which YOLO cannot say: left out"
+    return loss(Loss.DROPPED, format_name, message, image, crowd.id)
 
 
 def numbered_rows(
@@ -73,7 +75,7 @@ def numbered_rows(
             message = (
                 f"object {instance.id} has the class and the box of object {earlier}: YOLO readers take them for one"
             )
-            losses.append(loss(image, instance.id, format_name, message))
+            losses.append(loss(Loss.REFUSED, format_name, message, image, instance.id))
     return b"".join(row for row, _ in rows), tuple(losses)
 
 

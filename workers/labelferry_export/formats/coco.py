@@ -10,9 +10,9 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, pieces_of
-from labelferry_export.formats._holes import rings_of, what_became
+from labelferry_export.findings import Loss, Warn
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, no_pixel, pieces_of
+from labelferry_export.formats._holes import KINDS, rings_of, what_became
 from labelferry_export.formats._numbers import flat
 from labelferry_export.formats._recount import JsonRecount
 from labelferry_export.geometry.raster import runs_of, runs_of_all
@@ -20,6 +20,7 @@ from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.lanes.task import Piece
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 
@@ -92,7 +93,7 @@ def annotations_of(image: Image, instances: Sequence[Instance], rle: str, holes:
             losses.append(_holes_loss(image, instance, holes, len(shape.parts), runs.area))
         if box is None:
             message = f"object {instance.id} covers no pixel centre: COCO area 0, bbox of its vertices"
-            losses.append(loss(image, instance.id, "coco", message, Finding.OBJECT_NO_PIXEL))
+            losses.append(no_pixel(Loss.ROUNDED, "coco", message, image, instance.id))
         as_runs = instance.crowd or shape.has_holes
         rows.append(
             CocoAnnotation(
@@ -117,7 +118,7 @@ def _holes_loss(image: Image, instance: Instance, holes: str, rings: int, area: 
     more = area - runs_of(instance.shape, image.width, image.height).area
     changed = f", {abs(more)} px {'more' if more > 0 else 'less'}" if more else ""
     message = f"object {instance.id}: {what_became(instance.shape, holes, rings)}{changed}"
-    return loss(image, instance.id, "coco", message)
+    return loss(KINDS[holes], "coco", message, image, instance.id)
 
 
 def _rle(runs: Runs, kind: str) -> Rle:
@@ -197,4 +198,8 @@ FORMAT = Format(
             choices=("rle", "bridge", "fill", "split"),
         ),
     },
+    lossiness=Lossiness(
+        single=(Loss.BRIDGED, Loss.FILLED, Loss.SPLIT, Loss.ROUNDED),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES,),
+    ),
 )

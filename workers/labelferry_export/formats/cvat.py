@@ -9,13 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
+from labelferry_export.findings import Loss, Warn
+from labelferry_export.format import (
+    Cost,
+    Format,
+    FormatJob,
+    Option,
+    Properties,
+    Written,
+    batches,
+    loss,
+    loss_of_all,
+    no_pixel,
+)
 from labelferry_export.formats._numbers import flat
 from labelferry_export.formats._regions import counted, is_made_of_pixels
 from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.shape import Ring
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
 from labelferry_export.overlays.palette import COLOURS
 from labelferry_export.plan import Step
@@ -57,7 +69,7 @@ def shapes_of(image: Image, instances: Sequence[Instance], categories: Sequence[
             ]
         if any(not is_xml(value) for value in each.attributes.values() if isinstance(value, str)):
             message = f"object {each.id}: characters of its attributes that XML cannot hold are replaced"
-            losses.append(loss(image, each.id, "cvat", message))
+            losses.append(loss(Loss.RENAMED, "cvat", message, image, each.id))
     return Written("".join(lines).encode(), tuple(losses))
 
 
@@ -72,11 +84,11 @@ def _mask(image: Image, instance: Instance, categories: Sequence[Category]) -> t
     box = runs.bbox
     if box is None:
         message = f"object {instance.id} ({counted(instance.shape)}) covers no pixel centre: left out, its mask would be empty"
-        return "", loss(image, instance.id, "cvat", message, Finding.OBJECT_NO_PIXEL)
+        return "", no_pixel(Loss.DROPPED, "cvat", message, image, instance.id)
     warn = None
     if not is_made_of_pixels(instance.shape):
         message = f"object {instance.id}: {counted(instance.shape)} written as a mask, rounded to whole pixels"
-        warn = loss(image, instance.id, "cvat", message)
+        warn = loss(Loss.ROUNDED, "cvat", message, image, instance.id)
     left, top, width, height = box
     inside = runs.mask(box).reshape(-1)
     edges = np.flatnonzero(np.diff(inside, prepend=False))
@@ -139,7 +151,7 @@ def write(job: FormatJob) -> Iterator[Step]:
     for category in job.facts.categories:
         if not is_xml(category.name):
             message = f"characters of the class name {category.name!r} that XML cannot hold are replaced"
-            job.report(Warn(code=Finding.FORMAT_LOSS, message=message, format="cvat"))
+            job.report(loss_of_all(Loss.RENAMED, "cvat", message))
     for split in job.splits or (None,):
         yield from _write_file(job, split)
 
@@ -204,4 +216,8 @@ FORMAT = Format(
             choices=("mask", "group"),
         ),
     },
+    lossiness=Lossiness(
+        single=(Loss.ROUNDED, Loss.DROPPED, Loss.RENAMED),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from labelferry_export.findings import Warn
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
 from labelferry_export.formats._points import Pair, file_beside, pairs
 from labelferry_export.formats._regions import valid_parts
 from labelferry_export.geometry.measure import QUANTITY, Quantity, measure_all
 from labelferry_export.geometry.shape import Part
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Category, Image, Instance
 from labelferry_export.overlays.palette import COLOURS
 from labelferry_export.plan import Step
@@ -79,7 +80,7 @@ def features_of(
         parts = valid_parts(each.shape)
         if parts is not each.shape.parts:
             message = f"object {each.id}: its parts overlap, which GeoJSON's polygons must not: joined"
-            losses.append(loss(image, each.id, "geojson", message))
+            losses.append(loss(Loss.JOINED, "geojson", message, image, each.id))
         values = measures[index]._asdict() if measured else {}
         properties = FeatureProperties(
             objectType=object_type,
@@ -156,4 +157,8 @@ FORMAT = Format(
         "object_type": Option("annotation", "QuPath's kind of object", choices=("annotation", "detection", "cell")),
         "measurements": Option(False, "write the shape measures of every object, in pixels"),
     },
+    lossiness=Lossiness(
+        single=(Loss.JOINED,),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

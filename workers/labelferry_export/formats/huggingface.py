@@ -10,9 +10,10 @@ import msgspec
 
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.errors import ExportError
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches
+from labelferry_export.findings import Loss
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss_of_all
 from labelferry_export.formats._objects import Objects, card
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image
 from labelferry_export.plan import Step
 from labelferry_protocol.errors import Code
@@ -39,7 +40,7 @@ def write(job: FormatJob) -> Iterator[Step]:
     """Write the card, and `metadata.jsonl` beside the images of each split; below `annotations/` when the bundle holds no image."""
     if not job.has_images:
         message = f"the bundle holds no images: put each {METADATA} into the folder of its images before loading"
-        job.report(Warn(code=Finding.FORMAT_LOSS, message=message, format=FORMAT.name))
+        job.report(loss_of_all(Loss.REFUSED, FORMAT.name, message))
     with job.open(f"{FOLDER}/README.md") as file:
         file.write(_card(job).encode())
     for split in job.splits or (None,):
@@ -56,7 +57,7 @@ def _write_rows(job: FormatJob, split: str | None) -> Iterator[Step]:
             yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
     if first is None and split is not None:
         message = f"no image of the split {split!r} has an object: datasets cannot tell its columns' types, and loads it only by itself"
-        job.report(Warn(code=Finding.FORMAT_LOSS, message=message, format=FORMAT.name))
+        job.report(loss_of_all(Loss.REFUSED, FORMAT.name, message))
     with _opened(job, split) as file:
         for wanted_first in (True, False):
             for image in job.images(split):
@@ -120,4 +121,8 @@ FORMAT = Format(
     options={
         "segmentation": Option("polygons", "how outlines are written", choices=("polygons", "rle")),
     },
+    lossiness=Lossiness(
+        single=(Loss.BRIDGED, Loss.ROUNDED, Loss.REFUSED),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

@@ -15,11 +15,12 @@ import numpy as np
 
 from labelferry_export.bundle.archive import DEFLATE_LEVEL
 from labelferry_export.bundle.records import Bounds, Entry, Method, directory_end, directory_record, local_header
-from labelferry_export.findings import Warn
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss
 from labelferry_export.formats._points import file_beside
 from labelferry_export.formats._regions import valid_parts
 from labelferry_export.geometry.shape import Part, Ring
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Image, Instance
 from labelferry_export.names import safe_name
 from labelferry_export.overlays.palette import COLOURS
@@ -176,10 +177,10 @@ def _write_set(job: FormatJob, image: Image, instances: list[Instance]) -> Itera
 def _losses(image: Image, instance: Instance, joined: bool, without_group: bool) -> Iterator[Warn]:
     if joined:
         message = f"object {instance.id}: its parts overlap, which ImageJ would take for a hole: joined"
-        yield loss(image, instance.id, "imagej", message)
+        yield loss(Loss.JOINED, "imagej", message, image, instance.id)
     if without_group:
         message = f"object {instance.id}: class {instance.category_id} is over ImageJ's {MOST_GROUPS} groups: written without one"
-        yield loss(image, instance.id, "imagej", message)
+        yield loss(Loss.REDUCED, "imagej", message, image, instance.id)
 
 
 def _packed(name: str, data: bytes, offset: int) -> tuple[Entry, bytes]:
@@ -211,4 +212,9 @@ FORMAT = Format(
     options={
         "groups": Option(True, "put each class into the ROI group of its id, 1 to 255"),
     },
+    lossiness=Lossiness(
+        single=(Loss.JOINED, Loss.REDUCED),
+        alike={Loss.ROUNDED: "coordinates are numbers of 32 bits"},
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

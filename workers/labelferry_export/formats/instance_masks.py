@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from labelferry_export.errors import ExportError
-from labelferry_export.findings import Warn
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, loss
 from labelferry_export.formats._painting import (
     ORDER,
@@ -24,6 +24,7 @@ from labelferry_export.formats._painting import (
     painted,
 )
 from labelferry_export.lanes.task import Piece
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Category, Image, Instance
 from labelferry_export.overlays.palette import COLOURS
 from labelferry_export.overlays.png import Bytes
@@ -49,7 +50,11 @@ def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -
     """Return what the mask cannot say; `instances` are all of the image, `painting` holds those that are said."""
     said = said_objects(instances)
     return [
-        *(loss(image, each.id, NAME, f"object {each.id} is a crowd: left out") for each in instances if each.crowd),
+        *(
+            loss(Loss.DROPPED, NAME, f"object {each.id} is a crowd: left out", image, each.id)
+            for each in instances
+            if each.crowd
+        ),
         *empty_losses(image, said, painting, NAME),
         *object_losses(image, said, painting, NAME),
     ]
@@ -122,8 +127,14 @@ FORMAT = Format(
         attributes="no",
         splits="folders",
         coordinates="pixels, 16 bits",
+        depth="masks of 16 bits",
     ),
     cost=Cost(image=1.6, object=0.055),
     write=write,
     options={"preview": Option(True, "masks in colour beside those in numbers")},
+    lossiness=Lossiness(
+        single=(Loss.DROPPED, Loss.HIDDEN),
+        alike={Loss.ROUNDED: "outlines are rounded to whole pixels"},
+        unsaid=(Aspect.ATTRIBUTES, Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

@@ -12,12 +12,13 @@ from pathlib import PurePosixPath
 import msgspec
 import numpy as np
 
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
+from labelferry_export.findings import Loss, Warn
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss, no_pixel
 from labelferry_export.formats._points import Pair, file_beside, pairs
 from labelferry_export.formats._regions import counted, is_made_of_pixels
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.shape import Part
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Image, Instance
 from labelferry_export.overlays.png import encode_png
 from labelferry_export.plan import Step
@@ -57,7 +58,7 @@ def shapes_of(image: Image, instances: Sequence[Instance], names: Sequence[str],
             continue
         if each.shape.has_holes:
             message = f"object {each.id}: {counted(each.shape)} written as rings of one group; LabelMe itself sees a hole as filled"
-            losses.append(loss(image, each.id, "labelme", message))
+            losses.append(loss(Loss.FILLED, "labelme", message, image, each.id))
         rows += _polygons(each, label)
     return Written(b",\n".join(map(_encode, rows)), tuple(losses))
 
@@ -91,11 +92,11 @@ def _mask(image: Image, instance: Instance, label: str) -> tuple[LabelmeShape | 
     box = runs.bbox
     if box is None:
         message = f"object {instance.id} has holes and covers no pixel centre: left out, as its mask would be empty"
-        return None, loss(image, instance.id, "labelme", message, Finding.OBJECT_NO_PIXEL)
+        return None, no_pixel(Loss.DROPPED, "labelme", message, image, instance.id)
     warn = None
     if not is_made_of_pixels(instance.shape):
         message = f"object {instance.id}: {counted(instance.shape)} written as a mask, rounded to whole pixels"
-        warn = loss(image, instance.id, "labelme", message)
+        warn = loss(Loss.ROUNDED, "labelme", message, image, instance.id)
     left, top, width, height = box
     png = b"".join(encode_png(runs.mask(box).astype(np.uint8) * np.uint8(255)))
     shape = LabelmeShape(
@@ -160,6 +161,7 @@ FORMAT = Format(
         attributes="yes",
         splits="folders",
         coordinates="pixel edges, full precision",
+        depth="images as they are; LabelMe shows 8 bits",
     ),
     cost=Cost(image=0.3, object=0.035),
     write=write,
@@ -168,4 +170,8 @@ FORMAT = Format(
             "mask", "how an object with holes is written: its pixels, or its rings", choices=("mask", "rings")
         ),
     },
+    lossiness=Lossiness(
+        single=(Loss.ROUNDED, Loss.FILLED, Loss.DROPPED),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

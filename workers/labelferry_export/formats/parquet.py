@@ -12,8 +12,10 @@ import msgspec
 
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.errors import ExportError
+from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Needs, Option, Properties, batches
 from labelferry_export.formats._objects import Objects, card
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Category, Image
 from labelferry_export.picture import open_original
 from labelferry_export.plan import Step
@@ -207,6 +209,7 @@ FORMAT = Format(
         attributes="as json",
         splits="a file each",
         coordinates="pixel edges, full precision",
+        depth="images as they are",
     ),
     cost=Cost(image=2.0, object=0.09),
     write=write,
@@ -216,4 +219,8 @@ FORMAT = Format(
         "compression": Option("snappy", "how columns are compressed", choices=("snappy", "zstd", "none")),
     },
     needs=Needs("pyarrow", "labelferry[parquet]"),
+    lossiness=Lossiness(
+        single=(Loss.BRIDGED, Loss.ROUNDED),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

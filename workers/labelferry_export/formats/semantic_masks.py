@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from labelferry_export.errors import ExportError
-from labelferry_export.findings import Warn
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, loss
 from labelferry_export.formats._painting import (
     ORDER,
@@ -24,6 +24,7 @@ from labelferry_export.formats._painting import (
 )
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.lanes.task import Piece
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Category, Image, Instance
 from labelferry_export.plan import Step
 from labelferry_protocol.errors import Code
@@ -66,7 +67,7 @@ def classes_json(categories: Sequence[Category], palette: bool) -> bytes:
 def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -> list[Warn]:
     """Return what the mask of these painted objects cannot say."""
     losses = [
-        loss(image, each.id, NAME, f"object {each.id} is a crowd: its pixels are void")
+        loss(Loss.MARKED, NAME, f"object {each.id} is a crowd: its pixels are void", image, each.id)
         for each in instances
         if each.crowd
     ]
@@ -74,7 +75,7 @@ def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -
     hidden = painting.hidden([0, *(0 if each.crowd else each.category_id for each in instances)])
     if hidden:
         message = f"{sum(hidden.values())} px of classes lie under another class: that of the object with the greatest id shows"
-        losses.append(loss(image, None, NAME, message))
+        losses.append(loss(Loss.HIDDEN, NAME, message, image))
     return losses
 
 
@@ -121,6 +122,7 @@ FORMAT = Format(
         attributes="no",
         splits="folders",
         coordinates="pixels",
+        depth="masks of 16 bits beyond 254 classes",
     ),
     cost=Cost(image=0.8, object=0.043),
     write=write,
@@ -129,4 +131,12 @@ FORMAT = Format(
             False, "8-bit masks have the colours of Pascal VOC; some readers then see colours, not classes"
         )
     },
+    lossiness=Lossiness(
+        single=(Loss.MARKED, Loss.DROPPED, Loss.HIDDEN),
+        alike={
+            Loss.ROUNDED: "outlines are rounded to whole pixels",
+            Loss.JOINED: "objects of one class that touch are one region",
+        },
+        unsaid=(Aspect.ATTRIBUTES, Aspect.IMAGE_ATTRIBUTES),
+    ),
 )

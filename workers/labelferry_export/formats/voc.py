@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from labelferry_export.bundle.packed import pack
-from labelferry_export.findings import Finding, Warn
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
+from labelferry_export.findings import Loss, Warn
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, loss_of_all
 from labelferry_export.formats._painting import (
     ORDER,
     Painting,
@@ -29,6 +29,7 @@ from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.formats._yolo import split_by_role
 from labelferry_export.geometry.rectangle import upright_boxes
 from labelferry_export.lanes.task import Piece
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 
@@ -98,10 +99,10 @@ def annotation_of(image: Image, instances: Sequence[Instance], task: VocFiles) -
         lines.append(_object(each, task.names[each.category_id - 1], box))
         if each.crowd:
             message = f"object {each.id} is a crowd: `difficult` in the xml, void in masks"
-            losses.append(loss(image, each.id, NAME, message))
+            losses.append(loss(Loss.MARKED, NAME, message, image, each.id))
         if not all(is_xml(f"{key}{value}") for key, value in each.attributes.items()):
             message = f"object {each.id}: characters of its attributes that XML cannot say were replaced"
-            losses.append(loss(image, each.id, NAME, message))
+            losses.append(loss(Loss.RENAMED, NAME, message, image, each.id))
     return Written("".join([*lines, "</annotation>\n"]).encode(errors="replace"), tuple(losses))
 
 
@@ -172,7 +173,7 @@ def labelmap(categories: Sequence[Category]) -> Written:
         label = f"_{label[1:]}" if label.startswith("#") else label
         if label != name:
             message = f"the class {name!r} is called {label!r} in labelmap.txt, which has no other way to say it"
-            losses.append(Warn(code=Finding.FORMAT_LOSS, message=message, format=NAME))
+            losses.append(loss_of_all(Loss.RENAMED, NAME, message))
         red, green, blue = colours[number] if number < VOID else (0, 0, 0)
         lines.append(f"{label}:{red},{green},{blue}::\n")
     return Written("".join(lines).encode(errors="replace"), tuple(losses))
@@ -180,16 +181,15 @@ def labelmap(categories: Sequence[Category]) -> Written:
 
 def class_losses(categories: Sequence[Category], masks: bool) -> list[Warn]:
     """Return what the format cannot say of the classes."""
-    messages = [
-        f"characters of the class {each.name!r} that XML cannot say were replaced"
+    losses = [
+        loss_of_all(Loss.RENAMED, NAME, f"characters of the class {each.name!r} that XML cannot say were replaced")
         for each in categories
         if not is_xml(each.name)
     ]
     if masks and len(categories) > MOST_VALUES:
-        messages.append(
-            f"{len(categories)} classes are more than the {MOST_VALUES} of a VOC mask: boxes only; semantic_masks can hold them"
-        )
-    return [Warn(code=Finding.FORMAT_LOSS, message=message, format=NAME) for message in messages]
+        message = f"{len(categories)} classes are more than the {MOST_VALUES} of a VOC mask: boxes only; semantic_masks can hold them"
+        losses.append(loss_of_all(Loss.REDUCED, NAME, message))
+    return losses
 
 
 def write(job: FormatJob) -> Iterator[Step]:
@@ -225,7 +225,7 @@ def mask_losses(image: Image, order: Sequence[Instance], painting: Painting) -> 
             f"{len(order)} objects are more than the {MOST_VALUES} of a VOC mask: there is no mask of objects of this image; "
             "instance_masks can hold them"
         )
-        losses.append(loss(image, None, NAME, message))
+        losses.append(loss(Loss.REDUCED, NAME, message, image))
     return losses
 
 
@@ -247,6 +247,7 @@ FORMAT = Format(
         attributes="yes",
         splits="lists",
         coordinates="whole pixels from 1 (option base), outwards",
+        depth="images as they are; masks of 8 bits",
     ),
     cost=Cost(image=1.6, object=0.055),
     write=write,
@@ -254,4 +255,9 @@ FORMAT = Format(
         "base": Option(1, "the number of the first pixel in boxes: 1 is the devkit's rule", choices=(0, 1)),
         "masks": Option(True, "masks of classes and objects beside the boxes"),
     },
+    lossiness=Lossiness(
+        single=(Loss.MARKED, Loss.RENAMED, Loss.DROPPED, Loss.HIDDEN, Loss.REDUCED),
+        alike={Loss.ROUNDED: "boxes are whole pixels, and so are masks"},
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

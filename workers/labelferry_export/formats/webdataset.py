@@ -14,9 +14,11 @@ import numpy as np
 
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.errors import ExportError
+from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss
 from labelferry_export.formats._painting import ORDER, in_painting_order, object_losses, paint
 from labelferry_export.formats.coco import annotations_of
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays.png import encode_png
 from labelferry_export.picture import open_original
@@ -134,7 +136,7 @@ def _write_sample(job: FormatJob, shard: Shard, image: Image) -> Iterator[Step]:
     stem = PurePosixPath(image.bundle_name).with_suffix("").name
     if key != stem:
         message = f"{image.bundle_name!r} has the key {key!r} in the shards: a key ends at the first dot"
-        job.report(loss(image, None, FORMAT.name, message))
+        job.report(loss(Loss.RENAMED, FORMAT.name, message, image))
     instances = job.instances(image)
     if job.options["images"]:
         yield from _write_image(job, shard, image, key)
@@ -212,6 +214,7 @@ FORMAT = Format(
         attributes="yes",
         splits="folders",
         coordinates="pixel edges, full precision; masks 16 bits",
+        depth="images as they are; masks of 16 bits",
     ),
     cost=Cost(image=2.5, object=0.1),
     write=write,
@@ -220,4 +223,8 @@ FORMAT = Format(
         "images": Option(True, "put the originals into the shards, whether or not they are in `images/` too"),
         "mask": Option(True, "put a 16-bit instance mask into every sample"),
     },
+    lossiness=Lossiness(
+        single=(Loss.RENAMED, Loss.ROUNDED, Loss.DROPPED, Loss.HIDDEN),
+        unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

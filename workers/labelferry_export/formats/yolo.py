@@ -12,16 +12,17 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from labelferry_export.findings import Warn
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
-from labelferry_export.formats._holes import BRIDGE, FILL, SPLIT, rings_of, what_became
+from labelferry_export.formats._holes import BRIDGE, FILL, KINDS, SPLIT, rings_of, what_became
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recount import YoloRecount
 from labelferry_export.formats._regions import counted
 from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.lanes.task import Piece
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 
@@ -55,23 +56,24 @@ def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge"
         said: tuple[Ring, ...] = (each.shape.parts[0].outer,)
         if len(each.shape.parts) > 1 or each.shape.has_holes:
             said, done = _rings(each.shape, parts, holes)
-            losses.append(loss(image, each.id, "yolo", f"object {each.id}: {done}"))
+            losses += [loss(kind, "yolo", f"object {each.id}: {what}", image, each.id) for kind, what in done]
         classes += [each.category_id - 1] * len(said)
         rings += said
     return Written(_rows(image, classes, rings), tuple(losses))
 
 
-def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], str]:
-    """Return the rings that an object becomes, a row each, and in words what was done."""
+def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], list[tuple[Loss, str]]]:
+    """Return the rings that an object becomes, a row each, and what was done, in words too."""
     if parts == holes == BRIDGE:
-        return (bridged(shape),), f"{counted(shape)} joined to one ring"
+        return (bridged(shape),), [(Loss.BRIDGED, f"{counted(shape)} joined to one ring")]
     rings = rings_of(shape, holes)
-    words = [what_became(shape, holes, len(rings))] if shape.has_holes else []
+    done = [(KINDS[holes], what_became(shape, holes, len(rings)))] if shape.has_holes else []
     if len(shape.parts) > 1 and parts == BRIDGE and not (shape.has_holes and holes == SPLIT):
-        return (bridged(Shape(tuple(map(Part, rings)))),), ", ".join([*words, f"{len(rings)} parts joined to one ring"])
+        done.append((Loss.BRIDGED, f"{len(rings)} parts joined to one ring"))
+        return (bridged(Shape(tuple(map(Part, rings)))),), done
     if len(rings) > 1:
-        words.append(f"{len(rings)} rows, which readers take for {len(rings)} objects")
-    return rings, ", ".join(words)
+        done.append((Loss.SPLIT, f"{len(rings)} rows, which readers take for {len(rings)} objects"))
+    return rings, done
 
 
 def _rows(image: Image, classes: Sequence[int], rings: Sequence[Ring]) -> bytes:
@@ -137,4 +139,9 @@ FORMAT = Format(
             choices=(BRIDGE, FILL, SPLIT),
         ),
     },
+    lossiness=Lossiness(
+        single=(Loss.BRIDGED, Loss.SPLIT, Loss.FILLED, Loss.DROPPED, Loss.REFUSED),
+        alike={Loss.ROUNDED: "coordinates are shares of the image, rounded to 6 decimals"},
+        unsaid=(Aspect.ATTRIBUTES, Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
 from labelferry_export.geometry.rectangle import upright_boxes
 from labelferry_export.geometry.ring import Floats, Integers
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 
@@ -74,4 +76,9 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.2, object=0.01),
     write=write,
+    lossiness=Lossiness(
+        single=(Loss.DROPPED, Loss.REFUSED),
+        alike={Loss.REDUCED: "an object is the box around it: its outline is left out"},
+        unsaid=(Aspect.ATTRIBUTES, Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

@@ -10,10 +10,12 @@ from functools import partial
 
 import numpy as np
 
+from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
 from labelferry_export.geometry.rectangle import least_rectangles
+from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 
@@ -38,7 +40,7 @@ def labels_of(image: Image, instances: Sequence[Instance], border: str = "clip")
     for place in outside:
         number = said[place].id
         message = f"object {number}: its rectangle reaches {reach[place]:.2f} px out of the image: {DONE[border]}"
-        losses.append(loss(image, number, NAME, message))
+        losses.append(loss(Loss.CLIPPED, NAME, message, image, number))
     inside = corners.clip(0, size)
     text = spelled(np.rint(inside / size * 10**DECIMALS).astype(np.int64), DECIMALS)
     length = len(text) // max(len(said), 1)
@@ -82,4 +84,9 @@ FORMAT = Format(
             choices=("clip", "fit"),
         ),
     },
+    lossiness=Lossiness(
+        single=(Loss.CLIPPED, Loss.DROPPED, Loss.REFUSED),
+        alike={Loss.REDUCED: "an object is the rectangle around it: its outline is left out"},
+        unsaid=(Aspect.ATTRIBUTES, Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
+    ),
 )

@@ -10,6 +10,7 @@ from labelferry_export.findings import Warn
 from labelferry_export.format import Format
 from labelferry_export.job import Job
 from labelferry_export.lanes import Piece, Task
+from labelferry_export.lossiness import losses_of_project
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
@@ -98,6 +99,8 @@ def run(job: Job) -> Generator[Step, None, None]:
         each = formats.find(name)
         view = FormatView(job, each, formats.resolve(each, job.options.format_options.get(name, {})))
         yield from each.write(view)
+        for warn in losses_of_project(name, each.lossiness, job.facts):
+            job.report(warn)
         job.finished.formats.append(name)
         job.check_off()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from labelferry_export.findings import Finding, Warn
+from labelferry_export.findings import Finding, Loss, Warn
 from labelferry_export.format import Cost
 from labelferry_export.tables.columns import Column, Kind
 from labelferry_export.tables.measuring import Measurements, Table
@@ -69,7 +69,7 @@ def _end(target: Target, sheet: Sheet, table: Table, number: int) -> None:
         f"metrics.xlsx, sheet {name}: {len(sheet.cut)} texts were cut to {MAX_CHARACTERS} characters, the most a cell can hold; "
         f"the first is {table.columns[place].key} in row {row + 1}. The csv and json tables hold them whole"
     )
-    target.report(Warn(code=Finding.FORMAT_LOSS, message=message, format=NAME))
+    target.report(Warn(code=Finding.FORMAT_LOSS, message=message, format=NAME, loss=Loss.REDUCED))
 
 
 def _sheet_column(column: Column, scaled: bool) -> SheetColumn:

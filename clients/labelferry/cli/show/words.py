@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from labelferry_protocol.events import Cancelled, Completed, Failed
+from labelferry_protocol.events import Cancelled, Completed, Failed, WarningSummary
 from labelferry_protocol.words import CancelledBy, Phase
 
 
@@ -57,8 +57,15 @@ def completed_in_words(event: Completed) -> list[str]:
     lines = [where, f"  {', '.join(facts)}, made in {time_in_words(event.duration)}"]
     if event.warnings:
         lines.append("  Warnings (all of them are in the bundle's README.md and manifest.json):")
-    lines += [f"    {warning.code} x {warning.count:,}: {warning.example}" for warning in event.warnings]
+    lines += [f"    {warning_in_words(warning)}" for warning in event.warnings]
     return lines
+
+
+def warning_in_words(warning: WarningSummary) -> str:
+    """Return a kind of warning: how often it came, what a format did about it, and an example."""
+    done = ", ".join(f"{count:,} {loss}" for loss, count in warning.losses.items())
+    about = f" ({warning.format}{f': {done}' if done else ''})" if warning.format else ""
+    return f"{warning.code}{about} x {warning.count:,}: {warning.example}"
 
 
 def failed_in_words(event: Failed) -> list[str]:
