@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Transfers,
         TransferSummary,
     )
-    from labelferry_protocol.words import CancelledBy, OnError, Phase, Stage, State, TransferState
+    from labelferry_protocol.words import Border, CancelledBy, OnError, Phase, Stage, State, TransferState
 
 _HOMES = {
     "labelferry.client": ("Client", "Events", "Export", "Transfer"),
@@ -52,7 +52,7 @@ _HOMES = {
     "labelferry_protocol.requests": (
         "CancelAccepted", "History", "JobSummary", "Overview", "Submitted", "Template", "Transfers", "TransferSummary",
     ),
-    "labelferry_protocol.words": ("CancelledBy", "OnError", "Phase", "Stage", "State", "TransferState"),
+    "labelferry_protocol.words": ("Border", "CancelledBy", "OnError", "Phase", "Stage", "State", "TransferState"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -79,6 +79,7 @@ __all__ = [
     "JobSummary",
     "LabelferryError",
     "Malformed",
+    "Border",
     "OnError",
     "OverlayStyle",
     "Overview",

@@ -10,7 +10,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.model import Attribute, Category
 from labelferry_export.selection.gaps import gaps
-from labelferry_export.selection.split_names import is_split_name, safe_split_names
+from labelferry_export.selection.split_names import is_split_name, role_of, safe_split_names
 from labelferry_export.selection.splits import Grouping, Splits
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
@@ -116,6 +116,17 @@ def test_a_name_that_is_safe_is_kept_whoever_comes_first() -> None:
         "träin": "tr_in",
         "訓練": "split",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        *(("train", "train"), ("Training", "train"), ("train2017", "train"), ("valid_2", "val"), ("dev", "val")),
+        *(("test-01", "test"), ("testing", "test"), ("training set", None), ("fold1", None), ("2017", None)),
+    ],
+)
+def test_what_a_split_is_for_is_known_by_its_name(name: str, role: str | None) -> None:
+    assert role_of(name) == role
 
 
 def test_what_a_split_lacks_is_told() -> None:

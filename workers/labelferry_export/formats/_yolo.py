@@ -14,22 +14,17 @@ from labelferry_export.format import FormatJob, Written, loss
 from labelferry_export.formats._yaml import quoted
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
+from labelferry_export.selection.split_names import ROLES, role_of
 
 LEAST_SIDE = 10
 """Ultralytics refuses images with a side under 10 px."""
-ROLES: dict[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-"""The keys of data.yaml, and the splits that fill them by name."""
 LINES_PER_STEP = 256
 """After so many lines of a list the caller may stop."""
 
 
 def split_by_role(splits: Sequence[str]) -> dict[str, str | None]:
-    """Return for each of `ROLES` the first split that fills it by name, None where there is none."""
-    return {role: next((each for each in splits if each.lower() in names), None) for role, names in ROLES.items()}
+    """Return for each of `ROLES` (the keys of data.yaml) the first split that fills it by name, None where there is none."""
+    return {role: next((each for each in splits if role_of(each) == role), None) for role in ROLES}
 
 
 def chosen_splits(splits: Sequence[str]) -> dict[str, str]:

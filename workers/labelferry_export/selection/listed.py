@@ -95,6 +95,7 @@ class Lists:
         self.images: ListedImages | None = None
         self.objects: ListedObjects | None = None
         self._connection: sqlite3.Connection | None = None
+        self._path = path
         if options.images_from is None and options.objects_from is None:
             return
         # A crash throws the file away, as it does the snapshot.
@@ -130,9 +131,10 @@ class Lists:
             raise ExportError(Code.USAGE, message, used.file)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Take the file away."""
         if self._connection is not None:
             self._connection.close()
+            self._path.unlink(missing_ok=True)
 
 
 def lists_path(snapshot: Path) -> Path:

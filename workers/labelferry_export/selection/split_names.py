@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from labelferry_export.names import safe_name
 
 MOST_CHARACTERS = 64
+ROLES: dict[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""What splits are for, in the order they are listed, and what they are usually called; a year may follow: train2017."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -25,6 +31,12 @@ def safe_split_names(subsets: Sequence[str]) -> dict[str, str]:
         taken.add(name.lower())
         found[subset] = name
     return {subset: found[subset] for subset in subsets}
+
+
+def role_of(name: str) -> str | None:
+    """Return which of `ROLES` a split fills by its name, None for none."""
+    word = re.sub(r"[-_ .]?\d+$", "", name.lower())
+    return next((role for role, words in ROLES.items() if word in words), None)
 
 
 def is_split_name(name: str) -> bool:

@@ -9,13 +9,11 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.model import Attribute
 from labelferry_export.selection.shares import check_shares, split_of
-from labelferry_export.selection.split_names import safe_split_names
+from labelferry_export.selection.split_names import ROLES, role_of, safe_split_names
 from labelferry_export.selection.words import listed
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 
-ROLES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
-"""What splits are usually called, in the order they are listed."""
 UNASSIGNED = "unassigned"
 MOST_SUBSETS = 64
 
@@ -163,7 +161,8 @@ def _as_key(value: Attribute | None) -> str | None:
 
 
 def _rank(subset: str) -> int:
-    return ROLES.index(subset.lower()) if subset.lower() in ROLES else len(ROLES)
+    role = role_of(subset)
+    return len(ROLES) if role is None else list(ROLES).index(role)
 
 
 def _images(count: int) -> str:

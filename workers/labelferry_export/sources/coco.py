@@ -191,6 +191,7 @@ class _FileReading:
                 height=_size(image.height),
                 id=image.id if isinstance(image.id, int) else None,
                 subset=subset,
+                attributes=image.attributes or {},
             )
         )
 

@@ -9,9 +9,14 @@ from msgspec import Meta, Struct
 from labelferry_export.geometry.rle import runs_of_rle, size_of_rle
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.geometry.trace import shape_of_runs
+from labelferry_export.json_cursor import Element
 from labelferry_export.json_stream import Decoder
 from labelferry_export.pillow_guard import MAX_PIXELS
 
+STANDARD = frozenset(
+    ["id", "file_name", "width", "height", "license", "flickr_url", "coco_url", "date_captured", "attributes", "path"]
+)
+"""Keys of an image that are COCO's own, and no attributes."""
 _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Id = _Whole | str
 Number = int | float | None
@@ -26,12 +31,13 @@ class CocoCategory(Struct):
 
 
 class CocoImage(Struct):
-    """An element of `images`; sizes in px, where the file says them."""
+    """An element of `images`; sizes in px, where the file says them; `attributes` are also those that stand beside COCO's own keys."""
 
     id: _Id
     file_name: str
     width: Number = None
     height: Number = None
+    attributes: Any = None
 
 
 class CocoMask(Struct):
@@ -54,9 +60,22 @@ class CocoAnnotation(Struct):
     attributes: dict[str, Any] | None = None
 
 
+class ImageDecoder(Decoder[CocoImage]):
+    """Decodes images with all that is said of them: writers put `patient` and the like beside `file_name`, or into `attributes`."""
+
+    _all = Decoder(dict[str, Any])
+
+    def decode(self, element: Element, name: str) -> CocoImage:
+        """As `Decoder.decode`."""
+        image = super().decode(element, name)
+        found = {key: value for key, value in self._all.decode(element, name).items() if key not in STANDARD}
+        image.attributes = {**found, **image.attributes} if isinstance(image.attributes, dict) else found
+        return image
+
+
 INFO = Decoder(dict[str, Any])
 CATEGORY = Decoder(CocoCategory)
-IMAGE = Decoder(CocoImage)
+IMAGE = ImageDecoder(CocoImage)
 ANNOTATION = Decoder(CocoAnnotation)
 
 

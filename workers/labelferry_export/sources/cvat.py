@@ -4,7 +4,7 @@ Boxes (also turned ones), polygons, ellipses (polygons of `outlines.ELLIPSE_VERT
 inside their box, traced along the edges of their pixels) are objects; points, polylines, cuboids and skeletons enclose nothing.
 Shapes of one label and one `group_id` are one object of several parts, as CVAT's own COCO export has it. Classes are those
 of the file's `meta`, in its order. Attributes get the type that `meta` gives them; `occluded`, `z_order` and `source` are attributes
-where they say something, and an image's tags are its attribute `tags`. A task that is a video (`track`) is refused with a sentence.
+where they say something, an image's tags are its attribute `tags`, and what they say its other ones. A task that is a video (`track`) is refused with a sentence.
 """
 
 import itertools
@@ -115,7 +115,6 @@ class _Reading:
             self._sink.complain(Finding.IMAGE_MISSING, f"an image of {self._file} has no name")
             return
         subset = element.attributes.get("subset") or None
-        tags = sorted({each.attributes.get("label", "") for each in element.all("tag")})
         key = f"{self._file}/{element.attributes.get('id', '')}/{name}"
         self._sink.add_image(
             FoundImage(
@@ -125,7 +124,7 @@ class _Reading:
                 width=size_of(element, "width"),
                 height=size_of(element, "height"),
                 subset=subset if subset not in (None, "default") else None,
-                attributes={"tags": ", ".join(tags)} if tags else {},
+                attributes=self._image_attributes(element),
             )
         )
         shapes = [each for each in element.children if each.tag != "tag"]
@@ -139,6 +138,18 @@ class _Reading:
             if turn % OBJECTS_AT_ONCE == OBJECTS_AT_ONCE - 1:
                 yield
         yield
+
+    def _image_attributes(self, element: XmlElement) -> dict[str, object]:
+        """Return the names of an image's tags, as `tags`, and the attributes of the tags."""
+        attributes: dict[str, object] = {}
+        tags = element.all("tag")
+        for tag in tags:
+            label = tag.attributes.get("label", "")
+            for each in tag.all("attribute"):
+                name = each.attributes.get("name", "")
+                attributes[name] = typed(each.text, self._types.get((label, name), "text"))
+        labels = sorted({tag.attributes.get("label", "") for tag in tags})
+        return {**attributes, "tags": ", ".join(labels)} if labels else attributes
 
     def _tell_object(self, key: str, image: str, members: list[XmlElement]) -> None:
         first = members[0]

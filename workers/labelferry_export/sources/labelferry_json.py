@@ -176,7 +176,8 @@ def _found_image(image: FormImage) -> FoundImage:
         width=image.width,
         height=image.height,
         id=image.id,
-        subset=image.subset,
+        # What was a split in the bundle is what the project puts the image in, now that the bundle is the project.
+        subset=image.split or image.subset,
         attributes=image.attributes,
     )
 
