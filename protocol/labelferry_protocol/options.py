@@ -28,6 +28,12 @@ class ExportOptions(Part, frozen=True, kw_only=True):
     name: Name | None = None
     source_format: Word | None = None
     images: bool = True
+    image_format: Annotated[str, Meta(pattern=r"^(original|png|jpeg|webp|tiff)\Z")] = "original"
+    """What the images become; the originals, bit for bit, as long as they may."""
+    image_quality: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """Of jpeg and webp; None is 90, and copies what is in the format already."""
+    max_side: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Larger images are scaled down until their longer side has so many px; outlines along with them."""
     page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     """Of image files with several pages, which one is the image."""
     visualizations: bool = True

@@ -6,6 +6,8 @@ and put in what it took.
 
 from dataclasses import dataclass
 
+from labelferry_protocol.options import ExportOptions
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -15,15 +17,25 @@ class Totals:
     objects: int
     megapixels: float
     megabytes: float
+    full_megapixels: float = 0.0
+    """Of the files, before they are scaled."""
+    converted: float = 1.0
+    """The share of these whose files are made anew, where that is asked for at all."""
 
 
-TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0)
+TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0, full_megapixels=20.0)
 """What a project is taken for until it is read: shares, not sizes, come from it."""
 
 READ_IMAGE = 0.9
 READ_OBJECT = 0.09
 COPY_IMAGE = 0.1
 COPY_MEGABYTE = 2.0
+CONVERT_IMAGE = 1.5
+DECODE_MEGAPIXEL = 27.0
+"""To decode and scale a megapixel of a file."""
+ENCODE_MEGAPIXEL = {"png": 13.0, "jpeg": 5.0, "webp": 65.0, "tiff": 20.0}
+CONVERTED_MEGABYTES = {"png": 1.2, "jpeg": 0.3, "webp": 0.18, "tiff": 1.3}
+"""About what a megapixel takes in each."""
 DRAW_IMAGE = 2.8
 DRAW_OBJECT = 0.08
 DRAW_MEGAPIXEL = 65.0
@@ -47,9 +59,20 @@ def copying(images: int, megabytes: float) -> float:
     return COPY_IMAGE * images + COPY_MEGABYTE * megabytes
 
 
+def converting(images: float, full_megapixels: float, megapixels: float, image_format: str) -> float:
+    """Return the cost of making image files anew, ms: decoding `full_megapixels`, scaling them, encoding `megapixels`."""
+    encode = ENCODE_MEGAPIXEL.get(image_format, ENCODE_MEGAPIXEL["png"])
+    return CONVERT_IMAGE * images + DECODE_MEGAPIXEL * full_megapixels + encode * megapixels
+
+
 def drawing(images: int, objects: int, megapixels: float) -> float:
-    """Return the cost of overlays, ms."""
+    """Return the cost of overlays, ms; pixels that are decoded and scaled away cost `decoding` besides."""
     return DRAW_IMAGE * images + DRAW_OBJECT * objects + DRAW_MEGAPIXEL * megapixels
+
+
+def decoding(megapixels: float) -> float:
+    """Return the cost of decoding and scaling away so many pixels of files, ms."""
+    return DECODE_MEGAPIXEL * max(megapixels, 0.0)
 
 
 def finishing(files: int) -> float:
@@ -57,10 +80,27 @@ def finishing(files: int) -> float:
     return FINISH_LEAST + FINISH_FILE * files
 
 
-def bundle_megabytes(images: bool, visualizations: bool, totals: Totals) -> float:
+def image_megabytes(options: ExportOptions, totals: Totals) -> float:
+    """Return how large the images are in the bundle, MB: to the byte where none is converted, else about."""
+    if not options.images:
+        return 0.0
+    if not converts(options):
+        return totals.megabytes
+    per_megapixel = CONVERTED_MEGABYTES.get(
+        options.image_format, totals.megabytes / totals.full_megapixels if totals.full_megapixels else 0.0
+    )
+    return totals.megabytes * (1 - totals.converted) + per_megapixel * totals.megapixels * totals.converted
+
+
+def converts(options: ExportOptions) -> bool:
+    """Whether files are made anew where they are not yet as the options want them."""
+    return options.image_format != "original" or options.max_side is not None
+
+
+def bundle_megabytes(options: ExportOptions, totals: Totals) -> float:
     """Return about how large a bundle will be, MB."""
-    pictures = totals.megabytes * images + OVERLAY_MEGABYTES * totals.megapixels * visualizations
-    return pictures + TEXT_MEGABYTES * totals.objects
+    overlays = OVERLAY_MEGABYTES * totals.megapixels * options.visualizations
+    return image_megabytes(options, totals) + overlays + TEXT_MEGABYTES * totals.objects
 
 
 def checking(megabytes: float) -> float:

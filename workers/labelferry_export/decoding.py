@@ -56,8 +56,8 @@ def decode(file: BinaryIO, image: Image, max_pixels: int) -> Decoded:
             pixels = plain(turned)
             findings = _shallow_finding(image) if ";16" in raw else ()
     height, width = (pixels.height, pixels.width) if isinstance(pixels, Pillow.Image) else pixels.shape[:2]
-    if (width, height) != (image.full_width, image.full_height):
-        raise broken(image.name, f"decodes to {width}x{height}, not to {image.full_width}x{image.full_height}")
+    if (width, height) != image.full:
+        raise broken(image.name, f"decodes to {width}x{height}, not to {image.full[0]}x{image.full[1]}")
     return Decoded(pixels, profile, findings)
 
 

@@ -151,8 +151,6 @@ class Intake:
                 f"two images have the id {image.key!r}: {image.name!r} is the second",
                 image.name,
             )
-        elif standing is Standing.KEPT and name != image.name.replace("\\", "/").rpartition("/")[2]:
-            self.note(Finding.IMAGE_RENAMED, f"{image.name!r} is called {name!r} in the bundle", image.name)
 
     def _find(self, image: FoundImage) -> Path | None:
         """Return the image's file; complain when there is none that may be read."""

@@ -1,6 +1,6 @@
 """One export as its stages see it: the options, the snapshot, the bundle so far, what is left out, what was noticed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,13 +108,16 @@ class Job:
         """Return the objects of an image, in order."""
         return self.snapshot.instances(image.id)
 
-    def spread(self, task: Task, split: str | None = None) -> Iterator[tuple[Image, Iterator[Piece | None]]]:
-        """Do a task on every image that is exported (or every one of a split), on all lanes at once; yield images and pieces in order.
+    def spread(
+        self, task: Task, split: str | None = None, wanted: Callable[[Image], bool] | None = None
+    ) -> Iterator[tuple[Image, Iterator[Piece | None]]]:
+        """Do a task on every image that is exported (every one of a split, or that is `wanted`), on all lanes at once; yield images and pieces in order.
 
         None among the pieces is a moment at which none is ready: a chance to stop.
         """
+        images = filter(wanted, self.images(split)) if wanted else self.images(split)
         try:
-            for image, pieces in self.lanes.spread(task, self.snapshot, self.images(split), self.keeper, self.shelf):
+            for image, pieces in self.lanes.spread(task, self.snapshot, images, self.keeper, self.shelf):
                 yield image, self._watched(pieces)
         finally:
             self.at_hand_found = False
@@ -174,7 +177,14 @@ class Job:
 def totals_of(snapshot: Snapshot) -> Totals:
     """Return how much there is to export, as the costs are told."""
     known = snapshot.totals
-    return Totals(known.images, known.instances, known.pixels / 1e6, known.bytes / 1e6)
+    return Totals(
+        images=known.images,
+        objects=known.instances,
+        megapixels=known.pixels / 1e6,
+        megabytes=known.bytes / 1e6,
+        full_megapixels=known.full_pixels / 1e6,
+        converted=known.converted_pixels / max(known.full_pixels, 1),
+    )
 
 
 def _keep_lines(path: Path, count: int) -> None:

@@ -21,7 +21,7 @@ class Category:
 class Image:
     """An image of the project. `name` is the source's own (may hold slashes); `path` the file, checked to lie inside the project.
 
-    `width` and `height` are those of the canvas that the annotations lie on, px: the upright image's. `size` (bytes) and `mtime_ns` are
+    `width` and `height` are those of the canvas that the annotations lie on, px: the upright image's, scaled where that was asked for. `size` (bytes) and `mtime_ns` are
     the file's at the moment of the snapshot.
     """
 
@@ -46,15 +46,24 @@ class Image:
     page: int = 1
     """Which page of its file it is."""
 
-    @property
-    def full_width(self) -> int:
-        """The width of its file's pixels, upright."""
-        return self.width
+    full_width: int = 0
+    full_height: int = 0
+    """The size of its file's pixels, upright, px; 0 where it is the canvas's own."""
+    written: str = ""
+    """The format that its file is made anew in for the bundle (`conversion`); empty: the file is copied, bit for bit."""
+    quality: int = 0
+    """Of that format, where it has one."""
 
     @property
-    def full_height(self) -> int:
-        """The height of its file's pixels, upright."""
-        return self.height
+    def full(self) -> tuple[int, int]:
+        """Width and height of its file's pixels, upright, px."""
+        return self.full_width or self.width, self.full_height or self.height
+
+    @property
+    def factor(self) -> tuple[float, float]:
+        """What a length across and one down is multiplied with, from the file's pixels to the canvas."""
+        width, height = self.full
+        return self.width / width, self.height / height
 
     @property
     def bundle_file(self) -> str:

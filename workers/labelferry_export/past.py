@@ -47,7 +47,7 @@ class Past:
     def keeper(self, cost: float, totals: Totals) -> Keeper:
         """Return who does the tasks of a job that costs so much (ms)."""
         reuse = self._reuse
-        bundle = costs.bundle_megabytes(self._options.images, self._options.visualizations, totals) * 1e6
+        bundle = costs.bundle_megabytes(self._options, totals) * 1e6
         spare = reuse.spare + 2 * int(bundle)
         stores = []
         if self._snapshots is not None and reuse.checkpoints is not None and (self._begun or cost >= reuse.least_job):

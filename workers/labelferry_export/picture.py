@@ -5,9 +5,10 @@ file itself is never changed.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from labelferry_export.paths import open_plain
 from labelferry_export.pillow_guard import MAX_PIXELS, broken, check_size, guarded, opened_file
 from labelferry_protocol.errors import Code
 
+RESAMPLING = Pillow.Resampling.HAMMING
+"""How pixels are made fewer: `conversion/scaling.py` says why."""
 PAGED = frozenset(["TIFF", "GIF", "WEBP", "PNG", "AVIF"])
 """Formats that hold several pictures as pages. The second picture of an MPO is no page: phones keep a depth map there."""
 
@@ -42,6 +45,10 @@ class Header:
     mtime_ns: int
     page: int = 1
     pages: int = 1
+    format: str = ""
+    """Pillow's word for the file's format: `PNG`, `JPEG`, ..."""
+    transparent: bool = False
+    """Whether a palette entry or one colour stands for transparency, besides what `mode` says."""
 
     @property
     def stored(self) -> tuple[int, int]:
@@ -77,11 +84,20 @@ def read_header(path: Path, name: str, max_pixels: int = MAX_PIXELS, page: int =
             orientation = orientation_of(picture)
             width, height = upright_size(picture, orientation)
             return Header(
-                width, height, picture.mode, orientation, state.st_size, state.st_mtime_ns, page=page, pages=pages
+                width=width,
+                height=height,
+                mode=picture.mode,
+                orientation=orientation,
+                size=state.st_size,
+                mtime_ns=state.st_mtime_ns,
+                page=page,
+                pages=pages,
+                format=picture.format or "",
+                transparent="transparency" in picture.info,
             )
 
 
-def open_original(image: Image) -> BinaryIO:
+def open_original(image: Image) -> FileIO:
     """Open an image's file to copy its bytes; raise `ExportError` when it is gone, or is not the one the snapshot saw."""
     try:
         file = os.fdopen(open_plain(image.path), "rb", buffering=0)
@@ -98,6 +114,18 @@ def open_original(image: Image) -> BinaryIO:
     return file
 
 
+def original_blocks(image: Image, block_bytes: int) -> Iterator[bytes]:
+    """Yield the bytes of an image's file in blocks; raise `ExportError` when they are not those the snapshot saw."""
+    with open_original(image) as file:
+        left = image.size
+        while left and (block := file.read(min(block_bytes, left))):
+            left -= len(block)
+            yield block
+        if left or file.read(1):
+            message = f"the image {image.name!r} was changed while it was copied: export again"
+            raise ExportError(Code.ITEM, message, item=image.name)
+
+
 def open_picture(image: Image, max_pixels: int = MAX_PIXELS) -> Picture:
     """Return an image decoded onto its canvas; raise `ExportError(ITEM)` when its pixels are broken or cut off.
 
@@ -105,10 +133,14 @@ def open_picture(image: Image, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     with open_original(image) as file:
         decoded = decode(file, image, max_pixels)
-    if isinstance(decoded.pixels, Pillow.Image):
-        return Picture(np.asarray(on_white(decoded.pixels)), decoded.findings)
-    shown, window = shallow(decoded.pixels)
-    return Picture(np.asarray(on_white(shown)), (*decoded.findings, _window_finding(window, image)))
+    shown, findings = decoded.pixels, decoded.findings
+    if not isinstance(shown, Pillow.Image):
+        shown, window = shallow(shown)
+        findings += (_window_finding(window, image),)
+    rgb = on_white(shown)
+    if rgb.size != (image.width, image.height):
+        rgb = rgb.resize((image.width, image.height), RESAMPLING)
+    return Picture(np.asarray(rgb), findings)
 
 
 def shallow(values: Deep) -> tuple[Pillow.Image, Window]:

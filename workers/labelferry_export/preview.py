@@ -27,7 +27,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Preview:
-    """An export that was not made. `sizes` are bytes in the bundle by part: images and annotations exact, visualizations about."""
+    """An export that was not made. `sizes` are bytes in the bundle by part: annotations exact, and images that are not converted; the others about."""
 
     project: str
     source_format: str
@@ -65,7 +65,7 @@ def preview_of(job: Job, contents: Contents, skipped: int, annotation_bytes: int
         selection=facts.chosen,
         skipped=skipped,
         sizes={
-            "images": job.snapshot.totals.bytes if options.images else 0,
+            "images": round(costs.image_megabytes(options, job.totals) * 1e6),
             "visualizations": round(overlays),
             "annotations": annotation_bytes,
         },

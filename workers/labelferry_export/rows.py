@@ -25,6 +25,7 @@ class ImageRow:
     width: int | None
     height: int | None
     subset: str | None
+    bundle_name: str
 
     @property
     def kept(self) -> bool:
@@ -34,8 +35,9 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class Settled:
-    """What an image turned out to be, once its file was looked at."""
+    """What an image turned out to be, once its file was looked at. The fields are columns of the snapshot."""
 
+    bundle_name: str
     width: int
     height: int
     size: int
@@ -43,4 +45,8 @@ class Settled:
     mode: str
     orientation: int
     page: int
+    full_width: int
+    full_height: int
+    written: str
+    quality: int
     split: str | None

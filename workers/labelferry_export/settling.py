@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labelferry_export.complaints import Complaints
+from labelferry_export.conversion.plan import Conversion, conversion_of, renamed
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.clean import Cleaned, clean_all
@@ -44,11 +45,14 @@ class Settling:
 
     def _settle(self, row: ImageRow) -> Iterator[tuple[int, str]]:
         header = self._header(row)
-        placement = None if header is None else self._placement(row, header)
-        if header is None or placement is None:
+        conversion = None if header is None else self._conversion(row, header)
+        placement = None if header is None or conversion is None else self._placement(row, header, conversion)
+        if header is None or conversion is None or placement is None:
             self.writer.leave_out_image(row.position)
             yield row.position, row.name
             return
+        settled = self._settled(row, header, conversion)
+        self._tell_of_name(row, settled)
         self._tell_of_file(row, header, placement)
         categories: list[int] = []
         vertices = 0
@@ -62,7 +66,7 @@ class Settling:
             self.writer.leave_out_image(row.position)
             self.selection.leave_out_unannotated()
         else:
-            self.writer.settle_image(row, self._settled(row, header), categories, vertices)
+            self.writer.settle_image(row, settled, categories, vertices)
         yield row.position, row.name
 
     def _header(self, row: ImageRow) -> Header | None:
@@ -73,14 +77,23 @@ class Settling:
             self.complaints.refuse(error, Finding.IMAGE_BROKEN)
             return None
 
-    def _placement(self, row: ImageRow, header: Header) -> Placement | None:
+    def _conversion(self, row: ImageRow, header: Header) -> Conversion | None:
+        """Return what is written of the file; complain when that cannot be."""
+        conversion = conversion_of(header, self.options)
+        if conversion.too_long:
+            message = f"the image {row.name!r} would have {conversion.width}x{conversion.height} px, {conversion.written} holds {conversion.too_long} a side: use --max-side, or another --image-format"
+            self.complaints.complain(Finding.IMAGE_SIZE, message, row.name)
+            return None
+        return conversion
+
+    def _placement(self, row: ImageRow, header: Header, conversion: Conversion) -> Placement | None:
         """Return how the project's outlines get to the canvas, by the size that it says; complain when that is not the file's."""
-        upright = (header.width, header.height)
+        upright, canvas = (header.width, header.height), (conversion.width, conversion.height)
         said = (row.width or upright[0], row.height or upright[1])
         if said == upright:
-            return Placement(upright, upright)
+            return Placement(upright, canvas)
         if said == header.stored:
-            return Placement(said, upright, header.orientation)
+            return Placement(said, canvas, header.orientation)
         self.complaints.complain(
             Finding.IMAGE_SIZE,
             f"the image {row.name!r} has {upright[0]}x{upright[1]} px, the project says {said[0]}x{said[1]}",
@@ -88,25 +101,37 @@ class Settling:
         )
         return None
 
+    def _tell_of_name(self, row: ImageRow, settled: Settled) -> None:
+        if row.bundle_name != row.name.replace("\\", "/").rpartition("/")[2]:
+            message = f"{row.name!r} is called {settled.bundle_name!r} in the bundle"
+            self.complaints.note(Finding.IMAGE_RENAMED, message, row.name)
+
     def _tell_of_file(self, row: ImageRow, header: Header, placement: Placement) -> None:
         if header.orientation != 1:
-            along = "" if placement.keeps else "; its outlines, drawn on the stored pixels, were turned along"
+            along = (
+                "; its outlines, drawn on the stored pixels, were turned along" if placement.orientation != 1 else ""
+            )
             message = f"{row.name!r} is stored turned (EXIF orientation {header.orientation}), and taken upright{along}"
             self.complaints.note(Finding.IMAGE_TURNED, message, row.name)
         if header.pages > 1:
             message = f"{row.name!r} has {header.pages} pages: page {header.page} is the image (--page chooses)"
             self.complaints.note(Finding.IMAGE_PAGES, message, row.name)
 
-    def _settled(self, row: ImageRow, header: Header) -> Settled:
+    def _settled(self, row: ImageRow, header: Header, conversion: Conversion) -> Settled:
         attributes = self.writer.image_attributes(row.position) if self.splits.needs_attributes else {}
         return Settled(
-            width=header.width,
-            height=header.height,
+            bundle_name=renamed(row.bundle_name, conversion),
+            width=conversion.width,
+            height=conversion.height,
             size=header.size,
             mtime_ns=header.mtime_ns,
-            mode=header.mode,
+            mode=conversion.mode,
             orientation=header.orientation,
             page=header.page,
+            full_width=header.width,
+            full_height=header.height,
+            written=conversion.written,
+            quality=conversion.quality,
             split=self.splits.of(row.name, row.subset, attributes),
         )
 
@@ -114,7 +139,7 @@ class Settling:
         """Clean objects of one image; yield class and number of vertices of those that are left."""
         cleaned = clean_all([placement.place(shape) for _, _, shape in objects], *placement.canvas)
         if self.selection.shapes is not None:
-            objects, cleaned = self._select(self.selection.shapes, objects, cleaned, placement.canvas)
+            objects, cleaned = self._select(self.selection.shapes, objects, cleaned, placement)
         for (number, category, before), after in zip(objects, cleaned, strict=True):
             if after.findings:
                 self._tell(row, number, after)
@@ -126,10 +151,13 @@ class Settling:
                 yield category, count
 
     def _select(
-        self, choice: ShapeChoice, objects: list[Outlined], cleaned: list[Cleaned], canvas: tuple[int, int]
+        self, choice: ShapeChoice, objects: list[Outlined], cleaned: list[Cleaned], placement: Placement
     ) -> tuple[list[Outlined], list[Cleaned]]:
         """Take away the objects of a size or place that is not wanted; return the others."""
-        reasons = choice.reasons([each.shape for each in cleaned], *canvas)
+        # Areas are those of the original: what is selected does not depend on how an image is scaled.
+        back = Placement(placement.canvas, placement.upright)
+        shapes = [None if each.shape is None else back.place(each.shape) for each in cleaned]
+        reasons = choice.reasons(shapes, *back.canvas)
         for (number, _, _), reason in zip(objects, reasons, strict=True):
             if reason is not None:
                 self.writer.replace_shape(number, None)

@@ -17,7 +17,8 @@ from labelferry_export.packing import unpack_shape
 
 CACHE_KIB = 16 * 1024
 _IMAGE_COLUMNS = (
-    "id, name, path, width, height, subset, attributes, bundle_name, split, size, mtime_ns, mode, orientation, page"
+    "id, name, path, width, height, subset, attributes, bundle_name, split, size, mtime_ns, mode, orientation, page, "
+    "full_width, full_height, written, quality"
 )
 
 
@@ -30,6 +31,10 @@ class Totals:
     pixels: int = 0
     bytes: int = 0
     vertices: int = 0
+    full_pixels: int = 0
+    """Of all files, before they are scaled."""
+    converted_pixels: int = 0
+    """Those of them whose file is made anew."""
 
 
 @dataclass(frozen=True)

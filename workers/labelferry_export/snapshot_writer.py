@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ CREATE TABLE category(id INTEGER PRIMARY KEY, key UNIQUE, name TEXT, supercatego
 CREATE TABLE name_taken(key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE image(position INTEGER PRIMARY KEY, key UNIQUE, wanted INTEGER, id INTEGER, kept INTEGER,
     name TEXT, bundle_name TEXT, path BLOB, width INTEGER, height INTEGER, subset TEXT, split TEXT,
-    size INTEGER, mtime_ns INTEGER, mode TEXT, orientation INTEGER, page INTEGER, attributes BLOB);
+    size INTEGER, mtime_ns INTEGER, mode TEXT, orientation INTEGER, page INTEGER,
+    full_width INTEGER, full_height INTEGER, written TEXT, quality INTEGER, attributes BLOB);
 CREATE TABLE object(id INTEGER PRIMARY KEY, image INTEGER, category INTEGER, crowd INTEGER, shape BLOB, attributes BLOB);
 CREATE INDEX object_of_image ON object(image);
 CREATE TABLE tally(split TEXT, subset TEXT, category INTEGER, images INTEGER, instances INTEGER);
@@ -34,6 +35,9 @@ LARGEST_ID = 2**53
 """What every reader of json holds exactly."""
 _NOWHERE = (0, 0, 0, None, None)
 """The row of an object that is not exported: in no image."""
+
+
+_SETTLE = f"UPDATE image SET {', '.join(f'{each.name} = :{each.name}' for each in fields(Settled))} WHERE position = :position"  # noqa: S608 - names of fields
 
 
 @dataclass
@@ -45,6 +49,8 @@ class _Counts:
     vertices: int = 0
     has_attributes: bool = False
     has_image_attributes: bool = False
+    full_pixels: int = 0
+    converted_pixels: int = 0
     by_place: dict[tuple[str | None, str | None], Counter[int]] = field(default_factory=dict)
     images_by_place: dict[tuple[str | None, str | None], Counter[int]] = field(default_factory=dict)
 
@@ -200,19 +206,16 @@ class SnapshotWriter:
 
     def settle_image(self, row: ImageRow, image: Settled, categories: list[int], vertices: int) -> None:
         """Write down what an image turned out to be; `categories` has the class of each of its objects."""
-        self._connection.execute(
-            "UPDATE image SET width = ?, height = ?, size = ?, mtime_ns = ?, mode = ?, orientation = ?, page = ?, split = ? WHERE position = ?",
-            (
-                *(image.width, image.height, image.size, image.mtime_ns, image.mode, image.orientation, image.page),
-                *(image.split, row.position),
-            ),
-        )
+        self._connection.execute(_SETTLE, {**asdict(image), "position": row.position})
         counts = self._counts
         counts.images += 1
         counts.instances += len(categories)
         counts.pixels += image.width * image.height
         counts.bytes += image.size
         counts.vertices += vertices
+        full = image.full_width * image.full_height
+        counts.full_pixels += full
+        counts.converted_pixels += full if image.written else 0
         place = (image.split, row.subset)
         counts.by_place.setdefault(place, Counter()).update(categories)
         counts.images_by_place.setdefault(place, Counter()).update([0, *set(categories)])
@@ -229,7 +232,15 @@ class SnapshotWriter:
             has_attributes=counts.has_attributes,
             has_image_attributes=counts.has_image_attributes,
         )
-        totals = Totals(counts.images, counts.instances, counts.pixels, counts.bytes, counts.vertices)
+        totals = Totals(
+            images=counts.images,
+            instances=counts.instances,
+            pixels=counts.pixels,
+            bytes=counts.bytes,
+            vertices=counts.vertices,
+            full_pixels=counts.full_pixels,
+            converted_pixels=counts.converted_pixels,
+        )
         self._connection.executemany(
             "INSERT INTO fact VALUES (?, ?)",
             [("facts", msgspec.json.encode(facts)), ("totals", msgspec.json.encode(totals))],
@@ -255,7 +266,7 @@ class SnapshotWriter:
                 yield (*place, category, images[category], objects[category])
 
     def _image_row(self, where: str, value: Key) -> ImageRow | None:
-        query = f"SELECT position, name, kept, path, width, height, subset FROM image WHERE {where}"  # noqa: S608 - constants only
+        query = f"SELECT position, name, kept, path, width, height, subset, bundle_name FROM image WHERE {where}"  # noqa: S608 - constants only
         row = self._connection.execute(query, (value,)).fetchone()
         if row is None:
             return None

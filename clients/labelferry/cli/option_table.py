@@ -21,6 +21,18 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _bundle("--source-format", metavar="NAME", help="Form of the project; recognised by default."),
     _bundle("--images/--no-images", default=True, help="Copy the original images, bit for bit."),
     _bundle(
+        "--image-format",
+        type=click.Choice(["original", "png", "jpeg", "webp", "tiff"]),
+        help="What the images become; the originals by default.",
+    ),
+    _bundle("--image-quality", type=click.IntRange(1, 100), help="Of jpeg and webp (90)."),
+    _bundle(
+        "--max-side",
+        type=click.IntRange(1),
+        metavar="PX",
+        help="Scale larger images down to this longer side, outlines along with them.",
+    ),
+    _bundle(
         "--page", type=click.IntRange(1), metavar="N", help="Of image files with several pages, the one to export (1)."
     ),
     _bundle("--visualizations/--no-visualizations", default=True, help="Draw overlays."),

@@ -49,6 +49,7 @@ def test_everything_said_arrives() -> None:
         ),
         *("--format", "coco", "--format", "yolo", "--format", "coco", "--metrics", "json", "--scale", "0.0625"),
         *("--select", "a*", "--class", "nucleus", "--annotated-only", "--split", "train=0.8, val=0.2", "--seed", "7"),
+        *("--image-format", "jpeg", "--image-quality", "80", "--max-side", "1024", "--page", "2"),
         *("--on-error", "skip", "--timeout", "60", "--keep-partial"),
     )
     assert options == ExportOptions(
@@ -58,6 +59,10 @@ def test_everything_said_arrives() -> None:
         formats=("coco", "yolo"),
         metrics=("json",),
         scale=0.0625,
+        image_format="jpeg",
+        image_quality=80,
+        max_side=1024,
+        page=2,
         select=("a*",),
         classes=("nucleus",),
         annotated_only=True,

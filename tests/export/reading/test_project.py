@@ -86,7 +86,9 @@ def test_splits_are_written_on_the_images_and_counted(zoo: CocoProject, read: Re
 def test_totals_and_tallies_count_what_is_exported(zoo: CocoProject, read: Reader) -> None:
     snapshot = read(zoo.root).snapshot
     size = sum(path.stat().st_size for path in (zoo.root / "images").rglob("*.png"))
-    assert snapshot.totals == Totals(images=4, instances=5, pixels=4 * 1200, bytes=size, vertices=20)
+    assert snapshot.totals == Totals(
+        images=4, instances=5, pixels=4 * 1200, bytes=size, vertices=20, full_pixels=4 * 1200
+    )
     assert snapshot.tallies == (
         Tally(None, None, None, 4, 5),
         Tally(None, None, 1, 2, 3),

@@ -26,8 +26,8 @@ MakeExporter = Callable[..., Exporter]
 
 FORMATS = ("coco", "yolo", "json", "voc")
 IMAGES = 6
-RESULTS = 5 * IMAGES
-"""Overlays, measures, and the rows of the three formats that have a task."""
+RESULTS = 6 * IMAGES
+"""Overlays, measures, and the files or rows of the four formats."""
 
 
 @pytest.fixture

@@ -98,6 +98,7 @@ class Archive:
             packed=len(file.data),
             crc=file.crc,
             sha256=file.sha256,
+            original=file.original,
         )
         self.write(self.local_header(entry), file.data)
         self.close_entry(entry)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from labelferry_export.bundle.records import Entry, Method
 
-_FIXED = struct.Struct("<HBBQQQI32s")
+_FIXED = struct.Struct("<HBBBQQQI32s32s")
 
 
 class Listing:
@@ -25,7 +25,8 @@ class Listing:
         """Add an entry."""
         name = entry.name.encode()
         fixed = _FIXED.pack(
-            len(name), entry.method, entry.streamed, entry.offset, entry.size, entry.packed, entry.crc, entry.sha256
+            *(len(name), entry.method, entry.streamed, bool(entry.original)),
+            *(entry.offset, entry.size, entry.packed, entry.crc, entry.sha256, entry.original),
         )
         self._file.write(fixed + name)
         self.count += 1
@@ -44,10 +45,12 @@ class Listing:
         with self._path.open("rb") as file:
             left = self.end
             while left > 0:
-                length, method, streamed, offset, size, packed, crc, digest = _FIXED.unpack(file.read(_FIXED.size))
+                head = _FIXED.unpack(file.read(_FIXED.size))
+                length, method, streamed, made, offset, size, packed, crc, digest, original = head
                 name = file.read(length).decode()
                 left -= _FIXED.size + length
-                yield Entry(name, Method(method), offset, size, packed, crc, digest, bool(streamed))
+                original = original if made else b""
+                yield Entry(name, Method(method), offset, size, packed, crc, digest, bool(streamed), original)
 
     def suspend(self) -> None:
         """Let go of the file; what is in it stays."""

@@ -38,6 +38,7 @@ def manifest(job: Job, contents: Contents, skipped: int) -> Iterator[bytes]:
     for key, value in head.items():
         yield (b"{" if key == "labelferry" else b",\n") + _encode(key) + b":" + _encode(value)
     yield from _array("renames", _renames(job))
+    yield from _array("conversions", _conversions(job))
     yield from _array("findings", (_encode(warn) for log in (job.snapshot.log, job.findings) for warn in log))
     yield from _array("files", _files(job))
     yield b"}\n"
@@ -58,6 +59,28 @@ def _renames(job: Job) -> Iterator[bytes]:
     for image in job.images():
         if image.name != image.bundle_file:
             yield _encode({"id": image.id, "from": image.name, "to": image.bundle_file})
+
+
+def _conversions(job: Job) -> Iterator[bytes]:
+    """Yield what became of each image that is not as its file is: made anew, scaled, or both. Sizes in px and bytes, upright."""
+    entries = job.archive.entries() if job.options.images else iter(())
+    for image in job.images():
+        if not image.written:
+            continue
+        place = f"images/{image.bundle_file}"
+        # The archive holds the images in their own order.
+        original = next((each.original.hex() for each in entries if each.name == place), None)
+        width, height = image.full
+        before = {"size": image.size, "sha256": original, "width": width, "height": height}
+        before |= {"orientation": image.orientation, "page": image.page}
+        after = {
+            "format": image.written,
+            "quality": image.quality or None,
+            "width": image.width,
+            "height": image.height,
+        }
+        told = {"id": image.id, "from": image.name, "to": image.bundle_file, "factor": image.factor}
+        yield _encode({**told, "original": before, "written": after})
 
 
 def _files(job: Job) -> Iterator[bytes]:

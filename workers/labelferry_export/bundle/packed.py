@@ -12,7 +12,10 @@ TEXT_LEVEL = 2
 
 
 class PackedFile(msgspec.Struct, frozen=True, array_like=True):
-    """A file as it will lie in the zip: `data` by `method`; `size` and `crc` and `sha256` are those of the contents."""
+    """A file as it will lie in the zip: `data` by `method`; `size` and `crc` and `sha256` are those of the contents.
+
+    `original` is the SHA-256 of the project's file that it was made of, where that is worth telling.
+    """
 
     name: str
     method: int
@@ -20,11 +23,12 @@ class PackedFile(msgspec.Struct, frozen=True, array_like=True):
     crc: int
     sha256: bytes
     data: bytes
+    original: bytes = b""
 
 
-def pack(name: str, contents: bytes | bytearray) -> PackedFile:
-    """Return a file for the bundle, its method chosen by its name."""
-    method = method_for(name)
+def pack(name: str, contents: bytes | bytearray, method: Method | None = None) -> PackedFile:
+    """Return a file for the bundle, its method chosen by its name where none is given."""
+    method = method_for(name) if method is None else method
     data = bytes(contents) if method is Method.STORED else bytes(deflate.deflate_compress(contents, TEXT_LEVEL))
     digest = hashlib.sha256(contents).digest()
     return PackedFile(name, method, len(contents), deflate.crc32(contents), digest, data)

@@ -7,6 +7,7 @@ from itertools import islice
 
 from labelferry_export import formats, tables
 from labelferry_export.bundle.contents import Contents
+from labelferry_export.costs import converts
 from labelferry_export.findings import Finding, FindingLog, Loss
 from labelferry_export.job import Job
 from labelferry_export.model import Counted
@@ -89,14 +90,25 @@ def _inside(job: Job, contents: Contents) -> Iterator[str]:
     scale = job.options.scale
     yield "## Inside\n"
     if job.options.images:
-        yield f"- `images/`: {contents.total.images} originals, bit for bit"
+        yield f"- `images/`: {_images(job, contents)}"
     if job.finished.overlays:
         yield f"- `visualizations/`: {job.finished.overlays} overlays; the number at an object is its id in every format and table"
     for name in job.finished.formats:
         yield f"- {formats.find(name).title}"
     if job.finished.metrics:
-        unit = f"micrometres, at {scale!r} micrometres per pixel" if scale else "pixels"
+        of = " of the originals" if job.options.max_side else ""
+        unit = f"micrometres, at {scale!r} micrometres per pixel{of}" if scale else "pixels"
         yield f"- `metrics/`: measures of objects, images and classes ({', '.join(job.finished.metrics)}), lengths in {unit}"
+
+
+def _images(job: Job, contents: Contents) -> str:
+    options, count = job.options, contents.total.images
+    if not converts(options):
+        return f"{count} originals, bit for bit"
+    form = "" if options.image_format == "original" else f" as {options.image_format}"
+    size = "" if options.max_side is None else f", at most {options.max_side} px a side, outlines scaled along"
+    anew = sum(1 for image in job.images() if image.written)
+    return f"{count} images{form}{size}; {anew} made anew (`conversions` in `manifest.json`), the others bit for bit"
 
 
 def _classes(job: Job, contents: Contents) -> Iterator[str]:

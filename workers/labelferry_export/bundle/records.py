@@ -59,7 +59,10 @@ def method_for(name: str) -> Method:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a bundle: where it lies in the zip, its sizes in bytes, and its digests. `streamed` entries have a data descriptor."""
+    """One file of a bundle: where it lies in the zip, its sizes in bytes, and its digests. `streamed` entries have a data descriptor.
+
+    `original` is the SHA-256 of the project's file that it was made of, where it is no copy of it.
+    """
 
     name: str
     method: Method
@@ -69,6 +72,7 @@ class Entry:
     crc: int
     sha256: bytes
     streamed: bool = False
+    original: bytes = b""
 
     @property
     def flags(self) -> int:

@@ -17,7 +17,7 @@ from labelferry_export.geometry.ring import Integers
 from labelferry_export.geometry.runs import Runs
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
-from labelferry_export.overlays.png import Bytes, Pixels, encode_png
+from labelferry_export.overlays.png import Bytes, Extras, Pixels, encode_png
 from labelferry_export.plan import Step
 
 ORDER = "objects in ascending order of their ids, later ones on top; crowds below all others"
@@ -123,7 +123,7 @@ def packed_mask(
     for _ in painting.fill(mask, values):
         yield Piece()
     blocks = []
-    for block in encode_png(mask.reshape(painting.width, painting.height).T, palette):
+    for block in encode_png(mask.reshape(painting.width, painting.height).T, Extras(palette)):
         blocks.append(block)
         yield Piece()
     return pack(name, b"".join(blocks))

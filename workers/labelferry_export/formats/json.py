@@ -1,6 +1,7 @@
 """labelferry's own form: lossless json that can be exported again. Its structs and rules are in `sources/labelferry_form.py`."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 import msgspec
@@ -10,6 +11,7 @@ from labelferry_export.formats._recount import JsonRecount
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.names import split_suffix
 from labelferry_export.plan import Step
 from labelferry_export.sources.labelferry_form import (
     FORM_VERSION,
@@ -62,7 +64,7 @@ def _parts(shape: Shape) -> list[FormPart]:
 def _image(image: Image, has_images: bool) -> FormImage:
     return FormImage(
         id=image.id,
-        name=image.name,
+        name=_name(image),
         width=image.width,
         height=image.height,
         file=image.bundle_file if has_images else "",
@@ -70,6 +72,13 @@ def _image(image: Image, has_images: bool) -> FormImage:
         split=image.split,
         attributes=image.attributes,
     )
+
+
+def _name(image: Image) -> str:
+    """Return the image's name in the project; of one that was made anew with the suffix of what it is now."""
+    if not image.written:
+        return image.name
+    return f"{split_suffix(image.name)[0]}{PurePosixPath(image.bundle_name).suffix}"
 
 
 def _head(facts: ProjectFacts) -> bytes:

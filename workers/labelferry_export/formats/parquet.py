@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labelferry_export.bundle.archive import EntryWriter
-from labelferry_export.errors import ExportError
+from labelferry_export.conversion import blocks_of
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Needs, Option, Properties, batches
 from labelferry_export.formats._objects import Objects, card
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Category, Image
-from labelferry_export.picture import open_original
 from labelferry_export.plan import Step
-from labelferry_protocol.errors import Code
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -178,19 +176,10 @@ def _add_row(job: FormatJob, image: Image, group: Group) -> Iterator[Step]:
         "objects": msgspec.to_builtins(objects),
     }
     if job.options["images"]:
-        data = _read(image)
+        data = b"".join(blocks_of(image))
         row["image"] = {"bytes": data, "path": image.bundle_name}
         group.size += len(data)
     group.rows.append(row)
-
-
-def _read(image: Image) -> bytes:
-    with open_original(image) as file:
-        data = file.read()
-    if len(data) != image.size:
-        message = f"the image {image.name!r} was changed while it was copied: export again"
-        raise ExportError(Code.ITEM, message, item=image.name)
-    return data
 
 
 FORMAT = Format(

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from labelferry_export.bundle.archive import EntryWriter
+from labelferry_export.conversion import blocks_of
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss
@@ -21,12 +22,10 @@ from labelferry_export.formats.coco import annotations_of
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays.png import encode_png
-from labelferry_export.picture import open_original
 from labelferry_export.plan import Step
 from labelferry_protocol.errors import Code
 
 FOLDER = "annotations/webdataset"
-BLOCK_BYTES = 1 << 20
 TAR_BLOCK = 512
 TAR_RECORD = 20 * TAR_BLOCK
 """A tar is a whole number of records long, and ends with two empty blocks."""
@@ -148,19 +147,17 @@ def _write_sample(job: FormatJob, shard: Shard, image: Image) -> Iterator[Step]:
 
 
 def _write_image(job: FormatJob, shard: Shard, image: Image, key: str) -> Iterator[Step]:
-    """Copy the original, bit for bit, a block at a time."""
-    with open_original(image) as file:
-        block = file.read(BLOCK_BYTES)
-        shard.begin(f"{key}.{ending_of(image, block)}", image.size)
-        copied = 0
-        while block:
-            shard.write(block)
-            copied += len(block)
-            yield job.step(image, 0, last=False)
-            block = file.read(min(BLOCK_BYTES, image.size - copied))
-        if copied != image.size:
-            message = f"the image {image.name!r} was changed while it was copied: export again"
-            raise ExportError(Code.ITEM, message, item=image.name)
+    """Put in the file as it is in the bundle, a block at a time; one that is made anew is held in memory, as its size comes first."""
+    blocks: Iterator[bytes] = blocks_of(image)
+    size = image.size
+    if image.written:
+        blocks = iter([b"".join(blocks)])
+    block = next(blocks, b"")
+    shard.begin(f"{key}.{ending_of(image, block)}", len(block) if image.written else size)
+    while block:
+        shard.write(block)
+        yield job.step(image, 0, last=False)
+        block = next(blocks, b"")
     shard.pad(TAR_BLOCK)
 
 

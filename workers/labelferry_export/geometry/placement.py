@@ -28,6 +28,11 @@ class Placement:
     orientation: int = 1
 
     @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height of what was drawn on, turned and not scaled."""
+        return (self.drawn[1], self.drawn[0]) if self.orientation >= 5 else self.drawn
+
+    @property
     def keeps(self) -> bool:
         """Whether every vertex stays where it is."""
         return self.orientation == 1 and self.drawn == self.canvas

@@ -1,13 +1,14 @@
 """Writes PNG; the same array gives the same bytes, on every machine. Nothing is read here.
 
 After the PNG specification, third edition (W3C): sections 9 (filters), 10 (deflate) and 11 (chunks). No chunk but IHDR, IDAT,
-IEND and, where asked for, PLTE: no gamma, no time, no text, so that every viewer shows the numbers as they are. Why libdeflate, and where
+IEND and, where asked for, PLTE and iCCP: no gamma, no time, no text, so that every viewer shows the numbers as they are. Why libdeflate, and where
 it is not used: docs/decisions/0013-libdeflate.md.
 """
 
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 
 import deflate
@@ -28,7 +29,9 @@ FLAT_LEVEL = 6
 """Of libdeflate, for the flat areas of masks: half the size of level 1, in the same time."""
 SAMPLED_ROWS = 32
 """Rows of a strip on which the filters are compared."""
-GREY, RGB, INDEXED = 0, 2, 3
+INDEXED = 3
+COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
+"""PNG's colour type by the number of channels: grey, grey and alpha, RGB, RGBA."""
 
 
 class Filter(IntEnum):
@@ -39,26 +42,51 @@ class Filter(IntEnum):
     UP = 2
 
 
-def encode_png(pixels: Pixels, palette: Bytes | None = None) -> Iterator[bytes]:
-    """Yield a PNG file, piece by piece: grey of shape (h, w) or (h, w, 1), or RGB of shape (h, w, 3); uint8, or uint16 for 16 bits.
+@dataclass(frozen=True)
+class Extras:
+    """What a PNG may have besides its pixels: a palette of colours, shape (k, 3), uint8, that 8-bit grey values are rows of; an ICC profile.
 
-    Grey is taken for a mask: flat areas, which no filter makes simpler. With a `palette` of colours, shape (k, 3), uint8, grey values of
-    8 bits are rows of it: the pixels must all be below k.
+    `flat` says whether grey pixels are a mask: flat areas, which no filter makes simpler.
+    """
+
+    palette: Bytes | None = None
+    profile: bytes | None = None
+    flat: bool = True
+
+
+PLAIN = Extras()
+
+
+def encode_png(pixels: Pixels, extras: Extras = PLAIN) -> Iterator[bytes]:
+    """Yield a PNG file, piece by piece: grey of shape (h, w), or of (h, w, 1 to 4), 2 and 4 with alpha; uint8, or uint16 for 16 bits.
+
+    Values that are rows of a palette must all be below its length.
     """
     height, width, channels = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
-    if channels not in (1, 3) or not height or not width or pixels.dtype not in (np.uint8, np.uint16):
+    if channels not in COLOURS or not height or not width or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"no PNG can be made of an array of shape {pixels.shape} and type {pixels.dtype}")
     depth = pixels.dtype.itemsize
-    if palette is not None and (channels, depth) != (1, 1):
+    if extras.palette is not None and (channels, depth) != (1, 1):
         raise ValueError("only 8-bit grey values can be rows of a palette")
-    colours = INDEXED if palette is not None else RGB if channels == 3 else GREY
+    colours = INDEXED if extras.palette is not None else COLOURS[channels]
     header = struct.pack(">IIBBBBB", width, height, 8 * depth, colours, 0, 0, 0)
-    yield SIGNATURE + _chunk(b"IHDR", header) + (b"" if palette is None else _chunk(b"PLTE", palette.tobytes()))
+    yield SIGNATURE + _chunk(b"IHDR", header) + _extra_chunks(extras)
+    # A step of 0 is that of pixels which no filter makes simpler.
+    step = 0 if channels == 1 and extras.flat else channels * depth
     if pixels.nbytes <= WHOLE_BYTES:
-        yield _chunk(b"IDAT", _whole(pixels, channels * depth))
+        yield _chunk(b"IDAT", _whole(pixels, step))
     else:
-        yield from _in_strips(pixels, channels * depth)
+        yield from _in_strips(pixels, step)
     yield _chunk(b"IEND", b"")
+
+
+def _extra_chunks(extras: Extras) -> bytes:
+    chunks = b""
+    if extras.profile is not None:
+        chunks += _chunk(b"iCCP", b"icc\0\0" + deflate.zlib_compress(extras.profile, FLAT_LEVEL))
+    if extras.palette is not None:
+        chunks += _chunk(b"PLTE", extras.palette.tobytes())
+    return chunks
 
 
 def _chunk(kind: bytes, data: bytes | bytearray) -> bytes:
@@ -76,8 +104,7 @@ def _whole(pixels: Pixels, step: int) -> bytearray:
         rows = _bytes_of(pixels[top : top + rows_a_strip])
         _filter(rows, above, step, out[top : top + rows_a_strip])
         above = rows[-1:]
-    flat = pixels.ndim == 2 or pixels.shape[2] == 1
-    packed: bytearray = deflate.zlib_compress(out.data, FLAT_LEVEL if flat else LEVEL)
+    packed: bytearray = deflate.zlib_compress(out.data, LEVEL if step else FLAT_LEVEL)
     return packed
 
 
@@ -116,7 +143,7 @@ def _filter(rows: Bytes, above: Bytes, step: int, out: Bytes) -> None:
 
 def _best_filter(rows: Bytes, step: int) -> Filter:
     """Return the filter whose output is nearest to zero on a sample of the rows; a single row has nothing above it to look at."""
-    if step < 3:
+    if not step:
         return Filter.NONE
     if len(rows) == 1:
         return Filter.SUB

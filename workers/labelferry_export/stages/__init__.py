@@ -7,12 +7,13 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from labelferry_export.stage import StageWork
-from labelferry_export.stages import annotations, compression, images, metrics, visualizations
+from labelferry_export.stages import annotations, compression, conversion, images, metrics, visualizations
 
 GROUP = "labelferry.stages"
 
 ORDER: tuple[StageWork, ...] = (
     images.STAGE,
+    conversion.STAGE,
     visualizations.STAGE,
     annotations.STAGE,
     metrics.STAGE,

@@ -35,7 +35,7 @@ SKIPPED = (Finding.IMAGE_MISSING, Finding.IMAGE_BROKEN)
 
 def cost(options: ExportOptions, totals: Totals) -> float:
     """Return what closing the bundle costs, ms."""
-    megabytes = costs.bundle_megabytes(options.images, options.visualizations, totals)
+    megabytes = costs.bundle_megabytes(options, totals)
     return _closing_cost(options, totals) + costs.checking(megabytes)
 
 

@@ -1,5 +1,6 @@
 """The stage `visualizations`: an overlay for every image, drawn and encoded in strips, so that a large image has many units."""
 
+import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -30,7 +31,10 @@ ENCODE_SHARE = 0.25
 
 def cost(options: ExportOptions, totals: Totals) -> float:
     """Return what drawing costs, ms."""
-    return costs.drawing(totals.images, totals.objects, totals.megapixels) if options.visualizations else 0.0
+    if not options.visualizations:
+        return 0.0
+    drawing = costs.drawing(totals.images, totals.objects, totals.megapixels)
+    return drawing + costs.decoding(totals.full_megapixels - totals.megapixels)
 
 
 def overlay_name(image: Image) -> str:
@@ -75,7 +79,7 @@ def run(job: Job) -> Generator[Step, None, None]:
                 raise
             message = f"{error.message}: it has no overlay; its file is in the bundle as it is"
             job.report(Warn(code=Finding.IMAGE_BROKEN, message=message, image=image.name))
-            left = costs.drawing(1, 0, image.width * image.height / 1e6)
+            left = _image_cost(image)
         job.check_off()
         yield Step(left, VERB, image.bundle_name)
 
@@ -93,13 +97,13 @@ def _write(job: Job, image: Image, pieces: Iterable[Piece | None]) -> Generator[
         _report(job, piece)
         objects += piece.objects
         job.add(piece.file)
-    return costs.drawing(1, objects, image.width * image.height / 1e6)
+    return _image_cost(image) + costs.drawing(0, objects, 0.0)
 
 
 def _stream(job: Job, image: Image, pieces: Iterable[Piece | None], file: EntryWriter) -> Generator[Step, None, float]:
     """Write the overlay of a large image, a yield after every piece; return what is left of its cost."""
     pixels = image.width * image.height
-    left = whole = costs.drawing(1, 0, pixels / 1e6)
+    left = whole = _image_cost(image)
     strip = whole * ENCODE_SHARE / (pixels / STRIP_PIXELS)
     for piece in pieces:
         if piece is None:
@@ -118,6 +122,12 @@ def _stream(job: Job, image: Image, pieces: Iterable[Piece | None], file: EntryW
 def _report(job: Job, piece: Piece) -> None:
     for warn in piece.findings:
         job.report(warn)
+
+
+def _image_cost(image: Image) -> float:
+    """Return what an overlay costs without its objects, ms."""
+    full, pixels = math.prod(image.full) / 1e6, image.width * image.height / 1e6
+    return costs.drawing(1, 0, pixels) + costs.decoding(full - pixels)
 
 
 STAGE = StageWork("visualizations", Stage.VISUALIZATIONS, cost, lambda job: job.image_count, run, spread=0.95)

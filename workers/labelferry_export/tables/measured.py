@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 
 from labelferry_export.geometry.measure import measure_all
+from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.ring import Floats
 from labelferry_export.geometry.runs import Runs
+from labelferry_export.geometry.shape import Shape
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.tables.columns import MAIN_MEASURES, MEASURES, STATISTICS, Cell, Row
@@ -21,6 +23,7 @@ from labelferry_export.tables.statistics import Summary, summarise_now
 BATCH = 256
 """Objects measured between two yields: some milliseconds."""
 
+_POSITIONS = [[column.key for column in MEASURES].index(key) for key in ("centroid_x", "centroid_y")]
 _MAIN = [[column.key for column in MEASURES].index(key) for key in MAIN_MEASURES]
 
 
@@ -47,7 +50,7 @@ decode_image = msgspec.msgpack.Decoder(MeasuredImage).decode
 
 
 class MeasureImage(msgspec.Struct, frozen=True):
-    """The task of measuring an image. `names` are those of the classes by id; `scale` in um/px, None keeps px.
+    """The task of measuring an image. `names` are those of the classes by id; `scale` in um/px of the original, None keeps px.
 
     Yields the rows of its objects, packed, batch by batch, and last a `MeasuredImage`.
     """
@@ -66,10 +69,20 @@ class MeasureImage(msgspec.Struct, frozen=True):
             batch = instances[start : start + BATCH]
             shapes = [each.shape for each in batch]
             masks += runs_of_all(shapes, image.width, image.height)
-            values[start : start + len(batch)] = np.array(measure_all(shapes)) * factors
+            values[start : start + len(batch)] = self._measure(image, shapes) * factors
             rows = self._object_rows(image, batch, masks[start:], values[start : start + len(batch)])
             yield Piece(encode(rows), len(batch))
         yield Piece(encode(_image(image, instances, masks, values)), last=True)
+
+    def _measure(self, image: Image, shapes: Sequence[Shape]) -> Floats:
+        """Return the measures of shapes, px; where there is a scale, px of the original, which is what the scale is of."""
+        if self.scale is None or image.full == (image.width, image.height):
+            return np.array(measure_all(shapes))
+        back = Placement((image.width, image.height), image.full)
+        values = np.array(measure_all([back.place(each) for each in shapes]))
+        # Positions are on the image as it is in the bundle, whatever the scale.
+        values[:, _POSITIONS] *= image.factor
+        return values
 
     def _object_rows(
         self, image: Image, instances: Sequence[Instance], masks: Sequence[Runs], values: Floats
