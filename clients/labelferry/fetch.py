@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from labelferry.conversation import unsent_delay
+from labelferry_protocol import limits
 from labelferry_protocol.depot import BundleOpened, Chunk, CloseBundle, OpenBundle, RequestChunk
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.message import Message
@@ -15,8 +16,14 @@ from labelferry_protocol.window import Window
 
 REPEAT_SECONDS = 1.0
 """Between two showings of the token while the depot does not answer."""
+QUIET_SECONDS = 0.2
+"""Without a word from the depot for so long, though chunks are asked for, it is shown the token again: a connection that was cut and made
+anew under us knows nothing of what was asked on the old one. The depot answers in order, so its answer also says that what was asked
+before is lost. Twice as long each time."""
 STALL_SECONDS = 3.0
 """Without a word from the depot for so long, the connection is made anew."""
+LEAST_CHUNK_BYTES = 16 * 1024
+"""Chunks are asked for no smaller than this, after they came too slowly: then one may arrive before the connection is given up again."""
 MOST_PIECES = 16
 """Chunks kept for somebody who does not take them; no more are asked for then."""
 BUSY_SECONDS = 1.0
@@ -37,6 +44,10 @@ class Fetch:
         self._show_at = now
         self._unsent = 0
         self._stalled_at = now
+        self._chunk = limits.MAX_CHUNK_BYTES
+        self._quiet = QUIET_SECONDS
+        self._probe_at = now
+        self._probed_at = now
 
     @property
     def done(self) -> bool:
@@ -56,11 +67,7 @@ class Fetch:
         if self.error is not None or self._complete:
             return []
         if self._window is not None:
-            if len(self._pieces) >= MOST_PIECES:
-                return []
-            job_id = self.opened.job_id
-            asks = self._window.ask(now)
-            return [RequestChunk(job_id=job_id, offset=offset, length=length) for offset, length in asks]
+            return [*self._probe(self._window, now), *self._ask(self._window, now)]
         if now < self._show_at:
             return []
         self._show_at = now + REPEAT_SECONDS
@@ -70,12 +77,17 @@ class Fetch:
         """Note that there was no connection to send on; chunks are asked for again by themselves."""
         if self._window is None:
             self._show_at = now + unsent_delay(self._unsent)
-            self._unsent += 1
+        else:
+            self._probe_at = now + unsent_delay(self._unsent)
+        self._unsent += 1
 
     def heard(self, message: BundleOpened | Chunk | Refused | Message, payload: bytes, now: float) -> None:
         """Take what the depot said; what makes no sense here is passed over."""
         self.heard_at = now
         self._stalled_at = now
+        self._unsent = 0
+        self._quiet = QUIET_SECONDS
+        self._probe_at = now + QUIET_SECONDS
         if isinstance(message, BundleOpened):
             self._opened(message)
         elif isinstance(message, Chunk) and self._window is not None and message.job_id == self.opened.job_id:
@@ -84,7 +96,7 @@ class Fetch:
             self._refused(message, now)
 
     def stalled(self, now: float) -> bool:
-        """Whether the connection should be made anew; say `reconnected` when it is."""
+        """Whether the connection should be made anew; say `stumbled` when it is."""
         return self.error is None and not self._complete and now - self._stalled_at >= STALL_SECONDS
 
     def reconnected(self, now: float) -> None:
@@ -93,6 +105,12 @@ class Fetch:
         self._show_at = now
         self._unsent = 0
         self._window = None
+
+    def stumbled(self, now: float) -> None:
+        """Begin again on a new connection after a stall, in smaller steps: perhaps the way is not broken but narrow."""
+        if self._window is not None:
+            self._chunk = max(LEAST_CHUNK_BYTES, self._window.chunk // 4)
+        self.reconnected(now)
 
     def renewed(self, opened: DownloadOpened, now: float) -> None:
         """Go on with a new token for the same bundle."""
@@ -109,7 +127,9 @@ class Fetch:
         if self.error is not None or self._complete:
             return float("inf")
         stall = self._stalled_at + STALL_SECONDS
-        return min(stall, self._show_at) if self._window is None else stall
+        if self._window is None:
+            return min(stall, self._show_at)
+        return min(stall, self._probe_at) if self._window.waits else stall
 
     @property
     def _here(self) -> int:
@@ -126,7 +146,24 @@ class Fetch:
                 Code.GONE, "the depot holds another bundle than the one that was published: run the job again"
             )
         elif self._window is None:
-            self._window = Window(size=bundle.size, chunk=message.chunk_bytes, received=self._here)
+            chunk = min(message.chunk_bytes, self._chunk)
+            self._window = Window(size=bundle.size, chunk=chunk, received=self._here)
+        else:
+            self._window.lost(self._probed_at)
+
+    def _probe(self, window: Window, now: float) -> list[Message]:
+        """Return the token once more when it has been quiet for too long."""
+        if not window.waits or now < self._probe_at:
+            return []
+        self._quiet *= 2
+        self._probed_at, self._probe_at = now, now + self._quiet
+        return [OpenBundle(token=self.opened.token)]
+
+    def _ask(self, window: Window, now: float) -> list[Message]:
+        if len(self._pieces) >= MOST_PIECES:
+            return []
+        job_id = self.opened.job_id
+        return [RequestChunk(job_id=job_id, offset=offset, length=length) for offset, length in window.ask(now)]
 
     def _refused(self, message: Refused, now: float) -> None:
         if message.code is Code.REGISTER:

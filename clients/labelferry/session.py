@@ -298,5 +298,5 @@ class Session:
         for name, fetch in self._fetches.items():
             if fetch.stalled(self.now):
                 self._open(name, Lane.DEPOT)
-                fetch.reconnected(self.now)
+                fetch.stumbled(self.now)
             self._effects += [Send(name, tuple(codec.frames(each)), fetch) for each in fetch.turn(self.now)]

@@ -60,6 +60,17 @@ class Window:
             pieces.append(piece)
         return pieces
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything was asked for that has not come."""
+        return bool(self._asked)
+
+    def lost(self, asked_until: float) -> None:
+        """Take it that nothing comes any more of what was asked for up to this moment: it is due again at once."""
+        for offset, (length, asked_at) in self._asked.items():
+            if asked_at <= asked_until:
+                self._asked[offset] = (length, float("-inf"))
+
     def reconnected(self) -> None:
         """Forget what was in flight: the other end does not know of it any more."""
         self._asked.clear()

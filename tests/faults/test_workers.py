@@ -109,7 +109,6 @@ def test_row_11_a_full_disk_of_the_worker_fails_the_job_frees_what_it_had_and_th
         subprocess.run(["umount", str(staging)], check=False, capture_output=True)
 
 
-@pytest.mark.slow
 def test_row_12_a_full_disk_of_the_depot_publishes_nothing_and_the_publish_is_tried_again(
     build: Build, small: Path
 ) -> None:

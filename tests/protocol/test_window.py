@@ -46,6 +46,17 @@ def test_no_more_than_the_width_is_in_flight() -> None:
     assert [offset for offset, _ in window.ask(0.0)] == [40, 50]
 
 
+def test_what_is_lost_is_asked_for_again_at_once_and_nothing_else_is() -> None:
+    window = Window(size=100, chunk=10, width=3)
+    waits = [window.waits]
+    window.ask(0.0)
+    assert [*waits, window.waits] == [False, True]
+    window.take(0, b"x" * 10)
+    assert window.ask(1.0) == [(30, 10)]
+    window.lost(0.5)
+    assert window.ask(1.0) == [(10, 10), (20, 10)]
+
+
 def test_a_cut_transfer_goes_on_from_what_is_here() -> None:
     assert Window(size=100, chunk=60, received=40).ask(0.0) == [(40, 60)]
 

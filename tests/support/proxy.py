@@ -86,7 +86,7 @@ class Proxy:
                 wire.cut()
 
     def cut_after(self, lane: Lane, counts: Iterable[int]) -> None:
-        """Cut the next connections of a lane, each after so many bytes came down on it."""
+        """Cut connections of a lane, one after the other, each after so many more bytes came down on it."""
         self._cut_after[lane] = list(counts)
 
     def close(self) -> None:
@@ -115,8 +115,7 @@ class Proxy:
         except OSError:
             near.close()
             return
-        counts = self._cut_after[lane]
-        wire = Wire(lane, near, far, counts.pop(0) if counts else None)
+        wire = Wire(lane, near, far)
         self._wires.append(wire)
         up = self._spawn(self._pump, wire, Way.UP)
         self._pump(wire, Way.DOWN)
@@ -124,7 +123,7 @@ class Proxy:
         self._wires.remove(wire)
         if wire.left:
             # Somebody else was faster: the next one is cut in its place.
-            counts.append(wire.left)
+            self._cut_after[lane].append(wire.left)
         near.close()
         far.close()
 
@@ -135,6 +134,8 @@ class Proxy:
                 piece = source.recv(PIECE)
                 if not self._passes(wire.lane, way, wire):
                     break
+                if way is Way.DOWN and wire.left is None and self._cut_after[wire.lane]:
+                    wire.left = self._cut_after[wire.lane].pop(0)
                 if way is Way.DOWN and wire.left is not None:
                     piece = piece[: wire.left]
                     wire.left -= len(piece)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from labelferry_protocol.errors import Code
 from labelferry_protocol.events import StageProgress
 from labelferry_protocol.words import Stage
 from labelferry_protocol.work import CancelOrder, Drain, Holding
@@ -17,6 +18,7 @@ from labelferry_workers.kept_child import ending
 from labelferry_workers.mailbox import MAX_KEPT, Mailbox
 from labelferry_workers.moved import moved_of
 from labelferry_workers.outbox import Outbox
+from labelferry_workers.parcel import FULL_SECONDS, LONGEST_FULL_PAUSE, Parcel
 from labelferry_workers.reports import Order, Report, Warm
 from labelferry_workers.staging import Staging, remove
 
@@ -197,3 +199,26 @@ def test_the_outbox_repeats_ever_more_slowly_until_the_answer() -> None:
 )
 def test_how_a_process_ended_is_said_in_words(code: int, clause: str) -> None:
     assert ending(code) == clause
+
+
+def parcel() -> Parcel:
+    return Parcel(KEY, b"token", 10, "1", Path("bundle.zip"), begun_at=0.0, heard_at=0.0, offer_at=0.0)
+
+
+def test_a_bundle_is_offered_to_a_full_disk_soon_and_then_ever_later_until_it_has_been_full_for_too_long() -> None:
+    bundle, now, pauses = parcel(), 0.0, []
+    while bundle.put_off(Code.DISK_FULL, 0.5, now):
+        pauses.append(bundle.offer_at - now)
+        now = bundle.offer_at
+        assert not bundle.given_up(now)
+    assert pauses[:7] == [0.5, 1.0, 2.0, 4.0, 8.0, LONGEST_FULL_PAUSE, LONGEST_FULL_PAUSE]
+    assert FULL_SECONDS <= now < FULL_SECONDS + LONGEST_FULL_PAUSE
+
+
+def test_a_bundle_that_the_depot_cannot_store_is_offered_three_times_more_and_one_that_must_wait_as_often_as_it_takes() -> (
+    None
+):
+    bundle = parcel()
+    assert [bundle.put_off(Code.STORE, 5.0, 0.0) for _ in range(4)] == [True, True, True, False]
+    bundle = parcel()
+    assert all(bundle.put_off(Code.BUSY, 1.0, now) for now in range(100))

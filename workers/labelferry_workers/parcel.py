@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelferry_protocol.errors import Code
 from labelferry_protocol.work import Holding
 
 QUIET_SECONDS = 2.0
@@ -13,6 +14,9 @@ GIVE_UP_SECONDS = 300.0
 SHOW_SECONDS = 0.05
 MAX_COMPLAINTS = 3
 """How often the depot may say that it could not store a bundle."""
+FULL_SECONDS = 120.0
+"""For so long a depot whose disk is full is asked again, every time after twice as long."""
+LONGEST_FULL_PAUSE = 15.0
 
 
 class FileChanged(Exception):
@@ -34,6 +38,7 @@ class Parcel:
     sent: int = 0
     """The end of the furthest piece that has left."""
     complaints: int = 0
+    full_since: float | None = None
     shown_at: float = 0.0
     _file: int | None = field(default=None)
 
@@ -61,6 +66,21 @@ class Parcel:
         """Take note of a word from the depot."""
         self.heard_at = now
         self.offer_at = max(self.offer_at, now + QUIET_SECONDS)
+
+    def put_off(self, code: Code, retry_after: float, now: float) -> bool:
+        """Offer it again after a refusal, when the depot wishes, or later each time its disk is full; return false when that was once too often."""
+        if code is Code.DISK_FULL:
+            self.full_since = now if self.full_since is None else self.full_since
+            pause, patient = (
+                min(retry_after * 2**self.complaints, LONGEST_FULL_PAUSE),
+                now < self.full_since + FULL_SECONDS,
+            )
+        else:
+            pause, patient = retry_after, self.complaints < MAX_COMPLAINTS
+        self.complaints += code is not Code.BUSY
+        # It did answer; the wait is its own wish.
+        self.offer_at = self.heard_at = now + pause
+        return patient
 
     def given_up(self, now: float) -> bool:
         """Return whether nothing was heard for too long."""

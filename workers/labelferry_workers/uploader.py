@@ -31,7 +31,7 @@ from labelferry_workers.errands import (
     NotCarried,
     ToUploader,
 )
-from labelferry_workers.parcel import MAX_COMPLAINTS, FileChanged, Parcel
+from labelferry_workers.parcel import FileChanged, Parcel
 
 PAIR = "inproc://uploader"
 BATCH = 64
@@ -150,12 +150,7 @@ class Uploader:
         if refused.code is Code.REGISTER:
             parcel.offer_at = now + AGAIN_SECONDS
             return
-        parcel.complaints += refused.code is not Code.BUSY
-        if refused.retry_after is not None and parcel.complaints <= MAX_COMPLAINTS:
-            parcel.offer_at = now + refused.retry_after
-            # It did answer; the wait is its own wish.
-            parcel.heard_at = parcel.offer_at
-        else:
+        if refused.retry_after is None or not parcel.put_off(refused.code, refused.retry_after, now):
             self._end(parcel, NotCarried(key=parcel.key, code=refused.code, message=refused.message))
 
     def _carry(self, errand: Carry) -> None:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from labelferry_broker.depot.answer import Answer, check_bearer, refused
 from labelferry_broker.depot.sealer import Outcome, Sealed, SealOrder
-from labelferry_broker.depot.vault import Incoming, Vault
+from labelferry_broker.depot.vault import FAULT_RETRY_SECONDS, FULL_RETRY_SECONDS, Incoming, Vault
 from labelferry_protocol import tokens
 from labelferry_protocol.depot import BundleAbandoned, BundleStored, Chunk, OfferBundle, RequestChunk
 from labelferry_protocol.errors import Code, Refusal
@@ -120,7 +120,9 @@ class Uploads:
             case Outcome.FAILED:
                 if upload.coming is not None:
                     upload.coming.drop()
-                return [refused(upload.peer, upload.ref, Refusal(result.code, result.message, retry_after=30.0))]
+                wait = FULL_RETRY_SECONDS if result.code is Code.DISK_FULL else FAULT_RETRY_SECONDS
+                refusal = Refusal(result.code, result.message, retry_after=wait)
+                return [refused(upload.peer, upload.ref, refusal)]
 
     def tick(self, steady: float) -> list[Answer]:
         """Ask again for what did not come; give up the places of uploads that have gone quiet."""

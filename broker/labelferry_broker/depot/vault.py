@@ -19,6 +19,10 @@ from labelferry_protocol.work import Holding
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """What an upload leaves free on the disk, so that the ledger beside it can still write."""
+FULL_RETRY_SECONDS = 0.5
+"""When to come back first to a full disk: what fills it may be gone at any moment, and to look costs little."""
+FAULT_RETRY_SECONDS = 5.0
+"""When to come back after another fault of the disk."""
 
 _STORED = re.compile(r"^([0-9a-f]{32})\.([1-9][0-9]{0,4})\.zip$")
 _PARTIAL = re.compile(r"^([0-9a-f]{32})\.([1-9][0-9]{0,4})\.[0-9a-f]{16}\.part$")
@@ -153,7 +157,7 @@ def refusal_of(error: OSError, wish: str) -> Refusal:
     """Return the refusal that tells a peer of a disk error, without naming the broker's folders."""
     if error.errno in _FULL:
         return _disk_full()
-    return Refusal(Code.STORE, f"the depot could not {wish}: {error.strerror}", retry_after=5.0)
+    return Refusal(Code.STORE, f"the depot could not {wish}: {error.strerror}", retry_after=FAULT_RETRY_SECONDS)
 
 
 def digest_of(path: Path) -> str:
@@ -164,7 +168,9 @@ def digest_of(path: Path) -> str:
 
 def _disk_full() -> Refusal:
     return Refusal(
-        Code.DISK_FULL, "the depot's disk is full: free space on the broker's machine, then try again", retry_after=30.0
+        Code.DISK_FULL,
+        "the depot's disk is full: free space on the broker's machine, then try again",
+        retry_after=FULL_RETRY_SECONDS,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelferry.fetch import MOST_PIECES, STALL_SECONDS, Fetch, Pace, words_of
+from labelferry.fetch import LEAST_CHUNK_BYTES, MOST_PIECES, QUIET_SECONDS, STALL_SECONDS, Fetch, Pace, words_of
 from labelferry_protocol.depot import BundleOpened, Chunk, CloseBundle, OpenBundle, RequestChunk
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import BundleFacts
@@ -100,6 +100,48 @@ def test_a_depot_that_says_nothing_has_the_connection_made_anew() -> None:
     assert fetch.stalled(STALL_SECONDS)
     fetch.reconnected(STALL_SECONDS)
     assert fetch.turn(STALL_SECONDS) == [OpenBundle(token=b"token")]
+
+
+def test_when_it_is_quiet_the_token_is_shown_again_and_what_was_asked_before_is_asked_anew() -> None:
+    fetch = Fetch(opened(), 0, 0.0)
+    fetch.turn(0.0)
+    fetch.heard(welcome(), b"", 0.0)
+    asks = fetch.turn(0.0)
+    assert fetch.turn(QUIET_SECONDS - 0.01) == []
+    assert fetch.deadline() == QUIET_SECONDS
+    assert fetch.turn(QUIET_SECONDS) == [OpenBundle(token=b"token")]
+    assert fetch.turn(2 * QUIET_SECONDS) == [], "the next time it waits for longer"
+    fetch.heard(welcome(), b"", 2 * QUIET_SECONDS)
+    assert fetch.turn(2 * QUIET_SECONDS) == asks
+
+
+def test_what_was_asked_after_the_token_was_shown_is_not_asked_twice() -> None:
+    fetch = Fetch(opened(), 0, 0.0)
+    fetch.turn(0.0)
+    fetch.heard(welcome(), b"", 0.0)
+    fetch.turn(0.0)
+    fetch.turn(QUIET_SECONDS)
+    late = QUIET_SECONDS + 0.01
+    fetch.heard(Chunk(job_id=JOB, offset=0), DATA[:100], late)
+    (ask,) = fetch.turn(late)
+    fetch.heard(welcome(), b"", late)
+    again = fetch.turn(late)
+    assert ask not in again
+    assert [each.offset for each in again if isinstance(each, RequestChunk)] == list(range(100, 800, 100))
+
+
+def test_a_narrow_way_is_gone_in_smaller_steps() -> None:
+    big = BundleOpened(size=10**9, sha256=DIGEST, chunk_bytes=10**6)
+    fetch, now, sizes = Fetch(opened(size=10**9), 0, 0.0), 0.0, []
+    for _ in range(6):
+        fetch.turn(now)
+        fetch.heard(big, b"", now)
+        (ask, *_) = [each for each in fetch.turn(now) if isinstance(each, RequestChunk)]
+        sizes.append(ask.length)
+        now += STALL_SECONDS
+        assert fetch.stalled(now)
+        fetch.stumbled(now)
+    assert sizes == [10**6, 250_000, 62_500, LEAST_CHUNK_BYTES, LEAST_CHUNK_BYTES, LEAST_CHUNK_BYTES]
 
 
 def test_a_depot_that_was_restarted_is_shown_the_token_again() -> None:
