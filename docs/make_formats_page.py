@@ -1,10 +1,12 @@
 """Draws docs/formats.md from the code: `python docs/make_formats_page.py`. A test sees that the page is as it would be drawn now."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from labelferry_export import formats
-from labelferry_export.catalogue import catalogue
-from labelferry_export.format import Format, Properties
+from labelferry_export import formats, sources, tables
+from labelferry_export.findings import LOSSES, Loss
+from labelferry_export.format import Format
+from labelferry_export.source import Reads
 
 PAGE = Path(__file__).with_name("formats.md")
 HEAD = """# Formats
@@ -13,38 +15,69 @@ What is read and written, drawn from the code by `python docs/make_formats_page.
 the job, the manifest and the README of the bundle; nothing is lost silently.
 
 """
-COLUMNS = Properties.__dataclass_fields__
+LOSSES_HEAD = """
+## Losses
+
+What a format does to what it cannot say is an entry of the loss report, which is in the job's warnings, the manifest and the README of the
+bundle: one of each object (or image) it happens to, or, where it happens to all of them, one of the project.
+
+"""
+WRITTEN = {
+    "holes": "holes",
+    "parts": "parts",
+    "crowds": "crowds",
+    "attributes": "attributes",
+    "splits": "splits",
+    "depth": "16-bit",
+    "coordinates": "coordinates",
+}
+"""The columns of `Properties`, as they are headed."""
 
 
 def page() -> str:
     """Return the page as it should be."""
-    known = formats.known()
-    parts = [HEAD, "## Read\n\n| name | form |\n|---|---|\n"]
-    parts += [f"| {entry.name} | {entry.title} |\n" for entry in catalogue()["sources"]]
-    parts.append("\n## Written\n\n" + _row(["name", "format", *COLUMNS]) + _row(["---"] * (len(COLUMNS) + 2)))
+    known = formats.ours()
+    parts = [HEAD, "## Read\n\n", _table(["name", "form", *Reads.__dataclass_fields__], map(_read, sources.BUILT_IN))]
     parts += [
-        _row([name, each.title, *(getattr(each.properties, column) for column in COLUMNS)])
-        for name, each in known.items()
+        "\n## Written\n\n",
+        _table(["name", "format", *WRITTEN.values(), "loss report"], map(_written, known.values())),
     ]
-    parts.append(
-        "\n## Options of formats\n\n`--format-option NAME.OPTION=VALUE`\n\n| option | default | values | what it does |\n|---|---|---|---|\n"
-    )
-    parts += [row for name, each in known.items() for row in _options(name, each)]
-    parts.append("\n## Metric tables\n\n| name | table |\n|---|---|\n")
-    parts += [f"| {entry.name} | {entry.title} |\n" for entry in catalogue()["metrics"]]
+    parts += [
+        LOSSES_HEAD,
+        _table(["loss", "what it is"], ([kind.value, LOSSES[kind]] for kind in Loss)),
+        "\n## Options of formats\n\n`--format-option NAME.OPTION=VALUE`\n\n",
+        _table(
+            ["option", "default", "values", "what it does"],
+            (row for each in known.values() for row in _options(each.name, each)),
+        ),
+        "\n## Metric tables\n\n",
+        _table(["name", "table"], ([each.name, each.title] for each in tables.ours().values())),
+    ]
     return "".join(parts)
 
 
-def _options(name: str, each: Format) -> list[str]:
+def _read(name: str) -> list[str]:
+    source = sources.find_source(name)
+    reads = getattr(source, "reads", Reads())
+    return [name, source.title, *(getattr(reads, column) for column in Reads.__dataclass_fields__)]
+
+
+def _written(each: Format) -> list[str]:
+    return [each.name, each.title, *(getattr(each.properties, key) for key in WRITTEN), each.lossiness.in_words()]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "".join(map(_row, [heads, ["---"] * len(heads), *rows]))
+
+
+def _options(name: str, each: Format) -> list[list[str]]:
     return [
-        _row(
-            [
-                f"{name}.{key}",
-                _said(option.default),
-                ", ".join(map(_said, option.choices)) or type(option.default).__name__,
-                option.help,
-            ]
-        )
+        [
+            f"{name}.{key}",
+            _said(option.default),
+            ", ".join(map(_said, option.choices)) or type(option.default).__name__,
+            option.help,
+        ]
         for key, option in each.options.items()
     ]
 
@@ -53,7 +86,7 @@ def _said(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _row(cells: list[str]) -> str:
+def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 

@@ -19,15 +19,17 @@ from labelferry_export.catalogue import catalogue
 from labelferry_export.check import check
 from labelferry_export.errors import ExportError
 from labelferry_export.faults import said_plainly
+from labelferry_export.findings import Finding, Warn
 from labelferry_export.job import Job, Reused, totals_of
 from labelferry_export.keeping.settings import NO_REUSE, Reuse
 from labelferry_export.lanes import MOST_LANES, Lanes
 from labelferry_export.past import Past
 from labelferry_export.plan import Meter, Planned, Step, Update
+from labelferry_export.plugins import blamed
 from labelferry_export.preview import Preview, preview_of
 from labelferry_export.result import ExportResult, result_of
 from labelferry_export.stage import StageWork
-from labelferry_export.stages import annotations, compression, in_order
+from labelferry_export.stages import NOUN, annotations, compression, in_order, others
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
@@ -89,6 +91,8 @@ class Exporter:
                 cost = cost_of(self._options, totals_of(snapshot), stages)
                 keeper = self._past.keeper(cost, totals_of(snapshot))
                 job = self._job = Job(self._options, snapshot, self._staging, self._lanes, keeper)
+                for problem in others().problems:
+                    job.report(Warn(code=Finding.OTHER, message=problem.message))
                 if job.image_count > 1 and worth_lanes(cost):
                     self._lanes.start()
                 _replan(meter, job, stages)
@@ -198,7 +202,8 @@ def _resumed(meter: Meter, job: Job, stages: Sequence[StageWork]) -> Iterator[Up
 def _run(stage: StageWork, job: Job, meter: Meter) -> Iterator[Update]:
     meter.replan({stage.name: stage.planned(job)})
     job.shelf = stage.name
-    with closing(stage.run(job)) as steps:
+    guest = others().origins.get(stage.name)
+    with blamed(NOUN, stage.name, guest), closing(stage.run(job)) as steps:
         for step in steps:
             yield from meter.advance(stage.name, replace(step, found=True) if job.at_hand_found else step)
     meter.close(stage.name)

@@ -53,29 +53,34 @@ class Loss(StrEnum):
     """What a format does to what it cannot say; the value travels in events, the manifest and the README, and never changes."""
 
     BRIDGED = "bridged"
-    """Parts or holes are joined to one ring by bridges of no width."""
     SPLIT = "split"
-    """One object is several rings, or several objects."""
     FILLED = "filled"
-    """A hole is part of the object."""
     JOINED = "joined"
-    """Parts that overlap are united."""
     DROPPED = "dropped"
-    """An object is left out."""
     HIDDEN = "hidden"
-    """Pixels that lie under another object are left out."""
     MARKED = "marked"
-    """An object is there as something to be ignored: void, difficult."""
     REDUCED = "reduced"
-    """Something of an object, an image or a class is left out."""
     RENAMED = "renamed"
-    """A name or a text has other characters."""
     CLIPPED = "clipped"
-    """Something is cut off at the border of the image."""
     ROUNDED = "rounded"
-    """A number or an outline is less exact."""
     REFUSED = "refused"
-    """It is there, but the field's readers refuse it, or take it for something else."""
+
+
+LOSSES: dict[Loss, str] = {
+    Loss.BRIDGED: "parts or holes are joined to one ring by bridges of no width",
+    Loss.SPLIT: "one object is several rings, or several objects",
+    Loss.FILLED: "a hole is part of the object",
+    Loss.JOINED: "what touches or overlaps is one",
+    Loss.DROPPED: "an object is left out",
+    Loss.HIDDEN: "pixels that lie under another object are left out",
+    Loss.MARKED: "an object is there as something to be ignored: void, difficult",
+    Loss.REDUCED: "something of an object, an image or a class is left out",
+    Loss.RENAMED: "a name or a text has other characters",
+    Loss.CLIPPED: "something is cut off at the border of the image",
+    Loss.ROUNDED: "a number or an outline is less exact",
+    Loss.REFUSED: "it is there, but the field's readers refuse it, or take it for something else",
+}
+"""The kinds of losses in words."""
 
 
 class Warn(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from labelferry_export.intake import Intake, Wanted
 from labelferry_export.model import ProjectFacts
 from labelferry_export.options_check import check_options
 from labelferry_export.paths import check_access
+from labelferry_export.plugins import blamed
 from labelferry_export.selection import Selection
 from labelferry_export.selection.classes import Classes
 from labelferry_export.selection.gaps import gaps
@@ -22,7 +23,7 @@ from labelferry_export.settling import Settling
 from labelferry_export.snapshot import Snapshot
 from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_export.source import Source
-from labelferry_export.sources import recognise
+from labelferry_export.sources import NOUN, origin, recognise
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 
@@ -85,9 +86,11 @@ class _Reading:
 
     def run(self) -> Generator[ReadStep, None, Snapshot]:
         reached = 0.0
-        for fraction in self._request.source.read(self._request.path, self._intake):
-            reached = max(reached, min(1.0, fraction))
-            yield ReadStep(0, None, READING_SHARE * reached)
+        source = self._request.source
+        with blamed(NOUN, source.name, origin(source.name)):
+            for fraction in source.read(self._request.path, self._intake):
+                reached = max(reached, min(1.0, fraction))
+                yield ReadStep(0, None, READING_SHARE * reached)
         yield from self._renumber()
         self._check()
         found, kept = self._writer.count_images()

@@ -92,8 +92,20 @@ class Sink(Protocol):
         """Say what was done about something, where nothing was lost."""
 
 
+@dataclass(frozen=True)
+class Reads:
+    """What a source reads of a project, in a few words each, as its row in the table of sources shows it."""
+
+    holes: str = ""
+    parts: str = ""
+    crowds: str = ""
+    attributes: str = ""
+    subsets: str = ""
+    ids: str = ""
+
+
 class Source(Protocol):
-    """A reader of one project form."""
+    """A reader of one project form. One may also have `reads`, a `Reads`: its row in the table of sources."""
 
     @property
     def name(self) -> str:

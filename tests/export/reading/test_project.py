@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from labelferry_export import sources
+from labelferry_export import plugins, sources
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Shape
@@ -19,7 +18,7 @@ from labelferry_export.model import Category
 from labelferry_export.options_check import check_options
 from labelferry_export.packing import pack_shape, unpack_shape
 from labelferry_export.snapshot import Snapshot, Tally, Totals
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink, Source
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import OnError
@@ -184,23 +183,14 @@ class Platform:
 
 
 def test_another_package_can_add_a_source(coco: CocoProject, read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [
-        EntryPoint("platform", "somewhere:Platform", sources.GROUP),
-        EntryPoint("broken", "nowhere.at_all:SOURCE", sources.GROUP),
-    ]
-    monkeypatch.setattr(EntryPoint, "load", lambda entry: {"platform": Platform}[entry.name])
-    monkeypatch.setattr(
-        sources, "entry_points", lambda group, name=None: [e for e in entries if name in (None, e.name)]
-    )
-    sources.find_source.cache_clear()
+    found = plugins.Brought[Source]({"platform": Platform()}, {"platform": plugins.Origin("somewhere")})
+    monkeypatch.setattr(sources, "others", lambda: found)
     coco.add_image("a.png")
     (coco.root / "platform.txt").touch()
     project = read(coco.root)
     assert (project.snapshot.facts.source_format, project.snapshot.facts.info) == ("platform", {"plain": 1})
     assert [(image.id, image.width, image.attributes) for image in project.images] == [(1, 40, {"well": "A1"})]
     assert [each.id for each in project.objects] == [1]
-    with pytest.raises(ExportError, match="the source format 'broken' of the package 'nowhere' does not load"):
-        sources.find_source("broken")
     coco.write()
     with pytest.raises(
         ExportError, match="project can be read as 'coco', 'platform': say which with --source-format"
@@ -208,7 +198,6 @@ def test_another_package_can_add_a_source(coco: CocoProject, read: Reader, monke
         read(coco.root)
     assert caught.value.code is Code.USAGE
     assert read(coco.root, source_format="platform").snapshot.facts.name == "from the platform"
-    sources.find_source.cache_clear()
 
 
 RINGS = hnp.arrays(

@@ -8,35 +8,49 @@ import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
 
 from labelferry_export.errors import ExportError
 from labelferry_export.format import Format, Option
+from labelferry_export.plugins import Brought, Origin, brought, checked
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import FormatOption
 
-GROUP = "labelferry.formats"
+GROUP, NOUN = "labelferry.formats", "format"
+
+
+def known() -> Mapping[str, Format]:
+    """Return every format that can be used by its name, in the order of names."""
+    return dict(sorted({**others().things, **ours()}.items()))
 
 
 @cache
-def known() -> Mapping[str, Format]:
-    """Return every format by its name, in the order of names; ours win over a third party's of the same name."""
-    found: dict[str, Format] = {point.name: point.load() for point in entry_points(group=GROUP)}
-    for module in pkgutil.iter_modules(__path__):
-        if not module.name.startswith("_"):
-            each: Format = importlib.import_module(f"{__name__}.{module.name}").FORMAT
-            found[each.name] = each
-    return dict(sorted(found.items()))
+def ours() -> Mapping[str, Format]:
+    """Return our own formats."""
+    names = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    found: list[Format] = [importlib.import_module(f"{__name__}.{name}").FORMAT for name in names]
+    return {each.name: each for each in found}
+
+
+@cache
+def others() -> Brought[Format]:
+    """Return the formats of other packages."""
+    return brought(GROUP, NOUN, lambda found: checked(Format, found), frozenset(ours()))
+
+
+def origin(name: str) -> Origin | None:
+    """Return the package that brings the one of this name; None where it is ours."""
+    return None if name in ours() else others().origins.get(name)
 
 
 def find(name: str) -> Format:
-    """Return the format of this name; a usage error names the known ones."""
-    try:
-        return known()[name]
-    except KeyError:
-        raise ExportError(
-            Code.USAGE, f"no format is called {name!r}: choose from {', '.join(known())}", item=name
-        ) from None
+    """Return the format of this name; a usage error names the known ones, or says why it cannot be used."""
+    if name in ours():
+        return ours()[name]
+    found = others()
+    if name in found.things:
+        return found.things[name]
+    found.refuse(name)
+    raise ExportError(Code.USAGE, f"no format is called {name!r}: choose from {', '.join(known())}", item=name)
 
 
 def check_needs(wanted: Format) -> None:

@@ -6,11 +6,11 @@ arguments) like `labelferry_export.source.Source`.
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
 from labelferry_export.errors import ExportError
+from labelferry_export.plugins import Brought, Origin, brought
 from labelferry_export.selection import listed
 from labelferry_export.source import Source
 from labelferry_protocol.errors import Code
@@ -27,43 +27,61 @@ BUILT_IN: dict[str, str] = {
     "yolo": "labelferry_export.sources.yolo",
 }
 """Our own sources: the word users type, and the module, whose `SOURCE` it is."""
-GROUP = "labelferry.sources"
+GROUP, NOUN = "labelferry.sources", "source format"
 LOSSLESS, LOSSLESS_PLACE = "labelferry", "annotations/json/annotations.json"
 
 
 def source_names() -> tuple[str, ...]:
-    """Return the names of all sources, our own first."""
-    others = {entry.name for entry in entry_points(group=GROUP)} - set(BUILT_IN)
-    return (*BUILT_IN, *sorted(others))
+    """Return the names of all sources that can be used, our own first."""
+    return (*BUILT_IN, *others().things)
+
+
+def find_source(name: str) -> Source:
+    """Return the source with this name; raise `ExportError(USAGE)` naming the known ones when there is none, or it cannot be used."""
+    if name in BUILT_IN:
+        return cast("Source", import_module(BUILT_IN[name]).SOURCE)
+    found = others()
+    if name in found.things:
+        return found.things[name]
+    found.refuse(name)
+    raise ExportError(Code.USAGE, f"there is no source format {name!r}; known are {listed(source_names())}", name)
+
+
+def origin(name: str) -> Origin | None:
+    """Return the package that brings the source of this name; None where it is ours."""
+    return None if name in BUILT_IN else others().origins.get(name)
 
 
 @cache
-def find_source(name: str) -> Source:
-    """Return the source with this name; raise `ExportError(USAGE)` naming the known ones when there is none, or it does not load."""
-    if name in BUILT_IN:
-        return cast("Source", import_module(BUILT_IN[name]).SOURCE)
-    for entry in entry_points(group=GROUP, name=name):
-        try:
-            loaded = entry.load()
-            return cast("Source", loaded() if isinstance(loaded, type) else loaded)
-        except Exception as error:  # noqa: BLE001 - another package's code
-            message = f"the source format {name!r} of the package {entry.value.split('.')[0]!r} does not load: {error}"
-            raise ExportError(Code.USAGE, message, name) from None
-    raise ExportError(Code.USAGE, f"there is no source format {name!r}; known are {listed(source_names())}", name)
+def others() -> Brought[Source]:
+    """Return the sources of other packages."""
+    return brought(GROUP, NOUN, _shaped, frozenset(BUILT_IN))
+
+
+def _shaped(found: object) -> Source:
+    source = found() if isinstance(found, type) else found
+    for key in ("name", "title", "looks_for"):
+        if not isinstance(getattr(source, key, None), str):
+            raise TypeError(f"it has no text {key!r}, as labelferry_export.source.Source has")
+    for key in ("recognises", "read"):
+        if not callable(getattr(source, key, None)):
+            raise TypeError(f"it has no method {key!r}, as labelferry_export.source.Source has")
+    return cast("Source", source)
 
 
 def recognise(path: Path, wanted: str | None = None) -> Source:
     """Return the source that reads the project at `path`: the one that is wanted, else the only one that recognises it."""
     if wanted is not None:
         source = find_source(wanted)
-        if not source.recognises(path):
+        if not _recognises(source, path):
             raise ExportError(
                 Code.SOURCE,
                 f"{path.name} is not a project of the form {source.title}: looked for {source.looks_for}",
                 path.name,
             )
         return source
-    sources = [source for source in _loadable() if source.recognises(path)]
+    known = [find_source(name) for name in source_names()]
+    sources = [source for source in known if _recognises(source, path)]
     if (path / LOSSLESS_PLACE).is_file():
         # An unzipped bundle holds one project in many forms; this one says all of it.
         sources = [source for source in sources if source.name == LOSSLESS] or sources
@@ -71,17 +89,16 @@ def recognise(path: Path, wanted: str | None = None) -> Source:
         names = listed([source.name for source in sources])
         raise ExportError(Code.USAGE, f"{path.name} can be read as {names}: say which with --source-format", path.name)
     if not sources:
-        looked = "; ".join(f"{source.title}: {source.looks_for}" for source in _loadable())
+        looked = "; ".join(f"{source.title}: {source.looks_for}" for source in known)
         raise ExportError(Code.SOURCE, f"{path.name} is not a project that can be read; looked for {looked}", path.name)
     return sources[0]
 
 
-def _loadable() -> list[Source]:
-    """Return all sources but those of other packages that do not load: they must not keep people from the rest."""
-    found = []
-    for name in source_names():
-        try:
-            found.append(find_source(name))
-        except ExportError:
-            continue
-    return found
+def _recognises(source: Source, path: Path) -> bool:
+    """Ask a source; one of another package that fails, though it must not, does not keep people from the rest."""
+    try:
+        return source.recognises(path)
+    except Exception:
+        if source.name in BUILT_IN:
+            raise
+        return False

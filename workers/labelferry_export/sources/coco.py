@@ -21,7 +21,7 @@ from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
 from labelferry_export.paths import inside
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Key, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Key, Reads, Sink
 from labelferry_export.sources.coco_form import (
     ANNOTATION,
     CATEGORY,
@@ -71,6 +71,14 @@ class CocoSource:
     name = "coco"
     title = "COCO"
     looks_for = "instances.json or annotations/instances_*.json beside the images, or a json file with images, annotations and categories"
+    reads = Reads(
+        holes="in run lengths",
+        parts="rings of a segmentation",
+        crowds="iscrowd",
+        attributes="yes",
+        subsets="by file or folder",
+        ids="kept",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`. A json file that is broken counts: reading it says where."""

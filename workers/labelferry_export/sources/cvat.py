@@ -15,7 +15,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.cvat_form import id_of, parts_of, size_of, typed
 from labelferry_export.sources.folder_files import files_below
 from labelferry_export.sources.outlines import Unusable
@@ -43,6 +43,14 @@ class CvatSource:
     name = "cvat"
     title = "CVAT for images 1.1"
     looks_for = "annotations.xml, or another xml file whose outermost element is <annotations>"
+    reads = Reads(
+        holes="in masks",
+        parts="shapes of one group_id",
+        crowds="attribute is_crowd",
+        attributes="yes; tags of images",
+        subsets="yes",
+        ids="attribute object_id, else new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

@@ -18,7 +18,7 @@ from labelferry_export.findings import Finding
 from labelferry_export.json_cursor import Element
 from labelferry_export.json_stream import JsonStream, WrongType, first_keys
 from labelferry_export.paths import inside
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.folder_files import ImageFiles, files_below, first_byte
 from labelferry_export.sources.geojson_form import FEATURE, HEAD, Properties, attributes_of, class_name, id_of, shape_of
 from labelferry_export.sources.outlines import Unusable
@@ -50,6 +50,14 @@ class GeojsonSource:
     name = "geojson"
     title = "GeoJSON (QuPath)"
     looks_for = "a .geojson (or .json) FeatureCollection for an image of the same stem"
+    reads = Reads(
+        holes="yes",
+        parts="MultiPolygon",
+        crowds="metadata",
+        attributes="measurements, metadata, name",
+        subsets="of a bundle",
+        ids="a name that is a number, else new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.folder_files import ImageFiles, files_below, read_bytes, read_start
 from labelferry_export.sources.outlines import Unusable
 from labelferry_export.sources.pairing import find_image
@@ -50,6 +50,14 @@ class ImagejSource:
     name = "imagej"
     title = "ImageJ ROIs"
     looks_for = "RoiSet zips (or .roi files) with the stem of an image, as a_RoiSet.zip for a.png"
+    reads = Reads(
+        holes="composites (even-odd)",
+        parts="composites",
+        crowds="property",
+        attributes="properties, name",
+        subsets="of a bundle",
+        ids="property object_id, else new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

@@ -13,7 +13,7 @@ from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.labelferry_form import (
     FORM_VERSION,
     MARK,
@@ -55,6 +55,14 @@ class LabelferrySource:
     name = "labelferry"
     title = "labelferry json"
     looks_for = f"{PLACES[0]} of an unzipped bundle, or a json file that begins with the key {MARK!r}"
+    reads = Reads(
+        holes="yes",
+        parts="yes",
+        crowds="yes",
+        attributes="yes, of images too",
+        subsets="yes",
+        ids="kept",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

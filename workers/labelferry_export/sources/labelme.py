@@ -23,7 +23,7 @@ from labelferry_export.geometry.shape import Part, Ring
 from labelferry_export.json_stream import WrongType, first_keys
 from labelferry_export.paths import inside
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import ImageFiles, files_below, read_json
 from labelferry_export.sources.labelme_form import (
@@ -63,6 +63,14 @@ class LabelmeSource:
     name = "labelme"
     title = "LabelMe"
     looks_for = "json files with 'shapes' and 'imagePath', one an image"
+    reads = Reads(
+        holes="in masks; rings flagged `hole`",
+        parts="shapes of one group_id",
+        crowds="flag",
+        attributes="flags, description",
+        subsets="of a bundle",
+        ids="kept where labelferry wrote them, else new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

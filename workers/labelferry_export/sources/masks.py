@@ -20,7 +20,7 @@ from labelferry_export.geometry.shape import Shape
 from labelferry_export.paths import inside, open_plain
 from labelferry_export.picture import read_header
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import IMAGE_SUFFIXES, ImageFiles, files_below
 from labelferry_export.sources.label_pixels import MASK_SUFFIXES, read_labels, read_mask, regions, traced
@@ -49,6 +49,14 @@ class MasksSource:
     name = "masks"
     title = "instance masks"
     looks_for = "images/ with masks of the same stems in masks/ (or labels/), or <id>/images/ with <id>/masks/"
+    reads = Reads(
+        holes="in pixels",
+        parts="in pixels",
+        crowds="no",
+        attributes="no",
+        subsets="of a bundle",
+        ids="of a bundle, else new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

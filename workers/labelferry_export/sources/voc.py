@@ -20,7 +20,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import ImageFiles, files_below
 from labelferry_export.sources.label_pixels import MASK_SUFFIXES, Labels, read_labels, regions
@@ -56,6 +56,14 @@ class VocSource:
     name = "voc"
     title = "Pascal VOC"
     looks_for = "Annotations/*.xml (or xml files beside the images) whose outermost element is <annotation>, or SegmentationObject/"
+    reads = Reads(
+        holes="in masks",
+        parts="in masks",
+        crowds="no",
+        attributes="flags, pose, attributes",
+        subsets="ImageSets",
+        ids="kept where labelferry wrote them, else new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

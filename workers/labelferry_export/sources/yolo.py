@@ -23,7 +23,7 @@ from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.paths import inside
 from labelferry_export.picture import read_header
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink
+from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.class_list import read_class_list, read_text
 from labelferry_export.sources.folder_files import IMAGE_SUFFIXES, files_below, read_bytes, read_start
 from labelferry_export.sources.outlines import Unusable
@@ -49,6 +49,14 @@ class YoloSource:
     name = "yolo"
     title = "YOLO"
     looks_for = "data.yaml with 'names' and 'train' or 'val', or images/ and labels/*.txt with classes.txt"
+    reads = Reads(
+        holes="bridges stay",
+        parts="no",
+        crowds="no",
+        attributes="no",
+        subsets="train, val, test",
+        ids="new",
+    )
 
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""

@@ -4,12 +4,12 @@ A third party's stage runs wherever its package is installed, right after ours t
 """
 
 from functools import cache
-from importlib.metadata import entry_points
 
+from labelferry_export.plugins import Brought, brought, checked
 from labelferry_export.stage import StageWork
 from labelferry_export.stages import annotations, compression, conversion, images, metrics, visualizations
 
-GROUP = "labelferry.stages"
+GROUP, NOUN = "labelferry.stages", "stage"
 
 ORDER: tuple[StageWork, ...] = (
     images.STAGE,
@@ -22,9 +22,14 @@ ORDER: tuple[StageWork, ...] = (
 
 
 @cache
+def others() -> Brought[StageWork]:
+    """Return the stages of other packages."""
+    return brought(GROUP, NOUN, lambda found: checked(StageWork, found), frozenset(own.name for own in ORDER))
+
+
 def in_order() -> tuple[StageWork, ...]:
     """Return all stages as they run. What comes after the bundle is closed cannot be: compression has no guests."""
-    guests: list[StageWork] = [point.load() for point in sorted(entry_points(group=GROUP), key=lambda each: each.name)]
+    guests = others().things.values()
     ordered: list[StageWork] = []
     for own in ORDER:
         ordered += [own, *(guest for guest in guests if guest.stage is own.stage is not compression.STAGE.stage)]

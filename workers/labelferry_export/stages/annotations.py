@@ -13,6 +13,7 @@ from labelferry_export.lanes import Piece, Task
 from labelferry_export.lossiness import losses_of_project
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
+from labelferry_export.plugins import blamed
 from labelferry_export.stage import StageWork
 from labelferry_protocol.options import ExportOptions, FormatOption
 from labelferry_protocol.words import Stage
@@ -98,7 +99,8 @@ def run(job: Job) -> Generator[Step, None, None]:
             continue
         each = formats.find(name)
         view = FormatView(job, each, formats.resolve(each, job.options.format_options.get(name, {})))
-        yield from each.write(view)
+        with blamed(formats.NOUN, name, formats.origin(name)):
+            yield from each.write(view)
         for warn in losses_of_project(name, each.lossiness, job.facts):
             job.report(warn)
         job.finished.formats.append(name)

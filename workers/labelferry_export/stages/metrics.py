@@ -6,6 +6,7 @@ from labelferry_export import tables
 from labelferry_export.costs import Totals
 from labelferry_export.job import Job
 from labelferry_export.plan import Step
+from labelferry_export.plugins import blamed
 from labelferry_export.stage import StageWork
 from labelferry_export.tables import MEASURING, Measurements, MetricWriter
 from labelferry_protocol.options import ExportOptions
@@ -58,8 +59,9 @@ def _measure(job: Job, measurements: Measurements) -> Generator[Step, None, None
 
 def _write(job: Job, writer: MetricWriter, measurements: Measurements) -> Generator[Step, None, None]:
     an_object = writer.cost.of(measurements.images, measurements.objects) / max(measurements.objects, 1)
-    for objects in writer.write(job, measurements):
-        yield Step(an_object * objects, f"Writing {writer.name} tables", "", objects)
+    with blamed(tables.NOUN, writer.name, tables.origin(writer.name)):
+        for objects in writer.write(job, measurements):
+            yield Step(an_object * objects, f"Writing {writer.name} tables", "", objects)
 
 
 STAGE = StageWork("metrics", Stage.METRICS, cost, total, run, spread=0.6)

@@ -7,38 +7,52 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
 
 from labelferry_export.errors import ExportError
 from labelferry_export.format import Cost
+from labelferry_export.plugins import Brought, Origin, brought, checked
 from labelferry_export.tables.measuring import Measurements
 from labelferry_export.tables.writer import MetricWriter
 from labelferry_protocol.errors import Code
 
 __all__ = ["MEASURING", "Measurements", "MetricWriter", "find", "known"]
 
-GROUP = "labelferry.metrics"
+GROUP, NOUN = "labelferry.metrics", "metric writer"
 """An entry point of this group names a `MetricWriter`."""
 MEASURING = Cost(image=1.5, object=0.05)
 """What measuring takes before anything is written, ms on the machine of `costs`."""
 
 
-@cache
 def known() -> Mapping[str, MetricWriter]:
-    """Return every writer by its name, in the order of names; ours win over a third party's of the same name."""
-    found: dict[str, MetricWriter] = {point.name: point.load() for point in entry_points(group=GROUP)}
-    for module in pkgutil.iter_modules(__path__):
-        if module.name.endswith("_table"):
-            each: MetricWriter = importlib.import_module(f"{__name__}.{module.name}").WRITER
-            found[each.name] = each
-    return dict(sorted(found.items()))
+    """Return every writer that can be used by its name, in the order of names."""
+    return dict(sorted({**others().things, **ours()}.items()))
+
+
+@cache
+def ours() -> Mapping[str, MetricWriter]:
+    """Return our own writers."""
+    names = (module.name for module in pkgutil.iter_modules(__path__) if module.name.endswith("_table"))
+    found: list[MetricWriter] = [importlib.import_module(f"{__name__}.{name}").WRITER for name in names]
+    return {each.name: each for each in found}
+
+
+@cache
+def others() -> Brought[MetricWriter]:
+    """Return the writers of other packages."""
+    return brought(GROUP, NOUN, lambda found: checked(MetricWriter, found), frozenset(ours()))
+
+
+def origin(name: str) -> Origin | None:
+    """Return the package that brings the one of this name; None where it is ours."""
+    return None if name in ours() else others().origins.get(name)
 
 
 def find(name: str) -> MetricWriter:
-    """Return the writer of this name; a usage error names the known ones."""
-    try:
-        return known()[name]
-    except KeyError:
-        raise ExportError(
-            Code.USAGE, f"no metrics are called {name!r}: choose from {', '.join(known())}", item=name
-        ) from None
+    """Return the writer of this name; a usage error names the known ones, or says why it cannot be used."""
+    if name in ours():
+        return ours()[name]
+    found = others()
+    if name in found.things:
+        return found.things[name]
+    found.refuse(name)
+    raise ExportError(Code.USAGE, f"no metrics are called {name!r}: choose from {', '.join(known())}", item=name)
