@@ -14,7 +14,7 @@ from tests.support.scenes import Thing, box, make_exporter, make_scene
 
 from labelferry_export.bundle.archive import Archive
 from labelferry_export.formats import known
-from labelferry_export.tables import workbook
+from labelferry_export.tables import sheet_rows, workbook
 from labelferry_protocol import limits
 
 # pycocotools' own arrays are of NumPy 1's ways.
@@ -157,7 +157,7 @@ def is_number(cell: str) -> bool:
 def test_case_25_excel_rows_and_texts_over_its_limits(
     export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (workbook.MAX_ROWS, workbook.MAX_CHARACTERS) == (1_048_576, 32_767)
+    assert (workbook.MAX_ROWS, sheet_rows.MAX_CHARACTERS) == (1_048_576, 32_767)
     monkeypatch.setattr(workbook, "MAX_ROWS", 4)
     things = [Thing([box(2 * n, 2, 1.5, 9)], attributes={"note": "x" * 40_000}) for n in range(7)]
     bundle = export(make_scene(tmp_path / "scene", things), formats=(), metrics=("csv", "xlsx"))

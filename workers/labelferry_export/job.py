@@ -1,6 +1,6 @@
 """One export as its stages see it: the options, the snapshot, the bundle so far, what is left out, what was noticed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from labelferry_export.bundle.contents import Contents
 from labelferry_export.bundle.packed import PackedFile
 from labelferry_export.costs import Totals
 from labelferry_export.findings import FindingLog, Warn
-from labelferry_export.lanes import Keeper, Lanes, Piece, Task
+from labelferry_export.lanes import Keeper, Lanes, Piece, Span, SpanTask, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
@@ -121,6 +121,10 @@ class Job:
                 yield image, self._watched(pieces)
         finally:
             self.at_hand_found = False
+
+    def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:
+        """Do a task on stretches of a file, as `spread` does one on images."""
+        return self.lanes.spread_spans(task, spans)
 
     def _watched(self, pieces: Iterator[Piece | None]) -> Iterator[Piece | None]:
         found = False

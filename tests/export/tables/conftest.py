@@ -1,7 +1,8 @@
 """What the tests of tables share: small measured projects, and a target that keeps what is written."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,11 +11,21 @@ import pytest
 
 from labelferry_export.findings import Warn
 from labelferry_export.geometry.shape import Part, Shape
+from labelferry_export.lanes import Piece, Span, SpanTask
 from labelferry_export.model import Attribute, Category, Image, Instance
 from labelferry_export.tables import Measurements, find
 
 Points = Sequence[tuple[float, float]]
 Project = Sequence[tuple[Image, Sequence[Instance]]]
+
+
+class KeptFile(io.BytesIO):
+    """A file in memory."""
+
+    def write_stretch(self, data: bytes, packed: bytes) -> None:
+        """Add bytes; that they were packed rightly is seen too."""
+        assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed) == data
+        self.write(data)
 
 
 class Kept:
@@ -26,10 +37,14 @@ class Kept:
         self.objects = 0
 
     @contextmanager
-    def open(self, name: str) -> Iterator[io.BytesIO]:
-        file = io.BytesIO()
+    def open(self, name: str) -> Iterator[KeptFile]:
+        file = KeptFile()
         yield file
         self.files[name] = file.getvalue()
+
+    def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:
+        for span in spans:
+            yield span, iter(task(span))
 
     def report(self, warn: Warn) -> None:
         self.warnings.append(warn)

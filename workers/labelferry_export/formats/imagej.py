@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from labelferry_export.bundle.archive import DEFLATE_LEVEL
+from labelferry_export.bundle.packed import STRETCH_LEVEL
 from labelferry_export.bundle.records import Bounds, Entry, Method, directory_end, directory_record, local_header
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss
@@ -185,7 +185,7 @@ def _losses(image: Image, instance: Instance, joined: bool, without_group: bool)
 
 def _packed(name: str, data: bytes, offset: int) -> tuple[Entry, bytes]:
     """Return an entry of the zip that begins at `offset`, and its bytes with the header before them."""
-    squeeze = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
+    squeeze = zlib.compressobj(STRETCH_LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
     packed = squeeze.compress(data) + squeeze.flush()
     entry = Entry(name, Method.DEFLATED, offset, len(data), len(packed), zlib.crc32(data), b"")
     return entry, local_header(entry, _BOUNDS) + packed

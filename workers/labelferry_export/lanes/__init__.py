@@ -6,6 +6,6 @@ made them and however many there are, so that a bundle's bytes do not depend on 
 
 from labelferry_export.lanes.keeper import Keeper
 from labelferry_export.lanes.lanes import MOST_LANES, Lanes
-from labelferry_export.lanes.task import Piece, Task
+from labelferry_export.lanes.task import Piece, Span, SpanTask, Task
 
-__all__ = ["MOST_LANES", "Keeper", "Lanes", "Piece", "Task"]
+__all__ = ["MOST_LANES", "Keeper", "Lanes", "Piece", "Span", "SpanTask", "Task"]

@@ -15,7 +15,21 @@ from PIL import Image as Pillow
 from labelferry_export import stages
 from labelferry_export.errors import ExportError
 from labelferry_export.lanes.keeper import Keeper
-from labelferry_export.lanes.task import Begin, Crashed, Done, Piece, Refused, Task, decode_told, encode, task_of
+from labelferry_export.lanes.task import (
+    Begin,
+    BeginSpans,
+    Crashed,
+    Done,
+    Order,
+    Piece,
+    Refused,
+    Span,
+    SpanTask,
+    Task,
+    decode_told,
+    encode,
+    task_of,
+)
 from labelferry_export.snapshot import Snapshot
 
 
@@ -34,24 +48,16 @@ def main(descriptor: int) -> None:
 
 
 def _serve(channel: "Connection[bytes, bytes]") -> None:
-    snapshot: Snapshot | None = None
-    task: Task | None = None
-    keeper = Keeper()
-    shelf = ""
+    desk = _Desk()
     while True:
         told = decode_told(channel.recv_bytes())
         try:
             if isinstance(told, Begin):
-                task = task_of(told)
-                path = Path(os.fsdecode(told.snapshot))
-                snapshot = snapshot if snapshot is not None and snapshot.path == path else Snapshot(path)
-                if keeper.settings != told.keeper:
-                    keeper.close()
-                    keeper = Keeper(told.keeper)
-                shelf = told.shelf
-                continue
-            assert task is not None and snapshot is not None  # noqa: S101, PT018 - an export begins before it orders
-            _do(channel, keeper.pieces(task, snapshot, snapshot.image(told.image_id), shelf))
+                desk.begin(told)
+            elif isinstance(told, BeginSpans):
+                desk.span_task = task_of(told)
+            else:
+                _do(channel, desk.pieces(told))
         except (EOFError, ConnectionError, BrokenPipeError):
             raise
         except ExportError as error:
@@ -59,6 +65,35 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
         except Exception as error:  # noqa: BLE001 - the lane's outermost edge: the export must be told
             number = error.errno if isinstance(error, OSError) else None
             channel.send_bytes(encode(Crashed(f"{type(error).__name__}: {error}", number)))
+
+
+class _Desk:
+    """What a lane has before it: the tasks it was told of last, and what they need."""
+
+    def __init__(self) -> None:
+        self.span_task: SpanTask | None = None
+        self._task: Task | None = None
+        self._snapshot: Snapshot | None = None
+        self._keeper = Keeper()
+        self._shelf = ""
+
+    def begin(self, told: Begin) -> None:
+        """Take up a task on images."""
+        path = Path(os.fsdecode(told.snapshot))
+        if self._snapshot is None or self._snapshot.path != path:
+            self._snapshot = Snapshot(path)
+        if self._keeper.settings != told.keeper:
+            self._keeper.close()
+            self._keeper = Keeper(told.keeper)
+        self._task, self._shelf = task_of(told), told.shelf
+
+    def pieces(self, told: Order | Span) -> Iterator[Piece]:
+        """Do what an order says; an export begins before it orders."""
+        if isinstance(told, Span):
+            assert self.span_task is not None  # noqa: S101
+            return self.span_task(told)
+        assert self._task is not None and self._snapshot is not None  # noqa: S101, PT018
+        return self._keeper.pieces(self._task, self._snapshot, self._snapshot.image(told.image_id), self._shelf)
 
 
 def _do(channel: "Connection[bytes, bytes]", pieces: Iterator[Piece]) -> None:

@@ -13,13 +13,30 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, Generic, TypeVar
 
 from labelferry_export.errors import ExportError
 from labelferry_export.lanes.keeper import Keeper
-from labelferry_export.lanes.task import Crashed, Done, Order, Piece, Refused, Said, Task, begin, decode_said, encode
+from labelferry_export.lanes.task import (
+    Crashed,
+    Done,
+    Order,
+    Piece,
+    Refused,
+    Said,
+    Span,
+    SpanTask,
+    Task,
+    begin,
+    begin_spans,
+    decode_said,
+    encode,
+)
 from labelferry_export.model import Image
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.errors import Code
+
+Item = TypeVar("Item", Image, Span)
 
 MOST_LANES = 8
 AHEAD = 3
@@ -38,14 +55,14 @@ class _Lane:
 
     process: "subprocess.Popen[bytes]"
     channel: "Connection[bytes, bytes]"
-    tickets: "deque[_Ticket]" = field(default_factory=deque)
+    tickets: "deque[_Ticket[Any]]" = field(default_factory=deque)
 
 
 @dataclass(eq=False)
-class _Ticket:
-    """One image that was handed out: to which lane, and what came back and was not taken yet."""
+class _Ticket(Generic[Item]):
+    """One image or stretch that was handed out: to which lane, and what came back and was not taken yet."""
 
-    image: Image
+    item: Item
     lane: _Lane
     inbox: deque[Said] = field(default_factory=deque)
 
@@ -99,19 +116,34 @@ class Lanes:
             for image in images:
                 yield image, keeper.pieces(task, snapshot, image, shelf)
             return
-        message = begin(task, snapshot.path, keeper.settings, shelf)
+        orders = ((image, encode(Order(image.id))) for image in images)
+        yield from self._spread(begin(task, snapshot.path, keeper.settings, shelf), orders)
+
+    def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:
+        """Do a task on stretches of a file, as `spread` does one on images."""
+        if not self._lanes:
+            for span in spans:
+                yield span, iter(task(span))
+            return
+        yield from self._spread(begin_spans(task), ((span, encode(span)) for span in spans))
+
+    def _spread(
+        self, message: bytes, orders: Iterator[tuple[Item, bytes]]
+    ) -> Iterator[tuple[Item, Iterator[Piece | None]]]:
         for lane in self._lanes:
             self._tell(lane, message)
-        rest, queue = iter(images), deque[_Ticket]()
+        queue = deque[_Ticket[Item]]()
         while True:
-            self._hand_out(rest, queue)
+            self._hand_out(orders, queue)
             if not queue:
                 return
             ticket = queue[0]
-            yield ticket.image, self._pieces(ticket, rest, queue)
+            yield ticket.item, self._pieces(ticket, orders, queue)
             queue.popleft()
 
-    def _pieces(self, ticket: _Ticket, rest: Iterator[Image], queue: deque[_Ticket]) -> Generator[Piece | None]:
+    def _pieces(
+        self, ticket: "_Ticket[Item]", orders: Iterator[tuple[Item, bytes]], queue: "deque[_Ticket[Item]]"
+    ) -> Generator[Piece | None]:
         while True:
             while ticket.inbox:
                 said = ticket.inbox.popleft()
@@ -124,22 +156,22 @@ class Lanes:
                     raise _error_of(said)
             if not self._listen(ticket):
                 yield None
-            self._hand_out(rest, queue)
+            self._hand_out(orders, queue)
 
-    def _hand_out(self, rest: Iterator[Image], queue: deque[_Ticket]) -> None:
+    def _hand_out(self, orders: Iterator[tuple[Item, bytes]], queue: "deque[_Ticket[Item]]") -> None:
         while len(queue) < WINDOW * len(self._lanes):
             lane = min(self._lanes, key=lambda each: len(each.tickets))
             if len(lane.tickets) >= AHEAD:
                 return
-            image = next(rest, None)
-            if image is None:
+            order = next(orders, None)
+            if order is None:
                 return
-            ticket = _Ticket(image, lane)
+            ticket = _Ticket(order[0], lane)
             lane.tickets.append(ticket)
             queue.append(ticket)
-            self._tell(lane, encode(Order(image.id)))
+            self._tell(lane, order[1])
 
-    def _listen(self, ticket: _Ticket) -> bool:
+    def _listen(self, ticket: "_Ticket[Item]") -> bool:
         """Take in what has come, for `ticket` or any; return False when nothing did in `PATIENCE`."""
         lanes = [ticket.lane] if self._held > HELD_BYTES else [each for each in self._lanes if each.tickets]
         ready = wait([each.channel for each in lanes], PATIENCE)

@@ -28,11 +28,13 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag="piece"):
     found: bool = False
     """Whether it was made before, and kept."""
     file: PackedFile | None = None
+    packed: bytes = b""
+    """`data` as a stretch of a deflated file, where the task has packed it."""
 
     @property
     def weight(self) -> int:
         """How many bytes it holds."""
-        return len(self.data) + (len(self.file.data) if self.file else 0)
+        return len(self.data) + len(self.packed) + (len(self.file.data) if self.file else 0)
 
     @property
     def is_empty(self) -> bool:
@@ -50,6 +52,30 @@ class Task(Protocol):
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the pieces of one image."""
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True, tag="span"):
+    """Export -> lane: do the task on this stretch of a file: `length` bytes at `offset`, which are `count` rows, `first` before them."""
+
+    offset: int
+    length: int
+    first: int
+    count: int
+
+
+class SpanTask(Protocol):
+    """Work on a stretch of a file that the task's settings name; otherwise as `Task`, but that nothing is kept of it."""
+
+    def __call__(self, span: Span) -> Iterator[Piece]:
+        """Yield the pieces of one stretch."""
+
+
+class BeginSpans(msgspec.Struct, frozen=True, array_like=True, tag="begin-spans"):
+    """Export -> lane: the task that the next stretches are for."""
+
+    module: str
+    name: str
+    settings: bytes
 
 
 class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
@@ -92,7 +118,7 @@ class Crashed(msgspec.Struct, frozen=True, array_like=True, tag="crashed"):
 Said = Piece | Done | Refused | Crashed
 encode = msgspec.msgpack.Encoder().encode
 decode_said = msgspec.msgpack.Decoder(Said).decode
-decode_told = msgspec.msgpack.Decoder(Begin | Order).decode
+decode_told = msgspec.msgpack.Decoder(Begin | Order | BeginSpans | Span).decode
 
 
 def begin(task: Task, snapshot: Path, keeper: KeeperSettings, shelf: str) -> bytes:
@@ -101,10 +127,15 @@ def begin(task: Task, snapshot: Path, keeper: KeeperSettings, shelf: str) -> byt
     return encode(Begin(kind.__module__, kind.__qualname__, encode(task), os.fsencode(snapshot), keeper, shelf))
 
 
-def task_of(told: Begin) -> Task:
-    """Return the task that a message tells of."""
+def begin_spans(task: SpanTask) -> bytes:
+    """Return the message that tells a lane of a task on stretches of a file."""
+    kind = type(task)
+    return encode(BeginSpans(kind.__module__, kind.__qualname__, encode(task)))
+
+
+def task_of(told: Begin | BeginSpans) -> Any:
+    """Return the task that a message tells of: a `Task`, or a `SpanTask`."""
     kind: Any = importlib.import_module(told.module)
     for name in told.name.split("."):
         kind = getattr(kind, name)
-    task: Task = msgspec.msgpack.decode(told.settings, type=kind)
-    return task
+    return msgspec.msgpack.decode(told.settings, type=kind)

@@ -19,6 +19,7 @@ from labelferry_export.tables.columns import (
     MAIN_MEASURES,
     OBJECT_COLUMNS,
     Column,
+    Kind,
     Row,
 )
 from labelferry_export.tables.measured import MeasureImage, cells, decode_image
@@ -34,6 +35,14 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     rows: Iterable[list[Row]]
+    file: RowFile | None = None
+    """Where the rows lie, if in a file, so that lanes can read them too."""
+
+    @property
+    def texts(self) -> tuple[int, ...]:
+        """The places of the columns that hold text; the others hold numbers."""
+        kinds = (Kind.TEXT, Kind.ATTRIBUTES)
+        return tuple(place for place, column in enumerate(self.columns) if column.kind in kinds)
 
 
 @dataclass
@@ -129,8 +138,8 @@ class Measurements:
     def tables(self) -> tuple[Table, ...]:
         """The tables, the one that explains the others last."""
         measured = (
-            Table("objects", OBJECT_COLUMNS, self._objects),
-            Table("images", IMAGE_COLUMNS, self._images),
+            Table("objects", OBJECT_COLUMNS, self._objects, self._objects),
+            Table("images", IMAGE_COLUMNS, self._images, self._images),
             Table("classes", CLASS_COLUMNS, [self._classes] if self._classes else []),
         )
         explained: list[Row] = [

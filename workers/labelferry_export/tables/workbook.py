@@ -4,21 +4,18 @@ After ECMA-376, part 1, sections 12.3 (package parts) and 18.3 (sheets), and par
 which no reader takes for formulas or links. No date, no author, no calculation.
 """
 
-import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
 from labelferry_export.tables.columns import Row
+from labelferry_export.tables.sheet_rows import RowForm
+from labelferry_export.tables.small_zip import Part, SmallZip
 
 MAX_ROWS = 1_048_576
-MAX_CHARACTERS = 32_767
 MAX_SHEET_BYTES = 3 << 29
 """Bytes of a sheet's xml; zip without its 64-bit extension, which some readers refuse in workbooks, ends at 2 GiB."""
 MAX_TITLE = 31
-LEVEL = 1
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -29,8 +26,6 @@ _ROOT_RELATIONS = (
     f'{_DECLARATION}<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>'
 )
-_UNSAID = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
-"""Characters that xml cannot hold, or that the escape for these is made of (section 22.9.2.19, ST_Xstring)."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +42,27 @@ class Workbook:
 
     def __init__(self, formats: Sequence[str]) -> None:
         """`formats` are all that any column is shown as."""
-        self._sink = _Sink()
-        self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
+        self._zip = SmallZip()
         self._styles = {shown_as: index + 2 for index, shown_as in enumerate(formats)}
         self._titles: list[str] = []
-        self._sheet: Sheet | None = None
         self._add("_rels/.rels", _ROOT_RELATIONS)
 
     def take(self) -> bytes:
         """Return the bytes that were made since the last call."""
-        return self._sink.take()
+        return self._zip.take()
 
-    def sheet(self, title: str, columns: Sequence[SheetColumn]) -> "Sheet":
-        """Begin a sheet, with its header; one at a time. `title` has at most 31 characters, and none of `[]:*?/\\`."""
+    def styles_of(self, columns: Sequence[SheetColumn]) -> tuple[int, ...]:
+        """Return the styles of columns, as rows are made with."""
+        return tuple(self._styles[column.shown_as] for column in columns)
+
+    def sheet(self, title: str, columns: Sequence[SheetColumn], texts: Sequence[int]) -> "Sheet":
+        """Begin a sheet, with its header; one at a time. `title` has at most 31 characters, and none of `[]:*?/\\`.
+
+        In the columns `texts` is text, or nothing, in all others numbers, or nothing.
+        """
         self._titles.append(title)
-        self._sheet = Sheet(self._open(f"xl/worksheets/sheet{len(self._titles)}.xml"), columns, self._styles)
-        return self._sheet
+        self._zip.begin(f"xl/worksheets/sheet{len(self._titles)}.xml")
+        return Sheet(self._zip, columns, RowForm(self.styles_of(columns), texts))
 
     def close(self) -> None:
         """Write what holds the sheets together."""
@@ -73,40 +73,28 @@ class Workbook:
         self._add("[Content_Types].xml", _content_types(numbers))
         self._zip.close()
 
-    def abandon(self) -> None:
-        """Let go of everything, finished or not; may be called at any time."""
-        if self._sheet:
-            self._sheet.abandon()
-        self._zip.close()
-
     def _add(self, name: str, text: str) -> None:
-        with self._open(name) as file:
-            file.write(text.encode())
-
-    def _open(self, name: str) -> IO[bytes]:
-        # By its name alone: an entry opened so has the date 1980-01-01, whatever the time is.
-        return self._zip.open(name, "w")
+        self._zip.begin(name)
+        self._zip.add(Part.of(text.encode()))
+        self._zip.end()
 
 
 class Sheet:
     """A sheet that is being written."""
 
-    def __init__(self, file: IO[bytes], columns: Sequence[SheetColumn], styles: dict[str, int]) -> None:
+    def __init__(self, file: SmallZip, columns: Sequence[SheetColumn], form: RowForm) -> None:
         self._file = file
-        self._letters = [_letters(index) for index in range(len(columns))]
-        self._styles = [styles[column.shown_as] for column in columns]
+        self._form = form
         self._bytes = 0
         self.rows = 0
         """Rows so far, the header among them."""
         self.cut: list[tuple[int, int]] = []
         """The cells whose text was too long, as (row, column) from 0; the header is row 0."""
-        self._write(_sheet_head(columns))
         header = "".join(
             f'<c r="{each}1" s="1" t="inlineStr"><is><t>{escape(column.header)}</t></is></c>'
-            for each, column in zip(self._letters, columns, strict=True)
+            for each, column in zip(form.letters, columns, strict=True)
         )
-        self._write(f'<row r="1">{header}</row>')
-        self.rows = 1
+        self._put(Part.of(f'{_sheet_head(columns)}<row r="1">{header}</row>'.encode()), 1)
 
     @property
     def full(self) -> bool:
@@ -120,78 +108,24 @@ class Sheet:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows, at most `room`."""
-        self._write("".join([self._row(row) for row in rows]))
+        xml, cut = self._form.xml_of(rows, self.rows + 1)
+        self.cut += cut
+        self._put(Part.of(xml), len(rows))
+
+    def add_made(self, part: Part, rows: int, cut: Sequence[tuple[int, int]]) -> None:
+        """Add rows, at most `room`, that were made elsewhere, the first of them `rows` + 1."""
+        self.cut += cut
+        self._put(part, rows)
 
     def close(self) -> None:
         """End the sheet."""
-        self._write("</sheetData></worksheet>")
-        self._file.close()
+        self._put(Part.of(b"</sheetData></worksheet>"), 0)
+        self._file.end()
 
-    def abandon(self) -> None:
-        """Let go of the sheet, ended or not."""
-        self._file.close()
-
-    def _row(self, row: Row) -> str:
-        self.rows += 1
-        number = self.rows
-        cells = [
-            self._text(place, cell, number)
-            if isinstance(cell, str)
-            else f'<c r="{self._letters[place]}{number}" s="{self._styles[place]}"><v>{cell!r}</v></c>'
-            for place, cell in enumerate(row)
-            if cell is not None
-        ]
-        return f'<row r="{number}">{"".join(cells)}</row>'
-
-    def _text(self, place: int, text: str, number: int) -> str:
-        if len(text) > MAX_CHARACTERS // 2 and (short := shortened(text)) != text:
-            self.cut.append((number - 1, place))
-            text = short
-        said = escape(_UNSAID.sub(lambda found: f"_x{ord(found[0]):04X}_", text))
-        return f'<c r="{self._letters[place]}{number}" t="inlineStr"><is><t xml:space="preserve">{said}</t></is></c>'
-
-    def _write(self, text: str) -> None:
-        data = text.encode()
-        self._bytes += len(data)
-        self._file.write(data)
-
-
-class _Sink:
-    """A file that can only be written to, and gives out what was written."""
-
-    def __init__(self) -> None:
-        self._ready = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._ready += data
-        return len(data)
-
-    def flush(self) -> None:
-        """There is nothing behind this file."""
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-    def take(self) -> bytes:
-        data = bytes(self._ready)
-        self._ready.clear()
-        return data
-
-
-def shortened(text: str) -> str:
-    """Return the beginning of a text that a cell can hold; a cell counts in units of UTF-16."""
-    units = text.encode("utf-16-le", "surrogatepass")[: 2 * MAX_CHARACTERS]
-    return units.decode("utf-16-le", "ignore")
-
-
-def _letters(index: int) -> str:
-    """Return the name of a column: A, B, ..., Z, AA, ..."""
-    name = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        name = chr(ord("A") + rest) + name
-    return name
+    def _put(self, part: Part, rows: int) -> None:
+        self._file.add(part)
+        self._bytes += part.size
+        self.rows += rows
 
 
 def _sheet_head(columns: Sequence[SheetColumn]) -> str:

@@ -1,12 +1,13 @@
 """What a writer of tables is, and where it writes to. To add one: a file `..._table.py` here, or a package with an entry point."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from labelferry_export.findings import Warn
 from labelferry_export.format import Cost
+from labelferry_export.lanes.task import Piece, Span, SpanTask
 from labelferry_export.tables.measuring import Measurements
 
 FOLDER = "metrics"
@@ -19,12 +20,18 @@ class OpenFile(Protocol):
     def write(self, data: bytes, /) -> object:
         """Add bytes."""
 
+    def write_stretch(self, data: bytes, packed: bytes, /) -> object:
+        """Add bytes that are deflated already, as `bundle.packed.stretch` does."""
+
 
 class Target(Protocol):
     """What a writer sees of a job."""
 
     def open(self, name: str) -> AbstractContextManager[OpenFile]:
         """Begin a file of the bundle; one at a time."""
+
+    def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:
+        """Do a task on stretches of a file, on several cores at once; yield its pieces in order. None is a moment to stop."""
 
     def report(self, warn: Warn) -> None:
         """Say what a table cannot hold."""
