@@ -99,8 +99,10 @@ class Exporter:
                 yield from _resumed(meter, job, stages)
                 for stage in stages:
                     yield from _run(stage, job, meter)
+                *climb, arrived = meter.arrive(compression.STAGE.name, Step(0.0, compression.VERB, ""))
+                yield from climb
                 self._result = self._publish(job)
-                yield from meter.arrive(compression.STAGE.name, Step(0.0, compression.VERB, ""))
+                yield arrived
             finally:
                 self._lanes.close()
                 if self._job is not None:
