@@ -4,8 +4,8 @@ import click
 
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.grouping import GroupedCommand
-from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED
-from labelferry_protocol.events import Cancelled, Completed, JobEvent
+from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_CODES, EXIT_DONE, EXIT_FAILED
+from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent
 from labelferry_protocol.options import ExportOptions
 
 
@@ -81,6 +81,8 @@ def exit_code_of(last: JobEvent | None) -> int:
     """Return what a command that followed a job to this event exits with."""
     if isinstance(last, Completed):
         return EXIT_DONE
+    if isinstance(last, Failed):
+        return EXIT_CODES.get(last.code, EXIT_FAILED)
     return EXIT_CANCELLED if isinstance(last, Cancelled) else EXIT_FAILED
 
 

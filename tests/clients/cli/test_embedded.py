@@ -147,3 +147,18 @@ def test_a_worker_that_dies_is_replaced_and_the_export_ends_right(desk: Desk, pr
     assert process.returncode == 0, err
     assert [event["attempt"] for event in map(json.loads, out.splitlines()) if event["kind"] == "started"] in ([2], [])
     assert desk.everything_is_gone()
+
+
+def test_a_selection_goes_through_the_service_and_one_that_fits_nothing_is_wrong_usage(
+    desk: Desk, project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("001.png\n2\n")
+    said = ("--images-from", str(tmp_path / "list.txt"), "--map-class", "thing=cell", "--json")
+    code, out, err = desk.run("export", str(project), "-o", str(tmp_path / "out.zip"), *said)
+    assert code == 0, err
+    done = json.loads(out.splitlines()[-1])
+    assert (done["counts"]["images"], done["counts"]["objects"]) == (2, 6)
+    assert [each["code"] for each in done["warnings"]] == ["class-renamed"]
+    (tmp_path / "list.txt").write_text("nobody.png\n")
+    code, out, err = desk.run("export", str(project), "-o", str(tmp_path / "none.zip"), *said)
+    assert (code, "no image that list.txt lists" in out) == (2, True), err

@@ -95,8 +95,8 @@ def test_lists_name_images_and_objects_and_what_they_name_in_vain_is_told(
     bundle = export(zoo, **lists)
     assert (bundle.images, bundle.objects) == (["p1/01.png", "p2/02.png"], {11: "cat", 12: "dog"})
     assert bundle.findings == [
-        ("selection-unmatched", "1 of the 3 entries of images.csv are no image of the project; the first is '999'"),
-        ("selection-unmatched", "1 of the 4 entries of objects.txt are no object of the project; the first is '1000'"),
+        ("selection-unmatched", "images.csv lists what is no image of the project: 1 of 3, the first is '999'"),
+        ("selection-unmatched", "objects.txt lists what is no object of the project: 1 of 4, the first is '1000'"),
     ]
     told = bundle.manifest["selection"]["lists"]["images_from"]
     assert (told["file"], told["entries"], told["unmatched"]) == ("images.csv", 3, 1)
@@ -131,7 +131,7 @@ def test_the_same_list_elsewhere_gives_the_same_bytes_on_any_number_of_lanes(
 
 def test_a_list_that_names_nothing_is_wrong_usage(zoo: Path, export: Export, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("nobody.png")
-    with pytest.raises(ExportError, match=r"none of the 1 images that list.txt lists.*'p1/01.png'") as caught:
+    with pytest.raises(ExportError, match=r"no image that list.txt lists .*'p1/01.png'") as caught:
         export(zoo, images_from=str(tmp_path / "list.txt"))
     assert caught.value.code is Code.USAGE
 

@@ -126,8 +126,8 @@ def test_names_are_the_same_in_every_unicode_form_and_with_either_slash(tmp_path
 @pytest.mark.parametrize(
     ("option", "text", "sentence"),
     [
-        ("images_from", "x.png\ny.png", "none of the 2 images that list.txt lists, for example 'x.png'; .*'a.png'"),
-        ("objects_from", "3", "none of the 1 objects that list.txt lists, for example '3'"),
+        ("images_from", "x.png\ny.png", r"no image that list.txt lists \(2 entries, the first is 'x.png'\); .*'a.png'"),
+        ("objects_from", "3", r"no object that list.txt lists \(1 entry, the first is '3'\)"),
         ("images_from", "\n", "list.txt is empty: it names no image"),
         ("objects_from", "1\nnuclei", "'nuclei' is none"),
         ("objects_from", "1.0", "'1.0' is none"),

@@ -127,7 +127,7 @@ class Lists:
             if not used.entries:
                 raise ExportError(Code.USAGE, f"the list {used.file} is empty: it names no {what}", used.file)
             has = f"; its images are called {listed(names)}" if what == "image" and names else ""
-            message = f"the project has none of the {used.entries:,} {what}s that {used.file} lists, for example {used.example!r}{has}"
+            message = f"the project has no {what} that {used.file} lists ({_entries(used.entries)}, the first is {used.example!r}){has}"
             raise ExportError(Code.USAGE, message, used.file)
 
     def close(self) -> None:
@@ -145,6 +145,10 @@ def lists_path(snapshot: Path) -> Path:
 def name_key(name: str) -> str:
     """Return what two spellings of an image's name share."""
     return unicodedata.normalize("NFC", name.replace("\\", "/").strip()).removeprefix("./")
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"
 
 
 def _number(entry: str | int) -> int | None:

@@ -113,7 +113,7 @@ class Selection:
         for option, used in self._lists.used.items():
             if used.unmatched:
                 what = "image" if option == "images_from" else "object"
-                message = f"{used.unmatched:,} of the {used.entries:,} entries of {used.file} are no {what} of the project; the first is {used.example!r}"
+                message = f"{used.file} lists what is no {what} of the project: {used.unmatched:,} of {used.entries:,}, the first is {used.example!r}"
                 yield Finding.SELECTION_UNMATCHED, message
         for name in sorted(self._unseen):
             yield Finding.SELECTION_UNMATCHED, f"the condition asks for {name!r}: no object has such an attribute"
