@@ -68,6 +68,8 @@ class Job:
         self.limit: int | None = None
         """So many images from the first on are exported; None is all."""
         self.partial = False
+        self.sha256 = ""
+        """The digest of the bundle, taken when it was read again."""
         self.contents = Contents()
         """What the bundle holds, counted while it is closed."""
         self.skipped = 0

@@ -34,7 +34,7 @@ def result_of(job: Job, path: Path) -> ExportResult:
     return ExportResult(
         path=path,
         size=job.archive.offset,
-        sha256=job.archive.sha256,
+        sha256=job.sha256,
         counts=ExportCounts(
             images=total.images,
             objects=total.objects,

@@ -1,4 +1,4 @@
-"""The zip of a bundle, written in one pass: entries stream in, digests are taken on the way, the same content gives the same bytes.
+"""The zip of a bundle, written in one pass: entries stream in, their digests are taken on the way, the same content gives the same bytes.
 
 It can be cut back to where it was (`mark`, `cut`), so that what was begun and not finished leaves no trace. Until `finish`, the
 file has no central directory: half a bundle is never mistaken for a whole one.
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from deflate import crc32
 
@@ -29,9 +29,6 @@ from labelferry_export.bundle.records import (
     method_for,
 )
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
 WHOLE_BYTES = 8 << 20
 """An entry up to this size is held in memory, so that its header states sizes and crc; a longer one has them after its data."""
 BUFFER_BYTES = 1 << 18
@@ -42,7 +39,7 @@ class Mark:
     """Where an archive was."""
 
     offset: int
-    digest: "_Hash"
+    crc: int
     entries: int
     listing_end: int
 
@@ -55,7 +52,8 @@ class Archive:
         self._bounds = bounds or Bounds()
         self._file: BinaryIO = path.open("w+b", buffering=BUFFER_BYTES)
         self._listing = Listing(listing)
-        self._digest = hashlib.sha256()
+        self.crc = 0
+        """The checksum of all bytes written so far: what is on the disk is held against it. The digest is taken then."""
         self._names: set[int] = set()
         self._open: str | None = None
         self.offset = 0
@@ -70,11 +68,6 @@ class Archive:
     def listing_bytes(self) -> int:
         """The size of the list of its entries: a measure of what is to write about them at the end."""
         return self._listing.end
-
-    @property
-    def sha256(self) -> str:
-        """The digest of all bytes written so far."""
-        return self._digest.hexdigest()
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries that are in it now, in the order they were written."""
@@ -109,19 +102,19 @@ class Archive:
 
     def mark(self) -> Mark:
         """Return where the archive is now, for `cut`."""
-        return Mark(self.offset, self._digest.copy(), self._listing.count, self._listing.end)
+        return Mark(self.offset, self.crc, self._listing.count, self._listing.end)
 
     def cut(self, mark: Mark) -> None:
         """Take away whatever was written since `mark`."""
         self._file.seek(mark.offset)
         self._file.truncate()
-        self.offset, self._digest, self._open = mark.offset, mark.digest.copy(), None
+        self.offset, self.crc, self._open = mark.offset, mark.crc, None
         if mark.entries != self._listing.count:
             self._listing.cut(mark.entries, mark.listing_end)
             self._names = {hash(entry.name) for entry in self._listing}
 
     def finish(self) -> Iterator[int]:
-        """Write the central directory and close the file; yields the bytes written, now and then. `sha256` and `offset` are final then."""
+        """Write the central directory and close the file; yields the bytes written, now and then. `crc` and `offset` are final then."""
         start, pending = self.offset, bytearray()
         for entry in self._listing:
             pending += directory_record(entry, self._bounds)
@@ -156,7 +149,7 @@ class Archive:
         """Write raw bytes of the zip: for `EntryWriter` and for nobody else."""
         for block in blocks:
             self._file.write(block)
-            self._digest.update(block)
+            self.crc = crc32(block, self.crc)
             self.offset += len(block)
 
     def local_header(self, entry: Entry) -> bytes:

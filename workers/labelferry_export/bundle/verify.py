@@ -1,16 +1,17 @@
 """Reads a finished bundle as a stranger would, before it is published: every byte of it, in one pass, in bounded memory.
 
-Nothing the writer remembers is used but the digest it tells: the zip is parsed anew, from its end record on. SHA256SUMS is checked by
+Nothing the writer remembers is used but the checksum it tells: the zip is parsed anew, from its end record on. SHA256SUMS is checked by
 rebuilding it, a line an entry, and comparing digests.
 """
 
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Self
 
 from deflate import crc32
 
@@ -52,16 +53,16 @@ class _Record:
     offset: int
 
 
-def verify(path: Path, sha256: str, opened: Open) -> Iterator[int]:
-    """Read the whole bundle; yield the bytes read, block by block. Raises ValueError naming what is wrong where something is.
+def verify(path: Path, crc: int, opened: Open) -> Generator[int, None, str]:
+    """Read the whole bundle; yield the bytes read, block by block, and return its sha256. Raises ValueError naming what is wrong where something is.
 
-    Checked: the zip's structure without a gap, names without repetition, sizes, CRCs, SHA256SUMS, the digest `sha256` of the whole
+    Checked: the zip's structure without a gap, names without repetition, sizes, CRCs, SHA256SUMS, the checksum `crc` of the whole
     file, and what the readers check.
     """
-    with path.open("rb") as file, path.open("rb") as directory:
+    with path.open("rb") as file, path.open("rb") as directory, _Whole() as whole:
         count, start = _end_of(directory)
         directory.seek(start)
-        whole, sums = hashlib.sha256(), hashlib.sha256()
+        sums = hashlib.sha256()
         names: set[int] = set()
         at = 0
         for _ in range(count):
@@ -80,14 +81,57 @@ def verify(path: Path, sha256: str, opened: Open) -> Iterator[int]:
         while block := file.read(BLOCK_BYTES):
             whole.update(block)
             yield len(block)
-        if whole.hexdigest() != sha256:
-            raise ValueError("the digest of the bundle is not the one that was taken while it was written")
+        if whole.crc != crc:
+            raise ValueError("the checksum of the bundle is not the one that was taken while it was written")
+        return whole.hexdigest()
+
+
+class _Whole:
+    """The checksum and the digest of the whole file. The digest is taken in a thread, beside those of the entries: it lets other threads run."""
+
+    def __init__(self) -> None:
+        self.crc = 0
+        self._digest = hashlib.sha256()
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._work: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def update(self, block: bytes) -> None:
+        """Take in more bytes."""
+        self.crc = crc32(block, self.crc)
+        self._waiting.append(block)
+        self._size += len(block)
+        if self._size >= BLOCK_BYTES:
+            self._hand_over()
+
+    def hexdigest(self) -> str:
+        """Return the digest of all."""
+        self._hand_over()
+        self._settle()
+        return self._digest.hexdigest()
+
+    def _hand_over(self) -> None:
+        self._settle()
+        self._work = self._thread.submit(self._digest.update, b"".join(self._waiting))
+        self._waiting.clear()
+        self._size = 0
+
+    def _settle(self) -> None:
+        if self._work is not None:
+            self._work.result()
 
 
 class _Entry:
     """One file of the bundle while it is read."""
 
-    def __init__(self, record: _Record, whole: "hashlib._Hash", reader: Reader | None) -> None:
+    def __init__(self, record: _Record, whole: _Whole, reader: Reader | None) -> None:
         self.record = record
         self.digest = hashlib.sha256()
         self._whole = whole

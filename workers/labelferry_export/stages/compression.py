@@ -5,6 +5,7 @@ the checksums and the zip's directory.
 import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 
 from labelferry_export import costs, formats
 from labelferry_export.bundle.contents import Contents, Count
@@ -78,8 +79,7 @@ def _check(job: Job) -> Generator[Step, None, None]:
         return next(filter(None, (each.open(name) for each in recounts.values())), None)
 
     try:
-        for size in verify(job.archive.path, job.archive.sha256, opened):
-            yield Step(costs.checking(size / 1e6), "Checking bundle", "", size)
+        job.sha256 = yield from _steps(verify(job.archive.path, job.archive.crc, opened))
         for name, each in recounts.items():
             _compare(name, each, job.contents.total)
     except (ValueError, zlib.error, struct.error) as error:
@@ -87,6 +87,17 @@ def _check(job: Job) -> Generator[Step, None, None]:
             f"the bundle failed its self-check and is not published: {error}: export again, and tell us if it stays"
         )
         raise ExportError(Code.INTERNAL, message) from error
+
+
+def _steps(checking: Generator[int, None, str]) -> Generator[Step, None, str]:
+    with closing(checking):
+        while True:
+            try:
+                size = next(checking)
+            except StopIteration as end:
+                digest: str = end.value
+                return digest
+            yield Step(costs.checking(size / 1e6), "Checking bundle", "", size)
 
 
 def _compare(name: str, found: Recount, told: Count) -> None:
