@@ -78,7 +78,7 @@ class FormatJob(Protocol):
     def images(self, split: str | None = None) -> Iterator[Image]:
         """Yield the images that are exported, in order; those of one split, or all."""
 
-    def instances(self, image: Image) -> list[Instance]:
+    def instances(self, image: Image) -> Sequence[Instance]:
         """Return the objects of an image, in order."""
 
     def pieces(self, task: Task, split: str | None = None) -> Iterator[tuple[Image, Piece, Step]]:

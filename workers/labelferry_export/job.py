@@ -1,6 +1,6 @@
 """One export as its stages see it: the options, the snapshot, the bundle so far, what is left out, what was noticed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +106,7 @@ class Job:
             if image.id not in self.left_out and split in (None, image.split):
                 yield image
 
-    def instances(self, image: Image) -> list[Instance]:
+    def instances(self, image: Image) -> Sequence[Instance]:
         """Return the objects of an image, in order."""
         return self.snapshot.instances(image.id)
 

@@ -128,10 +128,11 @@ class Cursor:
                     return
 
     def skip(self) -> Iterator[int]:
-        """Step over the value that stands here, however large; yield the offset once a window."""
+        """Step over the value that stands here, however large; yield the offset once a window, and last the value's end."""
         for _ in self._cross(keep=False):
             yield self._base + self._end
         self._at = self._end
+        yield self.offset
 
     def _cross(self, *, keep: bool) -> Iterator[None]:
         """Find the end of the value that stands here (`_end`); yield after each read. Without `keep` its bytes are forgotten."""

@@ -4,18 +4,25 @@ Nothing here knows what the elements mean. Memory holds one window, or one eleme
 at strings and brackets; an element is checked and typed when it is decoded (`decode`).
 """
 
+import gc
 import json
 import os
-from collections.abc import Collection, Generator, Iterator
+import re
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from labelferry_export.errors import ExportError
-from labelferry_export.json_cursor import Cursor, Element, not_json
+from labelferry_export.json_cursor import WINDOW_BYTES, Cursor, Element, not_json
 from labelferry_export.paths import open_plain
 from labelferry_protocol.errors import Code
+
+BATCH_BYTES = 1 << 18
+TAIL_BYTES = 1 << 14
+_BETWEEN = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
 
 T = TypeVar("T")
 
@@ -30,6 +37,7 @@ class Decoder(Generic[T]):
     def __init__(self, wanted: type[T]) -> None:
         self._wanted = wanted
         self._decoder = msgspec.json.Decoder(wanted)
+        self._many: msgspec.json.Decoder[list[T]] = msgspec.json.Decoder(list[wanted])  # type: ignore[valid-type]  # known at run time only
 
     def decode(self, element: Element, name: str) -> T:
         """Return the value; raise `WrongType`, or `ExportError` with the byte where it is no json at all."""
@@ -39,6 +47,14 @@ class Decoder(Generic[T]):
             raise WrongType(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._decode_leniently(element, name)
+
+    def decode_many(self, elements: bytes) -> list[T] | None:
+        """Return the values of elements with commas between them; None when any of them is not at once what it should be."""
+        try:
+            with collector_off():
+                return self._many.decode(b"[%b]" % elements)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
 
     def _decode_leniently(self, element: Element, name: str) -> T:
         try:
@@ -58,6 +74,13 @@ class Decoder(Generic[T]):
             raise WrongType(str(error)) from None
 
 
+class Batch(NamedTuple, Generic[T]):
+    """Some elements of an array, decoded, and where in the file the first begins."""
+
+    offset: int
+    values: list[T]
+
+
 class JsonStream:
     """An open json file whose one value is an object. Use as a context manager.
 
@@ -71,6 +94,8 @@ class JsonStream:
         except OSError as error:
             raise ExportError(Code.SOURCE, f"{name} cannot be opened: {error.strerror or error}", name) from None
         self._before = os.fstat(self._file.fileno())
+        self._ends: dict[int, int] = {}
+        """Where the values end that `index` found, by where they begin."""
 
     def __enter__(self) -> "JsonStream":
         return self
@@ -94,7 +119,7 @@ class JsonStream:
             )
 
     def index(self) -> Generator[int, None, dict[str, int]]:
-        """Return where the value of each top-level key begins; yield the bytes looked at, once a window."""
+        """Return where the value of each top-level key begins; yield the bytes looked at, once a window and once a value."""
         places: dict[str, int] = {}
         key = ""
         for step in self.walk():
@@ -106,6 +131,7 @@ class JsonStream:
             elif places[key] < 0:
                 places[key] = step
             else:
+                self._ends[places[key]] = step
                 yield step
         return places
 
@@ -116,11 +142,60 @@ class JsonStream:
     def elements(self, offset: int) -> Iterator[Element]:
         """Yield the elements of the array at `offset`; raise `ExportError` when there is none."""
         cursor = Cursor(self._file.fileno(), offset, self.name)
-        if cursor.peek() != b"[":
-            raise ExportError(Code.SOURCE, f"{self.name}: a list was expected at byte {cursor.offset}", self.name)
+        self._check_list(cursor)
         cursor.expect(b"[", "")
         if cursor.peek() != b"]":
             yield from cursor.take_elements()
+
+    def values(
+        self, offset: int, decoder: Decoder[T], complain: Callable[[int, int, str], None]
+    ) -> Iterator["Batch[T]"]:
+        """Yield the elements of the array of objects that `index` found at `offset`, as many at once as decode together.
+
+        Told of those that are not what they should be: their number, from 1, the byte where they begin, what was expected. Raises
+        `ExportError` when there is no array, or what is no json.
+        """
+        count = 0
+        for step in self._batches(offset, decoder):
+            if isinstance(step, Batch):
+                count += len(step.values)
+                yield step
+                continue
+            count += 1
+            try:
+                yield Batch(step.offset, [decoder.decode(step, self.name)])
+            except WrongType as error:
+                complain(count, step.offset, str(error))
+
+    def _batches(self, offset: int, decoder: Decoder[T]) -> Iterator["Batch[T] | Element"]:
+        """Yield what decodes at once, and element by element what does not.
+
+        What parses between two brackets is whole elements, so the place where a block is cut need only be likely.
+        """
+        descriptor, end = self._file.fileno(), self._ends[offset] - 1
+        self._check_list(Cursor(descriptor, offset, self.name))
+        at = offset + 1
+        while at < end:
+            block = os.pread(descriptor, min(BATCH_BYTES, end - at), at)
+            size = len(block) if at + len(block) == end else _likely_cut(block)
+            values = decoder.decode_many(block[:size]) if size else None
+            # Nothing between two commas, or behind the last, is no json.
+            if values is not None and (values or at == offset + 1):
+                yield Batch(at, values)
+                at += size + 1
+                continue
+            for element in Cursor(descriptor, at, self.name).take_elements():
+                yield element
+                if element.offset - at > WINDOW_BYTES:
+                    break
+            rest = Cursor(descriptor, element.offset + len(element.raw), self.name)
+            if not rest.goes_on(b"]"):
+                return
+            at = rest.offset
+
+    def _check_list(self, cursor: Cursor) -> None:
+        if cursor.peek() != b"[":
+            raise ExportError(Code.SOURCE, f"{self.name}: a list was expected at byte {cursor.offset}", self.name)
 
     def walk(self) -> Iterator[str | int]:
         """Yield each key, then the offset of its value, then how far skipping that value has come, once a window."""
@@ -143,6 +218,27 @@ class JsonStream:
             more = cursor.goes_on(b"}")
         if cursor.peek():
             raise cursor.error("nothing was expected after the end of the object")
+
+
+def _likely_cut(block: bytes) -> int:
+    """Return where to cut a block of elements: at the last comma between two objects; 0 when there is none."""
+    for start in (max(0, len(block) - TAIL_BYTES), 0):
+        commas = [found.start(1) for found in _BETWEEN.finditer(block, start)]
+        if commas:
+            return commas[-1]
+    return 0
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep Python's cycle collector from running: many lists are made, none of them in a cycle, and it would look at each again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 _KEY = Decoder(str)

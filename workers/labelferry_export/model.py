@@ -6,6 +6,8 @@ from pathlib import Path
 from labelferry_export.geometry.shape import Shape
 
 Attribute = str | int | float | bool
+LARGEST_ID = 2**53
+"""Of an object or an image: what every reader of json holds exactly."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class _Reading:
             for fraction in source.read(self._request.path, self._intake):
                 reached = max(reached, min(1.0, fraction))
                 yield ReadStep(0, None, READING_SHARE * reached)
+        self._intake.flush()
         yield from self._renumber()
         self._check()
         found, kept = self._writer.count_images()
@@ -131,7 +132,7 @@ class _Reading:
 
     def _renumber(self) -> Iterator[ReadStep]:
         self._writer.number_images()
-        for turn, (number, image) in enumerate(self._writer.renumber(self._intake.highest)):
+        for turn, (number, image) in enumerate(self._writer.objects.renumber(self._intake.highest)):
             message = (
                 f"an object of image {image!r} has an id that is missing, below 1 or taken: it gets the id {number}"
             )

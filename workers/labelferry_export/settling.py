@@ -1,25 +1,25 @@
 """The pass over the images of a project that was read: each file's header, each object's outline, each image's split."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from labelferry_export.complaints import Complaints
 from labelferry_export.conversion.plan import Conversion, conversion_of, renamed
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.clean import Cleaned, clean_all
+from labelferry_export.geometry.clean import Cleaned, clean, flawless
 from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.shape import Shape
+from labelferry_export.instances import Columns
 from labelferry_export.picture import Header, read_header
 from labelferry_export.rows import ImageRow, Settled
 from labelferry_export.selection import Selection
-from labelferry_export.selection.shapes import ShapeChoice
 from labelferry_export.selection.splits import Splits
 from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_protocol.options import ExportOptions
 
-Outlined = tuple[int, int, Shape]
-"""An object: its id, its class, its outline."""
 OBJECTS_AT_ONCE = 500
 """Objects cleaned between two yields."""
 DROPPED = "The object was left out: "
@@ -54,19 +54,17 @@ class Settling:
         settled = self._settled(row, header, conversion)
         self._tell_of_name(row, settled)
         self._tell_of_file(row, header, placement)
-        categories: list[int] = []
-        vertices = 0
-        objects = self.writer.objects_of(row.position)
-        for start in range(0, len(objects), OBJECTS_AT_ONCE):
-            for category, count in self._clean(row, objects[start : start + OBJECTS_AT_ONCE], placement):
-                categories.append(category)
-                vertices += count
-            yield row.position, row.name
-        if not categories and self.selection.annotated_only:
+        columns, stored = self.writer.objects.of(row.position)
+        if not placement.keeps:
+            columns, stored = replace(columns, rings=placement.place_all(columns.rings)), False
+        cleaned = yield from self._clean(row, columns, placement)
+        if not len(cleaned) and self.selection.annotated_only:
             self.writer.leave_out_image(row.position)
             self.selection.leave_out_unannotated()
         else:
-            self.writer.settle_image(row, settled, categories, vertices)
+            if cleaned is not columns or not stored:
+                self.writer.objects.put(row.position, cleaned)
+            self.writer.settle_image(row, settled, cleaned.categories, len(cleaned.rings.points))
         yield row.position, row.name
 
     def _header(self, row: ImageRow) -> Header | None:
@@ -135,35 +133,49 @@ class Settling:
             split=self.splits.of(row.name, row.subset, attributes),
         )
 
-    def _clean(self, row: ImageRow, objects: list[Outlined], placement: Placement) -> Iterator[tuple[int, int]]:
-        """Clean objects of one image; yield class and number of vertices of those that are left."""
-        cleaned = clean_all([placement.place(shape) for _, _, shape in objects], *placement.canvas)
-        if self.selection.shapes is not None:
-            objects, cleaned = self._select(self.selection.shapes, objects, cleaned, placement)
-        for (number, category, before), after in zip(objects, cleaned, strict=True):
-            if after.findings:
-                self._tell(row, number, after)
-            # What passed without a flaw has its vertices unchanged, and needs not be written again.
-            count = 0 if after.shape is None else _vertices(after.shape)
-            if after.findings or not placement.keeps or count != _vertices(before):
-                self.writer.replace_shape(number, after.shape)
-            if count:
-                yield category, count
+    def _clean(
+        self, row: ImageRow, columns: Columns, placement: Placement
+    ) -> Generator[tuple[int, str], None, Columns]:
+        """Return the objects of one image that are left; `columns` itself when that is all of them as they are."""
+        changed: dict[int, Shape | None] = {}
+        for start in range(0, len(columns), OBJECTS_AT_ONCE):
+            if start:
+                yield row.position, row.name
+            some = columns
+            if len(columns) > OBJECTS_AT_ONCE:
+                some = columns.taken(np.arange(start, min(start + OBJECTS_AT_ONCE, len(columns))))
+            for place, shape in self._changes(row, some, placement):
+                changed[start + place] = shape
+        return columns.with_shapes(changed) if changed else columns
 
-    def _select(
-        self, choice: ShapeChoice, objects: list[Outlined], cleaned: list[Cleaned], placement: Placement
-    ) -> tuple[list[Outlined], list[Cleaned]]:
-        """Take away the objects of a size or place that is not wanted; return the others."""
+    def _changes(self, row: ImageRow, columns: Columns, placement: Placement) -> Iterator[tuple[int, Shape | None]]:
+        """Yield index and new shape of those objects that do not stay as they are; None is the shape of one that is left out."""
+        cleaned: dict[int, Cleaned] = {}
+        for place in np.flatnonzero(~flawless(columns.rings, *placement.canvas)).tolist():
+            (shape,) = columns.rings.taken(np.array([place])).shape_list()
+            cleaned[place] = clean(shape, *placement.canvas)
+        unwanted = self._unwanted(columns, cleaned, placement)
+        for place, after in cleaned.items():
+            if place not in unwanted:
+                self._tell(row, int(columns.ids[place]), after)
+                yield place, after.shape
+        for place in unwanted:
+            yield place, None
+
+    def _unwanted(self, columns: Columns, cleaned: Mapping[int, Cleaned], placement: Placement) -> list[int]:
+        """Return which objects, by index, are of a size or place that is not asked for."""
+        choice = self.selection.shapes
+        if choice is None:
+            return []
         # Areas are those of the original: what is selected does not depend on how an image is scaled.
         back = Placement(placement.canvas, placement.upright)
-        shapes = [None if each.shape is None else back.place(each.shape) for each in cleaned]
+        shapes: list[Shape | None] = [*back.place_all(columns.rings).shape_list()]
+        for place, after in cleaned.items():
+            shapes[place] = None if after.shape is None else back.place(after.shape)
         reasons = choice.reasons(shapes, *back.canvas)
-        for (number, _, _), reason in zip(objects, reasons, strict=True):
-            if reason is not None:
-                self.writer.replace_shape(number, None)
-                self.selection.leave_out_object(reason)
-        left = [index for index, reason in enumerate(reasons) if reason is None]
-        return [objects[index] for index in left], [cleaned[index] for index in left]
+        for reason in filter(None, reasons):
+            self.selection.leave_out_object(reason)
+        return [place for place, reason in enumerate(reasons) if reason is not None]
 
     def _tell(self, row: ImageRow, number: int, cleaned: Cleaned) -> None:
         name = f"object {number} of image {row.name!r}"
@@ -184,12 +196,3 @@ def _inside_sentence(sentence: str) -> str:
 
 def _areas(before: float | None, after: float | None) -> str:
     return "" if before is None or after is None else f" (area {before:.6g} px² before, {after:.6g} after)"
-
-
-def _vertices(shape: Shape) -> int:
-    count = 0
-    for part in shape.parts:
-        count += len(part.outer)
-        for hole in part.holes:
-            count += len(hole)
-    return count

@@ -12,8 +12,10 @@ from pathlib import Path
 import msgspec
 
 from labelferry_export.findings import FindingLog, Warn
-from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
-from labelferry_export.packing import unpack_shape
+from labelferry_export.instances import Columns, Instances
+from labelferry_export.model import Attribute, Image, ProjectFacts
+from labelferry_export.object_rows import blocks_of
+from labelferry_export.packing import packed, unpack
 
 CACHE_KIB = 16 * 1024
 _IMAGE_COLUMNS = (
@@ -81,27 +83,16 @@ class Snapshot:
             raise KeyError(image_id)
         return _image(row)
 
-    def instances(self, image_id: int) -> list[Instance]:
+    def instances(self, image_id: int) -> Instances:
         """Return the objects of an image by ascending id, which is also the order they lie above one another."""
-        rows = self._connection.execute(
-            "SELECT id, category, shape, crowd, attributes FROM object"
-            " WHERE image = (SELECT position FROM image WHERE id = ?) ORDER BY id",
-            (image_id,),
-        )
-        return [
-            Instance(number, image_id, category, unpack_shape(shape), bool(crowd), _attributes(attributes))
-            for number, category, shape, crowd, attributes in rows
-        ]
+        row = self._connection.execute("SELECT position FROM image WHERE id = ?", (image_id,)).fetchone()
+        blocks = [] if row is None else blocks_of(self._connection, row[0])
+        return Instances(image_id, Columns.joined([unpack(block) for block in blocks]))
 
     def fingerprint(self, image: Image) -> bytes:
         """Return all that is known of an image and its objects, as bytes; but not where its file lies, nor when it was written."""
-        rows = self._connection.execute(
-            "SELECT id, category, shape, crowd, attributes FROM object"
-            " WHERE image = (SELECT position FROM image WHERE id = ?) ORDER BY id",
-            (image.id,),
-        ).fetchall()
         told = {name: value for name, value in vars(image).items() if name not in ("path", "mtime_ns")}
-        return msgspec.msgpack.encode([told, rows])
+        return msgspec.msgpack.encode([told, packed(self.instances(image.id).columns)])
 
     def findings(self) -> Iterator[Warn]:
         """Yield what the reading noticed, in order; `log` has the counts and examples."""

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from labelferry_export.findings import FindingLog
-from labelferry_export.geometry.shape import Shape
-from labelferry_export.model import Attribute, Category, ProjectFacts
-from labelferry_export.packing import pack_shape, unpack_shape
+from labelferry_export.geometry.ring import Integers
+from labelferry_export.model import LARGEST_ID, Attribute, Category, ProjectFacts
+from labelferry_export.object_rows import SCHEMA, ObjectRows
 from labelferry_export.rows import ImageRow, Settled, Standing
 from labelferry_export.snapshot import CACHE_KIB, Snapshot, Totals, findings_path
 from labelferry_export.source import FoundCategory, FoundImage, Key
@@ -27,14 +27,8 @@ CREATE TABLE image(position INTEGER PRIMARY KEY, key UNIQUE, wanted INTEGER, id 
     name TEXT, bundle_name TEXT, path BLOB, width INTEGER, height INTEGER, subset TEXT, split TEXT,
     size INTEGER, mtime_ns INTEGER, mode TEXT, orientation INTEGER, page INTEGER,
     full_width INTEGER, full_height INTEGER, written TEXT, quality INTEGER, attributes BLOB);
-CREATE TABLE object(id INTEGER PRIMARY KEY, image INTEGER, category INTEGER, crowd INTEGER, shape BLOB, attributes BLOB);
-CREATE INDEX object_of_image ON object(image);
 CREATE TABLE tally(split TEXT, subset TEXT, category INTEGER, images INTEGER, instances INTEGER);
 """
-LARGEST_ID = 2**53
-"""What every reader of json holds exactly."""
-_NOWHERE = (0, 0, 0, None, None)
-"""The row of an object that is not exported: in no image."""
 
 
 _SETTLE = f"UPDATE image SET {', '.join(f'{each.name} = :{each.name}' for each in fields(Settled))} WHERE position = :position"  # noqa: S608 - names of fields
@@ -47,7 +41,6 @@ class _Counts:
     pixels: int = 0
     bytes: int = 0
     vertices: int = 0
-    has_attributes: bool = False
     has_image_attributes: bool = False
     full_pixels: int = 0
     converted_pixels: int = 0
@@ -64,10 +57,10 @@ class SnapshotWriter:
         self._connection = sqlite3.connect(path, isolation_level=None)
         # A crash throws the whole file away: nothing needs to be durable, nothing is ever rolled back.
         self._connection.executescript(
-            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB}; BEGIN; {_SCHEMA}"
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB}; BEGIN; {_SCHEMA} {SCHEMA}"
         )
+        self.objects = ObjectRows(self._connection)
         self._positions = 0
-        self._nameless = 0
         self._counts = _Counts()
 
     def close(self) -> None:
@@ -136,42 +129,7 @@ class SnapshotWriter:
     def leave_out_image(self, position: int) -> None:
         """Leave out an image and its objects."""
         self._connection.execute("UPDATE image SET kept = ? WHERE position = ?", (Standing.MISSING, position))
-        self._connection.execute("DELETE FROM object WHERE image = ?", (position,))
-
-    def add_object(self, number: int | None, row: tuple[int, int, bool, Shape, Mapping[str, Any]]) -> bool:
-        """Add an object (image's position, class id, crowd, shape, attributes); false when its number is none to keep.
-
-        Then it has a number below 0 until `renumber` gives it one of its own.
-        """
-        image, category, crowd, shape, attributes = row
-        values = (image, category, crowd, pack_shape(shape), encoded(attributes))
-        self._counts.has_attributes |= bool(attributes)
-        if number is not None and 1 <= number <= LARGEST_ID and self._insert_object((number, *values)):
-            return True
-        self._nameless += 1
-        self._insert_object((-self._nameless, *values))
-        return False
-
-    def pass_over(self, number: int | None) -> None:
-        """Take note of an object that is not exported: what it is takes its number, so that those of others do not depend on it."""
-        taken = number is not None and 1 <= number <= LARGEST_ID and self._insert_object((number, *_NOWHERE))
-        if not taken:
-            self._nameless += 1
-            self._insert_object((-self._nameless, *_NOWHERE))
-
-    def renumber(self, above: int) -> Iterator[tuple[int, str]]:
-        """Give every object without a number of its own one above all others; yield it and its image's name, where it is exported.
-
-        Objects that were passed over are forgotten then.
-        """
-        highest = self._connection.execute("SELECT max(id) FROM object").fetchone()[0] or 0
-        highest = max(above, highest, 0)
-        for turn in range(1, self._nameless + 1):
-            self._connection.execute("UPDATE object SET id = ? WHERE id = ?", (highest + turn, -turn))
-            query = "SELECT name FROM image WHERE position = (SELECT image FROM object WHERE id = ?)"
-            if row := self._connection.execute(query, (highest + turn,)).fetchone():
-                yield highest + turn, row[0]
-        self._connection.execute("DELETE FROM object WHERE image = ?", _NOWHERE[:1])
+        self.objects.remove(position)
 
     def number_images(self) -> None:
         """Keep the project's own image ids when each image has one of its own that is at least 1; else number them 1, 2, ..."""
@@ -190,22 +148,8 @@ class SnapshotWriter:
         """Yield the names of all images, kept or not."""
         return (name for (name,) in self._connection.execute("SELECT name FROM image ORDER BY position"))
 
-    def objects_of(self, position: int) -> list[tuple[int, int, Shape]]:
-        """Return id, class id and shape of each object of an image, by id."""
-        rows = self._connection.execute(
-            "SELECT id, category, shape FROM object WHERE image = ? ORDER BY id", (position,)
-        )
-        return [(number, category, unpack_shape(shape)) for number, category, shape in rows]
-
-    def replace_shape(self, number: int, shape: Shape | None) -> None:
-        """Give an object another shape; with None it is left out."""
-        if shape is None:
-            self._connection.execute("DELETE FROM object WHERE id = ?", (number,))
-        else:
-            self._connection.execute("UPDATE object SET shape = ? WHERE id = ?", (pack_shape(shape), number))
-
-    def settle_image(self, row: ImageRow, image: Settled, categories: list[int], vertices: int) -> None:
-        """Write down what an image turned out to be; `categories` has the class of each of its objects."""
+    def settle_image(self, row: ImageRow, image: Settled, categories: Integers, vertices: int) -> None:
+        """Write down what an image turned out to be; `categories`, (n,), has the class of each of its objects."""
         self._connection.execute(_SETTLE, {**asdict(image), "position": row.position})
         counts = self._counts
         counts.images += 1
@@ -217,8 +161,9 @@ class SnapshotWriter:
         counts.full_pixels += full
         counts.converted_pixels += full if image.written else 0
         place = (image.split, row.subset)
-        counts.by_place.setdefault(place, Counter()).update(categories)
-        counts.images_by_place.setdefault(place, Counter()).update([0, *set(categories)])
+        by_class = Counter(categories.tolist())
+        counts.by_place.setdefault(place, Counter()).update(by_class)
+        counts.images_by_place.setdefault(place, Counter()).update([0, *by_class])
 
     def seal(self, facts: ProjectFacts) -> Snapshot:
         """Write the facts (classes and counts are filled in here), close the file, and return it as what it is from now on."""
@@ -229,7 +174,7 @@ class SnapshotWriter:
             categories=categories,
             images=counts.images,
             instances=counts.instances,
-            has_attributes=counts.has_attributes,
+            has_attributes=self.objects.have_attributes,
             has_image_attributes=counts.has_image_attributes,
         )
         totals = Totals(
@@ -272,10 +217,6 @@ class SnapshotWriter:
             return None
         position, name, standing, path, *rest = row
         return ImageRow(position, name, Standing(standing), None if path is None else Path(os.fsdecode(path)), *rest)
-
-    def _insert_object(self, row: tuple[Any, ...]) -> bool:
-        cursor = self._connection.execute("INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?)", row)
-        return cursor.rowcount == 1
 
 
 def encoded(values: Mapping[str, Any]) -> bytes | None:

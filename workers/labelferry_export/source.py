@@ -4,12 +4,13 @@ A source only reads: it hands on what it finds, in the order categories, images,
 Ids that point nowhere, unsafe paths, selections, names, broken outlines and broken images are the business of the sink.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from labelferry_export.findings import Finding
+from labelferry_export.geometry.ring import Rings
 from labelferry_export.geometry.shape import Shape
 
 Key = int | str
@@ -70,6 +71,37 @@ class FoundObject:
     attributes: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class FoundObjects:
+    """Many objects at once, as columns: what a source that reads fast tells. Each has the number to keep; none is a mask.
+
+    `rings` are the shapes; `label` names the object at an index in sentences; `attributes` is None when no object has any.
+    """
+
+    images: Sequence[Key]
+    categories: Sequence[Key]
+    ids: Sequence[int]
+    crowds: Sequence[bool]
+    rings: Rings
+    label: Callable[[int], str]
+    attributes: Sequence[Mapping[str, object]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def bare(self, index: int) -> FoundObject:
+        """Return one of them, without its shape."""
+        return FoundObject(
+            image=self.images[index],
+            category=self.categories[index],
+            shape=Shape(()),
+            label=self.label(index),
+            id=self.ids[index],
+            crowd=self.crowds[index],
+            attributes=self.attributes[index] if self.attributes else {},
+        )
+
+
 class Sink(Protocol):
     """Where a source tells what it finds."""
 
@@ -84,6 +116,9 @@ class Sink(Protocol):
 
     def add_object(self, found: FoundObject) -> None:
         """Add an object of an image and a class that were added before."""
+
+    def add_objects(self, found: FoundObjects) -> None:
+        """Add many: the same as adding them one by one, in less time."""
 
     def complain(self, code: Finding, message: str, image: str | None = None, object_id: int | None = None) -> None:
         """Say that an item cannot be read: it ends the export, or, with `--on-error skip`, is left out."""

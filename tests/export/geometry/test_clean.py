@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.clean import Cleaned, RawObject, RawPart, clean, clean_all
+from labelferry_export.geometry.clean import Cleaned, RawObject, RawPart, clean
 from labelferry_export.geometry.measure import measure_all
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.repair import polygon_of
@@ -177,10 +177,9 @@ def test_rings_beside_each_other_stay_a_union_even_when_one_lies_in_the_other() 
 
 def test_one_bad_object_does_not_touch_the_others() -> None:
     raws: list[RawObject] = [[SQUARE], [[1, 2]], [[10, 10, 20, 20, 20, 10, 10, 20]], [SQUARE]]
-    together = clean_all(raws, 40, 40)
+    together = [clean(raw, 40, 40) for raw in raws]
     assert [area(one.shape) if one.shape else None for one in together] == [100, None, 50, 100]
     assert [len(one.findings) for one in together] == [0, 1, 1, 0]
-    assert clean_all([], 40, 40) == []
 
 
 number = st.integers(-10, 40).map(float) | st.floats(-30, 60, width=32)
@@ -193,7 +192,7 @@ def test_whatever_comes_in_what_comes_out_is_valid_inside_and_has_an_area(
     objects: list[list[tuple[list[tuple[float, float]], list[list[tuple[float, float]]]]]],
 ) -> None:
     raws = [[RawPart(outer, holes) for outer, holes in parts] for parts in objects]
-    for cleaned in clean_all(raws, 30, 25):
+    for cleaned in (clean(raw, 30, 25) for raw in raws):
         if cleaned.shape is None:
             assert only_kind(cleaned) is Finding.OBJECT_DROPPED
             continue

@@ -107,7 +107,7 @@ def test_subsets_in_several_files_become_one_project(coco: CocoProject, read: Re
     ]
     assert [(category.id, category.name) for category in project.snapshot.facts.categories] == [(1, "cell")]
     assert [(each.id, each.image_id, each.category_id) for each in project.objects] == [(1, 1, 1), (2, 2, 1)]
-    assert [code for code, _ in project.findings] == ["image-renamed", "object-renumbered"]
+    assert [code for code, _ in project.findings] == ["object-renumbered", "image-renamed"]
 
 
 def test_rle_of_both_forms_is_traced_along_pixel_edges_with_its_hole(coco: CocoProject, read: Reader) -> None:

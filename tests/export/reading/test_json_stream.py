@@ -1,6 +1,8 @@
 """The streamed reading of json against the standard library's own."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labelferry_export import json_cursor
+from labelferry_export import json_cursor, json_stream
 from labelferry_export.errors import ExportError
 from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
 
@@ -71,6 +73,54 @@ def test_the_elements_of_an_array_come_one_by_one_whatever_the_window(
         with JsonStream(path, path.name) as stream:
             found = [ANYTHING.decode(each, "list.json") for each in stream.elements(places_in(stream)["here"])]
     assert repr(found) == repr(json.loads(json.dumps(elements)))
+
+
+RECORDS = st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.text(max_size=3) | st.floats(), max_size=3)
+"""Some of them are no `dict[str, int | str]`."""
+
+
+@IN_TMP
+@given(
+    elements=st.lists(RECORDS | st.lists(RECORDS, max_size=2), max_size=30),
+    space=SPACES,
+    block=st.integers(1, 200),
+    junk=st.sampled_from(["", "", "", ",", "]", "{", '"', "x", "NaN"]),
+)
+def test_many_elements_at_once_are_the_same_as_one_by_one(
+    tmp_path: Path, elements: list[Any], space: str, block: int, junk: str
+) -> None:
+    path = tmp_path / "list.json"
+    listed = spaced(elements, space)
+    place = len(listed) // 2
+    path.write_text(f'{{"here": {listed[:place]}{junk}{listed[place:]}, "after": 1}}')
+    decoder: Decoder[dict[str, int | str]] = Decoder(dict[str, int | str])
+    told: list[list[object]] = [[], []]
+    with pytest.MonkeyPatch.context() as patch, JsonStream(path, path.name) as stream:
+        patch.setattr(json_stream, "BATCH_BYTES", block)
+        patch.setattr(json_stream, "WINDOW_BYTES", block)
+        try:
+            offset = places_in(stream)["here"]
+        except ExportError:
+            return
+        with telling(told[0]):
+            for batch in stream.values(offset, decoder, lambda *wrong: told[0].append(wrong)):
+                told[0] += batch.values
+        with telling(told[1]):
+            for count, element in enumerate(stream.elements(offset), 1):
+                try:
+                    told[1].append(decoder.decode(element, path.name))
+                except WrongType as error:
+                    told[1].append((count, element.offset, str(error)))
+    assert told[0] == told[1]
+
+
+@contextmanager
+def telling(told: list[object]) -> Iterator[None]:
+    """Appends an error's text to what was told."""
+    try:
+        yield
+    except ExportError as error:
+        told.append(str(error))
 
 
 @IN_TMP

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from labelferry_export import plugins, sources
 from labelferry_export.errors import ExportError
@@ -16,7 +13,6 @@ from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.model import Category
 from labelferry_export.options_check import check_options
-from labelferry_export.packing import pack_shape, unpack_shape
 from labelferry_export.snapshot import Snapshot, Tally, Totals
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Sink, Source
 from labelferry_protocol.errors import Code
@@ -139,7 +135,7 @@ def test_a_snapshot_is_read_again_by_whoever_opens_its_file(zoo: CocoProject, re
 def test_images_and_objects_can_be_read_in_turns(zoo: CocoProject, read: Reader) -> None:
     snapshot = read(zoo.root).snapshot
     assert [len(snapshot.instances(image.id)) for image in snapshot.images()] == [2, 1, 0, 2]
-    assert snapshot.instances(99) == []
+    assert len(snapshot.instances(99)) == 0
 
 
 def test_findings_are_counted_with_an_example_of_each_kind(zoo: CocoProject, read: Reader) -> None:
@@ -198,23 +194,3 @@ def test_another_package_can_add_a_source(coco: CocoProject, read: Reader, monke
         read(coco.root)
     assert caught.value.code is Code.USAGE
     assert read(coco.root, source_format="platform").snapshot.facts.name == "from the platform"
-
-
-RINGS = hnp.arrays(
-    np.float64,
-    st.tuples(st.integers(0, 6), st.just(2)),
-    elements=st.floats() | st.integers(-40000, 40000).map(float) | st.just(-0.0),
-)
-
-
-@given(st.lists(st.tuples(RINGS, st.lists(RINGS, max_size=2)), max_size=3))
-def test_a_packed_shape_comes_back_bit_for_bit(parts: list[tuple[np.ndarray, list[np.ndarray]]]) -> None:
-    shape = Shape(tuple(Part(outer, tuple(holes)) for outer, holes in parts))
-    back = unpack_shape(pack_shape(shape))
-    assert [[ring.tobytes() for ring in (part.outer, *part.holes)] for part in back.parts] == [
-        [ring.tobytes() for ring in (part.outer, *part.holes)] for part in shape.parts
-    ]
-
-
-def test_whole_coordinates_take_a_quarter_of_the_room() -> None:
-    assert len(pack_shape(Shape((Part(SQUARE),)))) + 48 == len(pack_shape(Shape((Part(SQUARE + 0.5),))))

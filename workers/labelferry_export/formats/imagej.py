@@ -8,7 +8,7 @@ path ImageJ fills by the even-odd rule. Its coordinates are pixel edges for area
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -152,7 +152,7 @@ def write(job: FormatJob) -> Iterator[Step]:
             yield job.step(image, 0)
 
 
-def _write_set(job: FormatJob, image: Image, instances: list[Instance]) -> Iterator[Step]:
+def _write_set(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Iterator[Step]:
     names = [each.name for each in job.facts.categories]
     grouped = bool(job.options["groups"])
     with job.open(file_beside(image, FOLDER, "_RoiSet.zip")) as file:

@@ -5,7 +5,7 @@ POSIX ones (pax where a name needs it) without time or owner, so that the same p
 """
 
 import tarfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -161,7 +161,7 @@ def _write_image(job: FormatJob, shard: Shard, image: Image, key: str) -> Iterat
     shard.pad(TAR_BLOCK)
 
 
-def _annotations(job: FormatJob, image: Image, instances: list[Instance]) -> Generator[Step, None, bytes]:
+def _annotations(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Generator[Step, None, bytes]:
     """Return the sample's json: what the image is, and its objects as COCO has them."""
     rows: list[bytes] = []
     for batch, _ in batches(instances):
@@ -174,7 +174,7 @@ def _annotations(job: FormatJob, image: Image, instances: list[Instance]) -> Gen
     return _encode(head)[:-1] + b',"annotations":[' + b",\n".join(rows) + b"]}\n"
 
 
-def _mask(job: FormatJob, image: Image, instances: list[Instance]) -> Generator[Step, None, bytes]:
+def _mask(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Generator[Step, None, bytes]:
     """Return a 16-bit PNG whose values are the places of the objects in the sample's json, from 1."""
     if len(instances) > MOST_OBJECTS:
         raise ExportError(

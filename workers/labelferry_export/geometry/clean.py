@@ -15,7 +15,7 @@ from shapely import Geometry
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.raster import FARTHEST
 from labelferry_export.geometry.repair import even_odd, have_area, parts_of, tangled
-from labelferry_export.geometry.ring import Flags, Floats, lay_out, signed_area
+from labelferry_export.geometry.ring import Flags, Floats, Rings, lay_out, signed_area
 from labelferry_export.geometry.shape import Part, Shape
 
 RawRing = Sequence[object] | NDArray[np.generic]
@@ -58,19 +58,10 @@ class _Flaw(ValueError):
 
 def clean(raw: RawObject, width: int, height: int) -> Cleaned:
     """Return `raw` as a region inside [0, width] x [0, height]."""
-    return clean_all((raw,), width, height)[0]
-
-
-def clean_all(raws: Sequence[RawObject], width: int, height: int) -> list[Cleaned]:
-    """Return each of `raws` as a region inside [0, width] x [0, height]; those without a flaw are recognised in one pass."""
-    shapes = [_as_read(raw) for raw in raws]
-    readable = [index for index, shape in enumerate(shapes) if shape is not None]
-    flawless = _flawless([shape for shape in shapes if shape is not None], width, height)
-    good = {index for index, fine in zip(readable, flawless.tolist(), strict=True) if fine}
-    return [
-        Cleaned(shape) if index in good else _Cleaning(width, height).run(raw)
-        for index, (raw, shape) in enumerate(zip(raws, shapes, strict=True))
-    ]
+    shape = _as_read(raw)
+    if shape is not None and flawless(lay_out([shape]), width, height)[0]:
+        return Cleaned(shape)
+    return _Cleaning(width, height).run(raw)
 
 
 def _as_read(raw: RawObject) -> Shape | None:
@@ -102,23 +93,37 @@ def _vertices(ring: RawRing) -> Floats:
     return points
 
 
-def _flawless(shapes: Sequence[Shape], width: int, height: int) -> Flags:
-    """Return which shapes are finite, inside the image, without repeated vertices, valid, and enclose something."""
-    rings = lay_out(shapes)
-    if not shapes:
-        return np.empty(0, dtype=np.bool_)
-    points = rings.points
-    outside = ~((points >= 0) & (points <= (width, height))).all(axis=1)
-    flawed = outside | (points == points[rings.following]).all(axis=1)
-    ring_flawed = np.logical_or.reduceat(flawed, rings.starts)
-    part_flawed = np.bincount(rings.part[ring_flawed], minlength=len(rings.part_shape)) > 0
+def flawless(rings: Rings, width: int, height: int) -> Flags:
+    """Return which shapes `clean` would leave as they are, (n,): finite, inside the image, without repeated vertices, valid, with an area.
+
+    All at once; what is not among them has to go to `clean`, one by one.
+    """
+    part_flawed = np.zeros(len(rings.part_shape), np.bool_)
+    part_flawed[rings.part[_flawed_rings(rings, width, height)]] = True
     usable = ~part_flawed[rings.part]
     if usable.any():
-        lines = shapely.linearrings(points[usable[rings.ring]], indices=_renumbered(rings.ring[usable[rings.ring]]))
+        of_usable = np.repeat(usable, rings.sizes)
+        lines = shapely.linearrings(rings.points[of_usable], indices=_renumbered(rings.ring[of_usable]))
         polygons = shapely.polygons(lines, indices=_renumbered(rings.part[usable]))
         part_flawed[~part_flawed] = ~(shapely.is_valid(polygons) & have_area(polygons))
-    flawless: Flags = np.bincount(rings.part_shape[part_flawed], minlength=len(shapes)) == 0
-    return flawless
+    fine: Flags = rings.parts_of_shape > 0
+    fine[rings.part_shape[part_flawed]] = False
+    return fine
+
+
+def _flawed_rings(rings: Rings, width: int, height: int) -> Flags:
+    """Return which rings have too few vertices, one that is not in the image, or one that repeats the one before it."""
+    x, y = np.ascontiguousarray(rings.points.T)
+    wrong = ~((x >= 0) & (x <= width) & (y >= 0) & (y <= height))
+    same = (x[1:] == x[:-1]) & (y[1:] == y[:-1])
+    same[rings.starts[(rings.starts > 0) & (rings.starts < len(x))] - 1] = False
+    wrong[1:] |= same
+    counts = np.concatenate([[0], np.cumsum(wrong)])
+    flawed: Flags = (rings.sizes < 3) | (counts[rings.starts + rings.sizes] > counts[rings.starts])
+    rest = np.flatnonzero(~flawed)
+    starts, ends = rings.starts[rest], rings.starts[rest] + rings.sizes[rest] - 1
+    flawed[rest] = (x[starts] == x[ends]) & (y[starts] == y[ends])
+    return flawed
 
 
 def _renumbered(sorted_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -154,7 +159,7 @@ class _Cleaning:
         ring = _distinct(outer)
         inner = list(self._holes(holes))
         part = Part(ring, tuple(inner))
-        if _flawless([Shape((part,))], self.width, self.height)[0]:
+        if flawless(lay_out([Shape((part,))]), self.width, self.height)[0]:
             return (part,)
         region = self._without(self._region(ring, "outline"), inner)
         kept = parts_of(self._clipped(region))

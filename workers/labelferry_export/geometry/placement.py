@@ -1,10 +1,11 @@
 """How outlines get from the pixels they were drawn on to an image's canvas: turned as its EXIF orientation says, then scaled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from labelferry_export.geometry.shape import Part, Ring, Shape
+from labelferry_export.geometry.ring import Floats, Rings, lay_out
+from labelferry_export.geometry.shape import Shape
 
 _TURNS: dict[int, tuple[bool, bool, bool]] = {
     1: (False, False, False),
@@ -39,14 +40,16 @@ class Placement:
 
     def place(self, shape: Shape) -> Shape:
         """Return a shape on the canvas. What ends at the border of the one ends at the border of the other, to the bit."""
-        if self.keeps:
-            return shape
-        return Shape(tuple(Part(self._ring(part.outer), tuple(map(self._ring, part.holes))) for part in shape.parts))
+        return shape if self.keeps else self.place_all(lay_out([shape])).shape_list()[0]
 
-    def _ring(self, ring: Ring) -> Ring:
+    def place_all(self, rings: Rings) -> Rings:
+        """Return many shapes on the canvas."""
+        return rings if self.keeps else replace(rings, points=self._moved(rings.points))
+
+    def _moved(self, points: Floats) -> Floats:
         swapped, *mirrored = _TURNS[self.orientation]
         size = np.array(self.drawn[::-1] if swapped else self.drawn, np.float64)
-        turned = ring[:, ::-1] if swapped else ring
+        turned = points[:, ::-1] if swapped else points
         turned = size * mirrored + turned * np.where(mirrored, -1.0, 1.0)
         if tuple(size) == self.canvas:
             return turned

@@ -1,12 +1,14 @@
 """Rings as numbers: area, length, what they enclose; and the rings of many shapes laid end to end for one pass of numpy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelferry_export.geometry.shape import Ring, Shape
+from labelferry_export.geometry.shape import Part, Ring, Shape
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -47,9 +49,24 @@ class Rings:
     part_shape: Integers
     shapes: int
 
+    @classmethod
+    def counted(cls, points: Floats, sizes: Integers, rings_of_part: Integers, parts_of_shape: Integers) -> Self:
+        """Return rings told by counts: vertices of each ring, (r,), rings of each part, (p,), at least 1, parts of each shape, (s,)."""
+        hole = np.ones(len(sizes), dtype=np.bool_)
+        hole[np.cumsum(rings_of_part) - rings_of_part] = False
+        return cls(
+            points=points,
+            starts=np.cumsum(sizes) - sizes,
+            sizes=sizes,
+            hole=hole,
+            part=np.repeat(np.arange(len(rings_of_part)), rings_of_part),
+            part_shape=np.repeat(np.arange(len(parts_of_shape)), parts_of_shape),
+            shapes=len(parts_of_shape),
+        )
+
     @property
     def following(self) -> Integers:
-        """For every vertex the index of the next one of its ring, (n,)."""
+        """For every vertex the index of the next one of its ring, (n,). No ring is empty."""
         ahead = np.arange(1, len(self.points) + 1)
         ahead[self.starts + self.sizes - 1] = self.starts
         return ahead
@@ -59,31 +76,74 @@ class Rings:
         """For every vertex the index of its ring, (n,)."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
+    @property
+    def rings_of_part(self) -> Integers:
+        """How many rings each part has, (p,)."""
+        return np.bincount(self.part, minlength=len(self.part_shape))
+
+    @property
+    def parts_of_shape(self) -> Integers:
+        """How many parts each shape has, (s,)."""
+        return np.bincount(self.part_shape, minlength=self.shapes)
+
+    @property
+    def are_single(self) -> bool:
+        """Whether every shape is one ring, its outline."""
+        return len(self.sizes) == len(self.part_shape) == self.shapes and bool((self.parts_of_shape == 1).all())
+
+    def taken(self, chosen: Integers) -> Self:
+        """Return the shapes with these indices, (k,), in this order."""
+        parts_of_shape, rings_of_part = self.parts_of_shape, self.rings_of_part
+        parts = _stretches(np.cumsum(parts_of_shape) - parts_of_shape, parts_of_shape, chosen)
+        rings = _stretches(np.cumsum(rings_of_part) - rings_of_part, rings_of_part, parts)
+        points = self.points[_stretches(self.starts, self.sizes, rings)]
+        return self.counted(points, self.sizes[rings], rings_of_part[parts], parts_of_shape[chosen])
+
+    def shape_list(self) -> list[Shape]:
+        """Return the shapes one by one; their rings are views."""
+        points = self.points
+        rings = [
+            points[start : start + size] for start, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
+        ]
+        if self.are_single:
+            return [Shape((Part(ring),)) for ring in rings]
+        left = iter(rings)
+        parts = iter([Part(next(left), tuple(islice(left, count - 1))) for count in self.rings_of_part.tolist()])
+        return [Shape(tuple(islice(parts, count))) for count in self.parts_of_shape.tolist()]
+
+
+def _stretches(starts: Integers, sizes: Integers, chosen: Integers) -> Integers:
+    """Return the numbers in the chosen ones of several stretches, end to end."""
+    sizes = sizes[chosen]
+    shift: Integers = np.repeat(starts[chosen] - (np.cumsum(sizes) - sizes), sizes)
+    return np.arange(len(shift)) + shift
+
+
+def joined(several: Sequence[Rings]) -> Rings:
+    """Return the shapes of `several`, end to end."""
+    if len(several) == 1:
+        return several[0]
+    if not several:
+        return lay_out([])
+    return Rings.counted(
+        points=np.concatenate([each.points for each in several]),
+        sizes=np.concatenate([each.sizes for each in several]),
+        rings_of_part=np.concatenate([each.rings_of_part for each in several]),
+        parts_of_shape=np.concatenate([each.parts_of_shape for each in several]),
+    )
+
 
 def lay_out(shapes: Sequence[Shape]) -> Rings:
     """Return the rings of `shapes` end to end."""
-    rings: list[Ring] = []
-    holes: list[bool] = []
-    parts: list[int] = []
-    part_shape: list[int] = []
-    for index, shape in enumerate(shapes):
-        for part in shape.parts:
-            number = len(part_shape)
-            part_shape.append(index)
-            rings.append(part.outer)
-            holes.append(False)
-            parts.append(number)
-            for hole in part.holes:
-                rings.append(hole)
-                holes.append(True)
-                parts.append(number)
-    sizes = np.fromiter(map(len, rings), dtype=np.int64, count=len(rings))
-    return Rings(
+    parts = [part for shape in shapes for part in shape.parts]
+    rings = [ring for part in parts for ring in (part.outer, *part.holes)]
+    return Rings.counted(
         points=np.concatenate(rings) if rings else np.empty((0, 2)),
-        starts=np.cumsum(sizes) - sizes,
-        sizes=sizes,
-        hole=np.array(holes, dtype=np.bool_),
-        part=np.array(parts, dtype=np.int64),
-        part_shape=np.array(part_shape, dtype=np.int64),
-        shapes=len(shapes),
+        sizes=_counts(map(len, rings), len(rings)),
+        rings_of_part=_counts((1 + len(part.holes) for part in parts), len(parts)),
+        parts_of_shape=_counts((len(shape.parts) for shape in shapes), len(shapes)),
     )
+
+
+def _counts(numbers: Iterable[int], count: int) -> Integers:
+    return np.fromiter(numbers, dtype=np.int64, count=count)

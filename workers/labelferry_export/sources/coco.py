@@ -8,9 +8,9 @@ The rings of a `segmentation` are a union: COCO has no holes in polygons (pycoco
 edges of its pixels, holes and all. Of an annotation that has only a box, the box is the outline.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,16 @@ from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
 from labelferry_export.paths import inside
 from labelferry_export.selection import listed
-from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Key, Reads, Sink
+from labelferry_export.source import (
+    FoundCategory,
+    FoundImage,
+    FoundObject,
+    FoundObjects,
+    FoundProject,
+    Key,
+    Reads,
+    Sink,
+)
 from labelferry_export.sources.coco_form import (
     ANNOTATION,
     CATEGORY,
@@ -34,8 +43,10 @@ from labelferry_export.sources.coco_form import (
     Number,
     Unusable,
     box_outline,
+    is_plain,
     is_row_of_pixels,
     outline_of,
+    rings_of,
 )
 from labelferry_export.sources.labelferry_form import MARK
 from labelferry_protocol.errors import Code
@@ -44,6 +55,7 @@ ARRAYS = ("categories", "images", "annotations")
 INDEX_SHARE = 0.3
 """Of the time a file takes, what finding its arrays takes."""
 ELEMENTS_AT_ONCE = 64
+OBJECTS_AT_ONCE = 512
 PREFIX = "instances_"
 MOST_OTHERS = 32
 """Of the json files that happen to lie in a folder, how many are looked into."""
@@ -159,9 +171,9 @@ class _FileReading:
             self._tell_image(image, folders)
             if count % ELEMENTS_AT_ONCE == 0:
                 yield self._done()
-        for count, annotation in enumerate(self._each("annotations", ANNOTATION, Finding.OBJECT_DROPPED)):
-            self._tell_object(annotation)
-            if count % ELEMENTS_AT_ONCE == 0:
+        for annotations in self._batches("annotations", ANNOTATION, Finding.OBJECT_DROPPED):
+            for start in range(0, len(annotations), OBJECTS_AT_ONCE):
+                self._tell_objects(annotations[start : start + OBJECTS_AT_ONCE])
                 yield self._done()
         self._stream.check_unchanged()
 
@@ -170,13 +182,18 @@ class _FileReading:
 
     def _each(self, key: str, decoder: Decoder[T], finding: Finding) -> Iterator[T]:
         """Yield the elements of an array that are what they should be; complain of the others."""
-        for count, element in enumerate(self._stream.elements(self._places[key]), 1):
-            self._offset = element.offset
-            try:
-                yield decoder.decode(element, self._stream.name)
-            except WrongType as error:
-                message = f"number {count} of the {key} of {self._stream.name} (at byte {element.offset}) cannot be read: {error}"
-                self._sink.complain(finding, message)
+        return chain.from_iterable(self._batches(key, decoder, finding))
+
+    def _batches(self, key: str, decoder: Decoder[T], finding: Finding) -> Iterator[list[T]]:
+        name = self._stream.name
+
+        def complain(count: int, offset: int, reason: str) -> None:
+            message = f"number {count} of the {key} of {name} (at byte {offset}) cannot be read: {reason}"
+            self._sink.complain(finding, message)
+
+        for batch in self._stream.values(self._places[key], decoder, complain):
+            self._offset = batch.offset
+            yield batch.values
 
     def _tell_category(self, category: CocoCategory) -> None:
         name = "" if category.name is None else str(category.name)
@@ -200,6 +217,32 @@ class _FileReading:
                 id=image.id if isinstance(image.id, int) else None,
                 subset=subset,
                 attributes=image.attributes or {},
+            )
+        )
+
+    def _tell_objects(self, annotations: Sequence[CocoAnnotation]) -> None:
+        """Tell of the objects in their order: of those that are nothing but rings many at once."""
+        for are_plain, group in groupby(annotations, is_plain):
+            if are_plain:
+                self._tell_plain(list(group))
+            else:
+                for annotation in group:
+                    self._tell_object(annotation)
+
+    def _tell_plain(self, annotations: Sequence[CocoAnnotation]) -> None:
+        several = self._several
+        ids = [each.id for each in annotations if isinstance(each.id, int)]
+        attributes = [each.attributes or {} for each in annotations]
+        images = [each.image_id for each in annotations]
+        self._sink.add_objects(
+            FoundObjects(
+                images=[self._key(each) for each in images] if several else images,
+                categories=[self._aliases.get(each.category_id, each.category_id) for each in annotations],
+                ids=ids,
+                crowds=[bool(each.iscrowd) for each in annotations],
+                rings=rings_of(annotations),
+                label=lambda index: f"annotation {ids[index]} of {self._stream.name}",
+                attributes=attributes if any(attributes) else None,
             )
         )
 

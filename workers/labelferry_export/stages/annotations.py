@@ -1,6 +1,6 @@
 """The stage `annotations`: the formats, one after the other, each over the whole project."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from labelferry_export import formats
@@ -46,7 +46,7 @@ class FormatView:
         """Yield the images that are exported, in order; those of one split, or all."""
         return self.job.images(split)
 
-    def instances(self, image: Image) -> list[Instance]:
+    def instances(self, image: Image) -> Sequence[Instance]:
         """Return the objects of an image, in order."""
         return self.job.instances(image)
 

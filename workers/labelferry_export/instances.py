@@ -1,0 +1,126 @@
+"""The objects of one image as columns, which is how a snapshot holds them, and as the sequence of instances that most readers want."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self, overload
+
+import msgspec
+import numpy as np
+
+from labelferry_export.geometry.ring import Flags, Integers, Rings, joined, lay_out
+from labelferry_export.geometry.shape import Shape
+from labelferry_export.model import Attribute, Instance
+
+_decode = msgspec.json.Decoder(dict[str, Attribute]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Objects, row i of every column one of them. ids, categories: (n,); crowds: (n,); rings: n shapes.
+
+    `attributes` are json objects, empty bytes for an object without; None when no object has any.
+    """
+
+    ids: Integers
+    categories: Integers
+    crowds: Flags
+    rings: Rings
+    attributes: Sequence[bytes] | None = None
+
+    @classmethod
+    def of(cls, instances: Sequence[Instance]) -> Self:
+        """Return instances as columns."""
+        given = [_encode(each.attributes) if each.attributes else b"" for each in instances]
+        return cls(
+            ids=np.array([each.id for each in instances], np.int64),
+            categories=np.array([each.category_id for each in instances], np.int64),
+            crowds=np.array([each.crowd for each in instances], np.bool_),
+            rings=lay_out([each.shape for each in instances]),
+            attributes=given if any(given) else None,
+        )
+
+    @classmethod
+    def joined(cls, several: Sequence[Self]) -> Self:
+        """Return the rows of all of them, one after the other."""
+        if len(several) == 1:
+            return several[0]
+        given = None
+        if any(each.attributes for each in several):
+            given = [row for each in several for row in each.attributes or [b""] * len(each)]
+        return cls(
+            ids=np.concatenate([np.empty(0, np.int64), *(each.ids for each in several)]),
+            categories=np.concatenate([np.empty(0, np.int64), *(each.categories for each in several)]),
+            crowds=np.concatenate([np.empty(0, np.bool_), *(each.crowds for each in several)]),
+            rings=joined([each.rings for each in several]),
+            attributes=given,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def taken(self, chosen: Integers) -> Self:
+        """Return the rows with these indices, (k,), in this order."""
+        given = self.attributes
+        return type(self)(
+            ids=self.ids[chosen],
+            categories=self.categories[chosen],
+            crowds=self.crowds[chosen],
+            rings=self.rings.taken(chosen),
+            attributes=None if given is None else [given[index] for index in chosen.tolist()],
+        )
+
+    def with_shapes(self, changed: Mapping[int, Shape | None]) -> Self:
+        """Return the rows with other shapes at some indices; without the rows whose shape is None."""
+        kept = [index for index, shape in changed.items() if shape is not None]
+        untouched = np.setdiff1d(np.arange(len(self)), list(changed))
+        rows = np.concatenate([untouched, np.array(kept, np.int64)])
+        shapes = lay_out([shape for shape in changed.values() if shape is not None])
+        mixed = replace(self.taken(rows), rings=joined([self.rings.taken(untouched), shapes]))
+        return mixed.taken(np.argsort(rows))
+
+
+class Instances(Sequence[Instance]):
+    """The objects of one image, in order. What needs no single object takes `columns`; each object is made when it is looked at."""
+
+    def __init__(self, image_id: int, columns: Columns) -> None:
+        self.image_id = image_id
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[Instance]:
+        return iter(self._made)
+
+    @overload
+    def __getitem__(self, index: int) -> Instance: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> "Instance | Self":
+        if isinstance(index, int):
+            return self._made[index]
+        chosen = np.arange(len(self))[index]
+        return self if len(chosen) == len(self) else type(self)(self.image_id, self.columns.taken(chosen))
+
+    @cached_property
+    def _made(self) -> list[Instance]:
+        columns = self.columns
+        given = columns.attributes or [b""] * len(columns)
+        return [
+            Instance(number, self.image_id, category, shape, crowd, _decode(attributes) if attributes else {})
+            for number, category, shape, crowd, attributes in zip(
+                columns.ids.tolist(),
+                columns.categories.tolist(),
+                columns.rings.shape_list(),
+                columns.crowds.tolist(),
+                given,
+                strict=True,
+            )
+        ]
+
+
+def columns_of(instances: Sequence[Instance]) -> Columns:
+    """Return instances as columns: at no cost where they are held so."""
+    return instances.columns if isinstance(instances, Instances) else Columns.of(instances)
