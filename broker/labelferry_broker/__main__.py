@@ -5,11 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from labelferry_broker.amounts import days, size
 from labelferry_broker.service import run_broker
 from labelferry_broker.settings import BrokerSettings
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
+from labelferry_transport.amounts import days, size
 from labelferry_transport.descriptors import allow_many_connections
 from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import LEVELS, Log, start_logging

@@ -5,6 +5,7 @@ events (`take`) and two wishes to whoever holds the sockets: `AskSnapshot` and `
 
 - Until a snapshot has said where the job stands, and while `seq` has a gap, events are held back and a snapshot is asked for.
 - A new epoch is a restarted broker: the same.
+- Progress never falls, whatever attempt it is of.
 - Beats and events say that the lane lives; after `SILENCE_SECONDS` without any, snapshots are polled until it lives again.
 - A quiet job on a lively lane is looked at now and then, for its last event may be among the lost ones.
 - A subscription on which nothing comes, not even its snapshot, was not granted (the job was not there yet): it is renewed.
@@ -26,6 +27,7 @@ from labelferry_protocol.events import (
     Progress,
     Snapshot,
 )
+from labelferry_protocol.words import Phase
 
 FIRST_ASK_SECONDS = 0.2
 """How long the pushed snapshot may take before one is asked for."""
@@ -78,6 +80,8 @@ class EventStream:
         self._answered_at = float("-inf")
         self._lane_at = now
         self._news_at = now
+        self._reached: dict[Phase, float] = {}
+        """The progress that was shown, which never falls."""
         self._granted = False
         self._renew_at = now + RENEW_SECONDS
         self._renew_wait = RENEW_SECONDS
@@ -226,6 +230,10 @@ class EventStream:
         if self.ended or (self._last is not None and event.seq <= self._last):
             return
         self._last = event.seq
+        if isinstance(event, Progress):
+            # A broker that was killed may have forgotten the last moment of it, and an attempt after that goes on from less.
+            self._reached[event.phase] = max(self._reached.get(event.phase, 0.0), event.progress)
+            event = msgspec.structs.replace(event, progress=self._reached[event.phase])
         self.ended = isinstance(event, TERMINAL_EVENTS)
         self._ready.append(event)
         if len(self._ready) > MOST_READY:

@@ -37,6 +37,7 @@ class Holding(Part, frozen=True, kw_only=True):
 
 
 Holdings = Annotated[tuple[Holding, ...], Meta(max_length=256)]
+Jobs = Annotated[tuple[JobId, ...], Meta(max_length=256)]
 
 
 class Register(Message, frozen=True, kw_only=True):
@@ -48,6 +49,8 @@ class Register(Message, frozen=True, kw_only=True):
     software: Name = ""
     holding: Holdings = ()
     paused: bool = False
+    keeping: Jobs = ()
+    """Jobs of which this worker keeps finished work for another attempt."""
     process: Name = ""
     """My process, as one on the same machine can look whether it lives (`process_mark`)."""
 
@@ -60,6 +63,8 @@ class Registered(Message, frozen=True, kw_only=True):
     renew_seconds: Seconds
     abandon: Holdings = ()
     cancels: tuple["CancelOrder", ...] = ()
+    ended: Jobs = ()
+    """What of `keeping` nobody needs any more."""
 
 
 class Renew(Message, frozen=True, kw_only=True):
@@ -68,6 +73,7 @@ class Renew(Message, frozen=True, kw_only=True):
     worker_id: WorkerId
     holding: Holdings = ()
     paused: bool = False
+    keeping: Jobs = ()
 
 
 class Renewed(Message, frozen=True, kw_only=True):
@@ -76,6 +82,7 @@ class Renewed(Message, frozen=True, kw_only=True):
     epoch: int
     abandon: Holdings = ()
     cancels: tuple["CancelOrder", ...] = ()
+    ended: Jobs = ()
 
 
 class Lease(Message, frozen=True, kw_only=True):
@@ -87,6 +94,8 @@ class Lease(Message, frozen=True, kw_only=True):
     project: Name
     source: Source
     options: ExportOptions
+    reached: Percent = 0.0
+    """What was told of the progress of attempts before this one, which goes on from there."""
 
 
 class AttemptStarted(Message, frozen=True, kw_only=True):
@@ -147,6 +156,8 @@ class AttemptFailed(Message, frozen=True, kw_only=True):
     item: Name | None = None
     retryable: bool = False
     cleanup_completed: bool = True
+    kept: bool = False
+    """Whether this worker keeps finished work of the job for another attempt."""
 
 
 class AttemptCancelled(Message, frozen=True, kw_only=True):

@@ -91,14 +91,21 @@ class Bench:
         return answer.job_id
 
     def register(
-        self, worker_id: str = W1, *holding: Holding, slots: int = 1, user: str = "crew", peer: bytes | None = None
+        self,
+        worker_id: str = W1,
+        *holding: Holding,
+        slots: int = 1,
+        user: str = "crew",
+        peer: bytes | None = None,
+        keeping: tuple[str, ...] = (),
     ) -> list[Message]:
         """Let a worker register."""
-        return self.tell(Register(worker_id=worker_id, host="host", slots=slots, holding=holding), user, peer=peer)
+        message = Register(worker_id=worker_id, host="host", slots=slots, holding=holding, keeping=keeping)
+        return self.tell(message, user, peer=peer)
 
-    def renew(self, worker_id: str = W1, *holding: Holding) -> list[Message]:
+    def renew(self, worker_id: str = W1, *holding: Holding, keeping: tuple[str, ...] = ()) -> list[Message]:
         """Let a worker renew."""
-        return self.tell(Renew(worker_id=worker_id, holding=holding))
+        return self.tell(Renew(worker_id=worker_id, holding=holding, keeping=keeping))
 
     def start(self, job_id: str, attempt: int = 1, worker_id: str = W1) -> list[Message]:
         """Let a worker say that an attempt has begun."""

@@ -3,10 +3,18 @@ from tests.ledger.bench import ADA, SHA, W1, W2, Bench, holding, only, receipt
 from labelferry_broker.ledger.effects import AdmitUpload, UpdateJob
 from labelferry_protocol import codec
 from labelferry_protocol.errors import Code
-from labelferry_protocol.events import Completed, ExportCounts, PhaseChanged, Progress, StageProgress, WarningSummary
+from labelferry_protocol.events import (
+    Completed,
+    ExportCounts,
+    PhaseChanged,
+    Progress,
+    StageProgress,
+    Started,
+    WarningSummary,
+)
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.words import Phase, Stage, State
-from labelferry_protocol.work import AttemptFinished, ProgressFrame
+from labelferry_protocol.work import AttemptFinished, Lease, ProgressFrame
 
 
 def told(bench: Bench, job_id: str) -> list[float]:
@@ -62,16 +70,47 @@ def test_a_worker_cannot_say_a_hundred(bench: Bench) -> None:
     assert told(bench, job_id)[-1] == 100
 
 
-def test_a_new_attempt_begins_anew(bench: Bench) -> None:
+def test_a_new_attempt_goes_on_from_what_was_told_of_the_one_before(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.progress(job_id, 50)
+    bench.wait(20)
+    (_, lease) = bench.register(W2)
+    assert isinstance(lease, Lease)
+    assert lease.reached == 50
+    bench.start(job_id, 2, W2)
+    started, again = bench.events(job_id)[-2:]
+    assert isinstance(started, Started)
+    assert isinstance(again, Progress)
+    assert (again.progress, again.attempt, again.message) == (50, 2, "Running again: attempt 2")
+    assert bench.snapshot(job_id).progress == again
+    for progress in (50, 55, 53):
+        bench.progress(job_id, progress, 2, W2)
+    assert told(bench, job_id) == [50, 50, 50, 55]
+
+
+def test_what_an_attempt_says_before_it_is_as_far_as_the_last_one_is_told_with_what_that_had_reached(
+    bench: Bench,
+) -> None:
+    """As a worker does that knows nothing of `reached`."""
     job_id = bench.running()
     bench.progress(job_id, 50)
     bench.wait(20)
     bench.register(W2)
-    assert bench.snapshot(job_id).progress is not None
+    bench.start(job_id, 2, W2)
+    for progress in (3, 20, 60, 40):
+        bench.progress(job_id, progress, 2, W2)
+    assert told(bench, job_id) == [50, 50, 50, 50, 60]
+    assert bench.events(job_id)[-2].message == "Copying images: 20"  # type: ignore[attr-defined]  # the frame's own
+
+
+def test_an_attempt_after_one_that_said_nothing_begins_at_nothing(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.wait(20)
+    (_, lease) = bench.register(W2)
+    assert isinstance(lease, Lease)
+    assert lease.reached == 0
     bench.start(job_id, 2, W2)
     assert bench.snapshot(job_id).progress is None
-    bench.progress(job_id, 3, 2, W2)
-    assert told(bench, job_id) == [50, 3]
 
 
 def test_progress_is_saved_at_most_once_a_second(bench: Bench) -> None:

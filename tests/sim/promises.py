@@ -170,9 +170,12 @@ class Promises:
             follows = event.seq == last.seq + 1 if event.epoch == last.epoch else event.seq > last.seq
             self._check(follows, f"{event} does not follow {last}")
             self._check(event.attempt >= last.attempt, f"{event} is of an older attempt than {last}")
-            same = isinstance(event, Progress) and isinstance(last, Progress) and event.attempt == last.attempt
-            if same and event.epoch == last.epoch:
-                self._check(event.progress >= last.progress, f"progress fell: {event}")  # type: ignore[union-attr] # same
+            if isinstance(event, Progress):
+                # Across attempts too; a broker that was killed may have forgotten the last second of it.
+                before = [
+                    each.event for each in told if isinstance(each.event, Progress) and each.event.epoch == event.epoch
+                ]
+                self._check(not before or event.progress >= before[-1].progress, f"progress fell: {event}")
         row = store.job(event.job_id)
         reserved = row is not None and event.seq <= row.seq_reserved
         self._check(reserved, f"{event} has a number that is not durably reserved")

@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.support.world import PLACE, World
 
 from labelferry_export.errors import ExportError
+from labelferry_export.job import Reused
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import ExportCounts, StageProgress, WarningSummary
 from labelferry_protocol.words import Stage
@@ -76,6 +77,7 @@ class Errand:
     """One errand; looks like an export from outside."""
 
     result = Made()
+    reused = Reused()
 
     def __init__(self, lease: Lease, place: Workplace) -> None:
         _, _, self._kind, number = lease.source.location.split("/")

@@ -129,13 +129,9 @@ class Service:
     def leftovers(self) -> list[str]:
         """Return the files of jobs that lie anywhere but in the depot's store of bundles."""
         places = [self.staging, self.state / "incoming"]
-        return [
-            str(path)
-            for place in places
-            if place.exists()
-            for path in place.rglob("*")
-            if path.is_file() and path.suffix != ".lock"
-        ]
+        # `os.walk` goes on where a folder is removed while it is looked into.
+        found = (Path(folder, name) for place in places for folder, _, names in os.walk(place) for name in names)
+        return [str(path) for path in found if path.suffix != ".lock" and path.is_file()]
 
     def bundles(self) -> list[Path]:
         """Return the published files."""

@@ -208,7 +208,7 @@ def run_child(world: World, arguments: list[str]) -> int:
     """Run a job child that misbehaves in its third unit of work, or a later one, if the world says how."""
     from labelferry_export import exporter
     from labelferry_workers import child
-    from labelferry_workers.engine import Export, Result, Workplace
+    from labelferry_workers.engine import Export, Result, Reused, Workplace
     from labelferry_workers.engine import Update as Step
 
     class Disturbed:
@@ -220,6 +220,10 @@ def run_child(world: World, arguments: list[str]) -> int:
         @property
         def result(self) -> Result:
             return self._export.result
+
+        @property
+        def reused(self) -> Reused:
+            return self._export.reused
 
         def run(self) -> Iterator[Step]:
             for number, update in enumerate(self._export.run()):

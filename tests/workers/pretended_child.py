@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelferry_export.errors import ExportError
+from labelferry_export.job import Reused
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import ExportCounts, StageProgress, WarningSummary
 from labelferry_protocol.words import Stage
@@ -46,6 +47,7 @@ class PretendedExport:
         self.number = int(number)
         self.place = place
         self.result = Made(0, "0" * 64, ExportCounts())
+        self.reused = Reused()
         self.done = 0
 
     def run(self) -> Iterator[Moved]:

@@ -32,6 +32,7 @@ class Bench:
     def __init__(self, slots: int = 1, settings: CrewSettings | None = None) -> None:
         self.crew = Crew(Identity(WORKER, "host", slots), settings or CrewSettings())
         self.dirty = False
+        self.keeps = False
         self.done: list[do.Instruction] = []
         self.refs: dict[type, str] = {}
 
@@ -43,7 +44,8 @@ class Bench:
             if isinstance(each, do.Send):
                 self.refs[type(each.message)] = each.ref
             if isinstance(each, do.Clear):
-                taken += self.take(self.crew.cleared(each.key, clean=not self.dirty, now=now), now)
+                kept = self.keeps and not each.for_good
+                taken += self.take(self.crew.cleared(each.key, clean=not self.dirty, now=now, kept=kept), now)
         self.done += taken
         return taken
 
@@ -153,7 +155,7 @@ def test_without_renewals_the_child_is_killed_before_its_lease_ends_and_no_word_
     killed_at = next(now / 10 for now in range(200) if do.Kill(KEY) in bench.tick(now / 10))
     assert killed_at == 13.0
     decided = bench.died(13.0)
-    assert do.Clear(KEY) in decided
+    assert do.Clear(KEY, for_good=False) in decided, "the next attempt may go on with what is kept"
     assert do.Unwatch(JOB) in decided
     assert not list(said(decided))
     assert bench.crew.holding == ()
@@ -335,7 +337,7 @@ def test_a_fenced_attempt_is_killed_cleared_and_not_spoken_of(bench: Bench) -> N
     bench.run()
     assert do.Kill(KEY) in bench.hear(work.Fenced(job_id=JOB, attempt=1), 0.0)
     decided = bench.died()
-    assert do.Clear(KEY) in decided
+    assert do.Clear(KEY, for_good=False) in decided
     assert not list(said(decided))
     assert bench.crew.holding == ()
 
@@ -511,3 +513,75 @@ def keep(bench: Bench, until: float, since: float = 0.0) -> None:
         now = min(until, bench.crew.next_at or until)
         if any(isinstance(message, work.Renew) for message in sent(bench.tick(now))):
             bench.hear(work.Renewed(epoch=1), now, work.Renew)
+
+
+def break_down(bench: Bench, *, retryable: bool = True) -> list[do.Instruction]:
+    return bench.report(reports.Broke(key=KEY, code=Code.INTERNAL, message="it broke", retryable=retryable))
+
+
+def test_what_is_kept_of_an_attempt_that_failed_is_told_and_its_use_asked_about_at_once(bench: Bench) -> None:
+    bench.keeps = True
+    bench.run()
+    decided = break_down(bench)
+    assert do.Clear(KEY, for_good=False) in decided
+    (word,) = said(decided)
+    assert isinstance(word, work.AttemptFailed)
+    assert word.kept
+    bench.hear(work.Acknowledged(), 0.1, work.AttemptFailed)
+    (renewal,) = sent(bench.done)[-1:]
+    assert renewal == work.Renew(worker_id=WORKER, keeping=(JOB,))
+    assert do.Forget(JOB) not in bench.done
+    assert do.Forget(JOB) in bench.hear(work.Renewed(epoch=1, ended=(JOB,)), 0.2, work.Renew)
+    assert sent(bench.tick(6.0)) == [work.Renew(worker_id=WORKER)]
+
+
+def test_where_nothing_is_kept_nothing_is_told(bench: Bench) -> None:
+    bench.run()
+    (word,) = said(break_down(bench))
+    assert isinstance(word, work.AttemptFailed)
+    assert not word.kept
+    bench.hear(work.Acknowledged(), 0.1, work.AttemptFailed)
+    assert sent(bench.tick(5.0)) == [work.Renew(worker_id=WORKER)]
+
+
+def test_what_cannot_be_done_and_what_is_cancelled_is_cleared_for_good(bench: Bench) -> None:
+    bench.keeps = True
+    bench.run()
+    assert do.Clear(KEY, for_good=True) in break_down(bench, retryable=False)
+
+
+def test_what_is_kept_is_removed_before_a_late_cancel_is_confirmed(bench: Bench) -> None:
+    """The attempt has failed and its last word is on the way when the order comes."""
+    bench.keeps = True
+    bench.run()
+    break_down(bench)
+    decided = bench.hear(order(), 0.1, work.AttemptFailed)
+    forget = decided.index(do.Forget(JOB))
+    (word,) = said(decided)
+    assert isinstance(word, work.AttemptCancelled)
+    assert word.cleanup_completed
+    assert forget < [isinstance(each, do.Send) and each.message == word for each in decided].index(True)
+
+
+def test_a_cancel_of_what_waits_for_another_attempt_removes_what_is_kept(bench: Bench) -> None:
+    bench.crew.found([JOB])
+    bench.join()
+    decided = bench.order()
+    (word,) = said(decided)
+    assert isinstance(word, work.AttemptCancelled)
+    assert decided.index(do.Forget(JOB)) < [isinstance(each, do.Send) for each in decided].index(True)
+
+
+def test_what_was_found_is_told_when_it_registers_and_a_job_that_runs_here_again_is_not_forgotten(
+    bench: Bench,
+) -> None:
+    bench.crew.found([OTHER, JOB])
+    bench.take(bench.crew.connected(0.0), 0.0)
+    (register,) = sent(bench.done)
+    assert isinstance(register, work.Register)
+    assert register.keeping == (OTHER, JOB)
+    bench.hear(work.Registered(epoch=1, lease_seconds=15, renew_seconds=5), 0.0, work.Register)
+    bench.lease()
+    bench.tick(5.0)
+    decided = bench.hear(work.Renewed(epoch=1, ended=(JOB, OTHER)), 5.1, work.Renew)
+    assert [each for each in decided if isinstance(each, do.Forget)] == [do.Forget(OTHER)]

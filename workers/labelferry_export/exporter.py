@@ -89,8 +89,8 @@ class Exporter:
                 meter = Meter(self._beginning.first_plan(stages), self._clock, self._past.reached)
                 snapshot = yield from self._beginning.take_up(meter, stages, self._past)
                 cost = cost_of(self._options, totals_of(snapshot), stages)
-                keeper = self._past.keeper(cost, totals_of(snapshot))
-                job = self._job = Job(self._options, snapshot, self._staging, self._lanes, keeper)
+                maker = self._past.maker(cost, totals_of(snapshot))
+                job = self._job = Job(self._options, snapshot, self._staging, self._lanes, maker)
                 for problem in others().problems:
                     job.report(Warn(code=Finding.OTHER, message=problem.message))
                 if job.image_count > 1 and worth_lanes(cost):

@@ -10,7 +10,7 @@ from labelferry_export.bundle.contents import Contents
 from labelferry_export.bundle.packed import PackedFile
 from labelferry_export.costs import Totals
 from labelferry_export.findings import FindingLog, Warn
-from labelferry_export.lanes import Keeper, Lanes, Piece, Span, SpanTask, Task
+from labelferry_export.lanes import Lanes, Maker, Piece, Span, SpanTask, Task
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
@@ -49,13 +49,13 @@ class Job:
     """The state of one export. Stages read the project through it, so that an image that is left out is left out everywhere."""
 
     def __init__(
-        self, options: ExportOptions, snapshot: Snapshot, staging: Path, lanes: Lanes, keeper: Keeper | None = None
+        self, options: ExportOptions, snapshot: Snapshot, staging: Path, lanes: Lanes, maker: Maker | None = None
     ) -> None:
         self.options = options
         self.snapshot = snapshot
         self.staging = staging
         self.lanes = lanes
-        self.keeper = keeper or Keeper()
+        self.maker = maker or Maker()
         self.shelf = ""
         """The stage that is run, by which its results are kept."""
         self.at_hand_found = False
@@ -119,7 +119,7 @@ class Job:
         """
         images = filter(wanted, self.images(split)) if wanted else self.images(split)
         try:
-            for image, pieces in self.lanes.spread(task, self.snapshot, images, self.keeper, self.shelf):
+            for image, pieces in self.lanes.spread(task, self.snapshot, images, self.maker, self.shelf):
                 yield image, self._watched(pieces)
         finally:
             self.at_hand_found = False
@@ -139,7 +139,7 @@ class Job:
 
     def found_of(self, shelf: str) -> float:
         """Return the share of a stage's results that an earlier attempt has left, 0 to 1."""
-        counts = [count for name, count in self.keeper.kept.items() if name.partition("/")[0] == shelf]
+        counts = [count for name, count in self.maker.kept.items() if name.partition("/")[0] == shelf]
         return min(max(counts, default=0) / max(self.totals.images, 1), 1.0)
 
     def open(self, name: str) -> EntryWriter:
@@ -166,7 +166,7 @@ class Job:
     def suspend(self) -> None:
         """Let go of all lanes and files; what is in the files stays, as far as the disk took it."""
         self.lanes.close()
-        self.keeper.close()
+        self.maker.close()
         self.archive.abandon()
         with suppress(OSError):
             self.findings.close()

@@ -7,9 +7,9 @@ from pathlib import Path
 from labelferry_export import costs
 from labelferry_export.costs import Totals
 from labelferry_export.keeping.mark import mark
-from labelferry_export.keeping.settings import NOTHING_KEPT, KeeperSettings, Reuse, StoreSettings
+from labelferry_export.keeping.settings import NOTHING_KEPT, MakerSettings, Reuse, StoreSettings
 from labelferry_export.keeping.snapshots import Changed, KeptSnapshots, request_of
-from labelferry_export.lanes import Keeper
+from labelferry_export.lanes import Maker
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
 
@@ -44,7 +44,7 @@ class Past:
         if self._snapshots is not None and cost >= self._reuse.least_job and not large:
             yield from self._snapshots.keep(snapshot)
 
-    def keeper(self, cost: float, totals: Totals) -> Keeper:
+    def maker(self, cost: float, totals: Totals) -> Maker:
         """Return who does the tasks of a job that costs so much (ms)."""
         reuse = self._reuse
         bundle = costs.bundle_megabytes(self._options, totals) * 1e6
@@ -55,4 +55,4 @@ class Past:
             stores.append(StoreSettings(folder, reuse.checkpoint_bytes, evicts=False, spare=spare))
         if reuse.cache is not None and reuse.cache_bytes:
             stores.append(StoreSettings(os.fsencode(reuse.cache), reuse.cache_bytes, evicts=True, spare=spare))
-        return Keeper(KeeperSettings(tuple(stores), mark(), reuse.least_result) if stores else NOTHING_KEPT)
+        return Maker(MakerSettings(tuple(stores), mark(), reuse.least_result) if stores else NOTHING_KEPT)

@@ -105,6 +105,13 @@ class Attempt:
     def __post_init__(self) -> None:
         self.key = Holding(job_id=self.lease.job_id, attempt=self.lease.attempt)
 
+    @property
+    def ends_job(self) -> bool:
+        """Whether the job has no other attempt after this one, as far as this worker knows: it is cancelled, done, or cannot be done."""
+        if self.order is not None or isinstance(self.word, AttemptFinished):
+            return True
+        return isinstance(self.word, AttemptFailed) and not self.word.retryable
+
     def can(self, move: Move) -> bool:
         """Return whether `move` has a way from here."""
         return (self.step, move) in WAYS

@@ -10,7 +10,7 @@ import msgspec
 
 from labelferry_protocol import work
 from labelferry_protocol.errors import Code
-from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Lease
+from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Jobs, Lease
 from labelferry_workers import words
 from labelferry_workers.attempt import FENCED_IN_TIME, WITH_CHILD, Attempt, LastWord, Move, Step
 from labelferry_workers.instructions import (
@@ -18,6 +18,7 @@ from labelferry_workers.instructions import (
     Begin,
     Bring,
     Clear,
+    Forget,
     Instruction,
     Kill,
     Send,
@@ -26,6 +27,7 @@ from labelferry_workers.instructions import (
     Unwatch,
     Watch,
 )
+from labelferry_workers.kept import Kept
 from labelferry_workers.outbox import Outbox
 from labelferry_workers.reports import Begun, Broke, Moved, Packed, Packing, Report, Stopped, Warm
 from labelferry_workers.settings import CrewSettings
@@ -42,10 +44,11 @@ MAX_ASKS = 3
 class Attempts:
     """The attempts of one worker. Each method's instructions are made while they are read: read them all, at once."""
 
-    def __init__(self, worker_id: str, settings: CrewSettings, outbox: Outbox) -> None:
+    def __init__(self, worker_id: str, settings: CrewSettings, outbox: Outbox, kept: Kept) -> None:
         self._worker_id = worker_id
         self._settings = settings
         self._outbox = outbox
+        self._kept = kept
         self._held: dict[Holding, Attempt] = {}
         self._ended: dict[Holding, bool] = {}
         """Attempts that ended with a word to the broker: whether they were cleared."""
@@ -119,6 +122,7 @@ class Attempts:
         key = Holding(job_id=order.job_id, attempt=order.attempt)
         attempt = self._held.get(key)
         if attempt is None:
+            yield from self._forget_kept(key.job_id)
             if not self._outbox.holds(key):
                 word = words.cancelled(self._worker_id, key)
                 self._remember(key, clean=self._ended.get(key, True))
@@ -149,7 +153,15 @@ class Attempts:
             case Step.REPORTING:
                 # The cancel came first in the ledger, or there would be no order: the word that waits will not be heard.
                 self._outbox.drop(attempt.key)
+                yield from self._forget_kept(attempt.key.job_id)
                 self._speak(attempt, clean=self._ended.get(attempt.key, True), now=now)
+
+    def ended(self, jobs: Jobs) -> Instructions:
+        """Take the broker's word that these jobs have ended: nothing is kept of them, unless one is held here that it does not know of yet."""
+        held = {key.job_id for key in self._held}
+        for job_id in jobs:
+            if job_id not in held:
+                yield from self._forget_kept(job_id)
 
     # the child
 
@@ -276,7 +288,7 @@ class Attempts:
                 yield from self._kill(attempt, words.cancelled(self._worker_id, attempt.key, late), now)
             elif attempt.clear_again_at is not None and now >= attempt.clear_again_at:
                 attempt.clear_again_at = None
-                yield Clear(attempt.key)
+                yield from self._clear_once(attempt)
             elif attempt.step is Step.RUNNING:
                 yield from self._watch_for_stall(attempt, now)
 
@@ -314,10 +326,19 @@ class Attempts:
     def _clear(self, attempt: Attempt, now: float) -> Instructions:
         attempt.kill_at = None
         attempt.clear_until = now + self._settings.clear_seconds
-        yield Clear(attempt.key)
+        yield from self._clear_once(attempt)
+
+    def _clear_once(self, attempt: Attempt) -> Instructions:
+        if attempt.ends_job:
+            self._kept.drop(attempt.key.job_id)
+        yield Clear(attempt.key, for_good=attempt.ends_job)
+
+    def _forget_kept(self, job_id: str) -> Instructions:
+        if self._kept.drop(job_id):
+            yield Forget(job_id)
 
     def _speak(self, attempt: Attempt, *, clean: bool, now: float) -> None:
-        attempt.word = words.last_word(self._worker_id, attempt, clean=clean)
+        attempt.word = words.last_word(self._worker_id, attempt, clean=clean, kept=attempt.key.job_id in self._kept)
         self._remember(attempt.key, clean=clean)
         self._outbox.put(attempt.word, attempt.key, now)
 

@@ -19,15 +19,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labelferry_export.errors import ExportError
+from labelferry_export.keeping.settings import Reuse
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import Holding, Lease
 from labelferry_transport.kinship import adopt_orphans, die_with_parent
 from labelferry_transport.logs import Log, start_logging
+from labelferry_workers.checkpoints import checkpoints_of
 from labelferry_workers.engine import Export, OpenExport, Result, Workplace
 from labelferry_workers.line import Line, end_with_all
 from labelferry_workers.moved import clean
 from labelferry_workers.reports import Begun, Broke, Ending, Packed, Packing, Stopped, Warm
-from labelferry_workers.staging import BUNDLE, attempt_directory
+from labelferry_workers.staging import BUNDLE, CACHE, attempt_directory
 
 OOM_SCORE = 500
 """Between 0 (as any process) and 1000 (first of all)."""
@@ -47,6 +49,7 @@ def open_export(lease: Lease, place: Workplace) -> Export:
         roots=place.roots,
         clock=time.monotonic,
         lanes=place.lanes,
+        reuse=place.reuse,
     )
 
 
@@ -81,11 +84,22 @@ def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
         lease = line.leases.get()
         key = Holding(job_id=lease.job_id, attempt=lease.attempt)
         staging = attempt_directory(said.staging, key)
-        place = Workplace(staging, staging / BUNDLE, said.root, said.lanes)
+        place = Workplace(staging, staging / BUNDLE, said.root, said.lanes, _reuse(said, lease))
         line.begin(key)
         line.say(Begun(key=key))
         line.say(_attempt(line, lease, place, opened_by))
         _give_back_memory()
+
+
+def _reuse(said: argparse.Namespace, lease: Lease) -> Reuse:
+    base = said.staging.parent
+    return Reuse(
+        reached=lease.reached,
+        checkpoints=checkpoints_of(base, lease.job_id),
+        checkpoint_bytes=said.checkpoint_bytes,
+        cache=base / CACHE,
+        cache_bytes=said.cache_bytes,
+    )
 
 
 def bind_to_parent(parent: int) -> None:
@@ -108,6 +122,8 @@ def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) 
             return Stopped(key=key)
         export = opened_by(lease, place)
         if _run(line, key, export):
+            reused = export.reused
+            log.info("made", job=key.job_id, attempt=key.attempt, results_made=reused.made, results_found=reused.found)
             return _packed(key, export.result)
         return _pack_partial(line, key, export)
     except ExportError as error:
@@ -196,6 +212,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, action="append", default=[])
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--lanes", type=int, default=1)
+    parser.add_argument("--checkpoint-bytes", type=int, default=0)
+    parser.add_argument("--cache-bytes", type=int, default=0)
     return parser.parse_args(arguments)
 
 

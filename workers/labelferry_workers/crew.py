@@ -5,6 +5,7 @@ The supervisor performs each instruction in the order given, and tells what came
 """
 
 import itertools
+from collections.abc import Iterable
 
 from labelferry_protocol import requests, work
 from labelferry_protocol.errors import Code
@@ -12,6 +13,7 @@ from labelferry_protocol.work import CancelOrder, DrainOrder, Holding, Holdings,
 from labelferry_workers.attempts import Attempts, Instructions
 from labelferry_workers.departure import Departure
 from labelferry_workers.instructions import Announce, GiveUp
+from labelferry_workers.kept import Kept
 from labelferry_workers.membership import Asked, Identity, Membership
 from labelferry_workers.outbox import Outbox
 from labelferry_workers.reports import Broke, Report
@@ -32,10 +34,11 @@ class Crew:
         numbers = itertools.count(1)
         self._identity = identity
         self._settings = settings
-        self._membership = Membership(identity, lambda: f"{next(numbers):x}")
+        self._kept = Kept()
+        self._membership = Membership(identity, self._kept, lambda: f"{next(numbers):x}")
         self._outbox = Outbox(lambda: f"{next(numbers):x}")
         self._departure = Departure(settings.drain_seconds, settings.goodbye_seconds)
-        self._attempts = Attempts(identity.worker_id, settings, self._outbox)
+        self._attempts = Attempts(identity.worker_id, settings, self._outbox, self._kept)
         self._room = Room(settings.enough_free_bytes, settings.room_pause)
         self._announced = False
 
@@ -55,6 +58,10 @@ class Crew:
             self._outbox.next_at if self._membership.registered else None,
         ]
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def found(self, jobs: Iterable[str]) -> None:
+        """Take note of jobs of which workers before this one have kept something here."""
+        self._kept.add(jobs)
 
     def connected(self, now: float) -> Instructions:
         """Take note of a new connection to the broker."""
@@ -81,7 +88,7 @@ class Crew:
                 key = Holding(job_id=message.job_id, attempt=message.attempt)
                 yield from self._attempts.grant(key, message.token)
             case work.Acknowledged():
-                yield from self._acknowledged(ref)
+                yield from self._acknowledged(ref, now)
             case work.Fenced():
                 yield from self._attempts.fence(Holding(job_id=message.job_id, attempt=message.attempt), now)
             case work.CancelOrder():
@@ -114,8 +121,10 @@ class Crew:
         yield from self._attempts.died(key, how, now)
         yield from self._settle(now)
 
-    def cleared(self, key: Holding, *, clean: bool, now: float) -> Instructions:
-        """Take what came of a `Clear`: whether nothing of the attempt is left."""
+    def cleared(self, key: Holding, *, clean: bool, now: float, kept: bool = False) -> Instructions:
+        """Take what came of a `Clear`: whether nothing of the attempt is left, and whether something is kept for another one."""
+        if kept:
+            self._kept.add([key.job_id])
         yield from self._attempts.cleared(key, clean=clean, now=now)
         yield from self._settle(now)
 
@@ -178,6 +187,7 @@ class Crew:
             yield from self._attempts.fence(key, now)
         for order in message.cancels:
             yield from self._attempts.cancel(order, now)
+        yield from self._attempts.ended(message.ended)
 
     def _begin_anew(self, asked: Asked | None, now: float) -> Instructions:
         if asked is None:
@@ -192,12 +202,15 @@ class Crew:
         if self._attempts.busy < self._identity.slots and not self._departure.acknowledged:
             yield from self._attempts.begin(lease, self._membership.lease_from + self._membership.lease_seconds, now)
 
-    def _acknowledged(self, ref: str) -> Instructions:
+    def _acknowledged(self, ref: str, now: float) -> Instructions:
         entry = self._outbox.take(ref)
         if entry is None:
             return
         if entry.key is not None:
             yield from self._attempts.answered(entry.key, entry.message)
+            if isinstance(entry.message, work.AttemptFailed) and entry.message.kept:
+                # Whether it was the last attempt that the job may have.
+                self._membership.hurry(now)
         else:
             self._departure.acknowledged = True
 

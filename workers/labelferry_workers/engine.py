@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from labelferry_export.keeping.settings import NO_REUSE, Reuse
 from labelferry_protocol.events import ExportCounts, StageProgress, WarningSummary
 from labelferry_protocol.words import Stage
 from labelferry_protocol.work import Lease
@@ -61,12 +62,28 @@ class Result(Protocol):
         """Whether it holds only what was finished when the export was stopped."""
 
 
+class Reused(Protocol):
+    """Results of single images."""
+
+    @property
+    def made(self) -> int:
+        """How many this attempt has made."""
+
+    @property
+    def found(self) -> int:
+        """How many were there."""
+
+
 class Export(Protocol):
     """One export: run it to its end, or stop between two updates and pack what is finished."""
 
     @property
     def result(self) -> Result:
         """What was made, once `run` has ended."""
+
+    @property
+    def reused(self) -> Reused:
+        """How many results were made, and how many were found."""
 
     def run(self) -> Generator[Update, None, None] | Iterator[Update]:
         """Yield after each unit of work."""
@@ -87,6 +104,8 @@ class Workplace:
     """The source must lie below one of these."""
     lanes: int = 1
     """Processes that may work on its images at once."""
+    reuse: Reuse = NO_REUSE
+    """What may be reused of work done before, and where this attempt's own is kept."""
 
 
 class OpenExport(Protocol):

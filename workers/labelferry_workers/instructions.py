@@ -40,6 +40,15 @@ class Clear:
     """Remove all that the attempt wrote; what came of it is told by `cleared`."""
 
     key: Holding
+    for_good: bool = True
+    """Whether that is also what is kept of the job for another attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove what is kept of a job that has no other attempt."""
+
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,7 @@ Instruction = (
     | Stop
     | Kill
     | Clear
+    | Forget
     | Bring
     | Abandon
     | Watch

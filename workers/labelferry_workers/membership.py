@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from labelferry_protocol import limits
 from labelferry_protocol.work import Holdings, Register, Registered, Renew
 from labelferry_workers.instructions import Reconnect, Send
+from labelferry_workers.kept import Kept
 
 REPEAT_SECONDS = 1.0
 """Between two tries while a register or renew is not answered."""
@@ -39,8 +40,9 @@ class Membership:
     figure is never the longer one.
     """
 
-    def __init__(self, identity: Identity, new_ref: Callable[[], str]) -> None:
+    def __init__(self, identity: Identity, kept: Kept, new_ref: Callable[[], str]) -> None:
         self._identity = identity
+        self._kept = kept
         self._new_ref = new_ref
         self._asked: dict[str, Asked] = {}
         self._online = False
@@ -98,6 +100,10 @@ class Membership:
             self.paused = paused
             self._next_at = now
 
+    def hurry(self, now: float) -> None:
+        """Renew at once: there is something to learn."""
+        self._next_at = now
+
     def due(self, holding: Holdings, now: float) -> list[Send | Reconnect]:
         """Return what is to be said now to be and stay known."""
         if not self._online:
@@ -125,7 +131,8 @@ class Membership:
             del self._asked[next(iter(self._asked))]
         who = self._identity
         if self.registered:
-            return Send(Renew(worker_id=who.worker_id, holding=holding, paused=self.paused), ref)
+            renew = Renew(worker_id=who.worker_id, holding=holding, paused=self.paused, keeping=self._kept.told)
+            return Send(renew, ref)
         return Send(
             Register(
                 worker_id=who.worker_id,
@@ -135,6 +142,7 @@ class Membership:
                 holding=holding,
                 paused=self.paused,
                 process=who.process,
+                keeping=self._kept.told,
             ),
             ref,
         )

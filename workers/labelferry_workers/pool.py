@@ -16,7 +16,7 @@ from labelferry_transport.logs import Log
 from labelferry_workers.channel import ChannelEnded
 from labelferry_workers.kept_child import Child, Death, ending, start_child
 from labelferry_workers.reports import ENDINGS, Broke, Report, Warm
-from labelferry_workers.settings import PoolSettings
+from labelferry_workers.settings import PoolSettings, WorkerSettings
 
 ORPHAN_SECONDS = 2.0
 """How long the end of processes whose keeper was killed is waited for: one that the kernel cannot end must not hold the others up."""
@@ -172,10 +172,12 @@ class Pool:
         log.error("a child did not start", reason=why, again_in=pause)
 
 
-def child_options(staging: Path, roots: tuple[Path, ...], log_level: str, slots: int) -> list[str]:
-    """Return the options that all children of a worker are started with; its `slots` share the processors."""
-    lanes = max(1, (os.cpu_count() or 1) // slots)
-    options = ["--staging", str(staging), "--log-level", log_level, "--lanes", str(lanes)]
-    for root in roots:
+def child_options(place: Path, settings: WorkerSettings, log_level: str) -> list[str]:
+    """Return the options that all children of a worker are started with, which works in `place`; its slots share the processors."""
+    lanes = max(1, (os.cpu_count() or 1) // settings.slots)
+    options = ["--staging", str(place), "--log-level", log_level, "--lanes", str(lanes)]
+    keeping = settings.keeping
+    options += ["--checkpoint-bytes", str(keeping.checkpoint_bytes), "--cache-bytes", str(keeping.cache_bytes)]
+    for root in settings.roots:
         options += ["--root", str(root)]
     return options

@@ -1,6 +1,7 @@
 """The worker process from outside: its options, what is refused before it starts, and how it ends."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import platformdirs
 
+from labelferry_export.keeping.settings import CHECKPOINT_BYTES
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal
+from labelferry_transport.amounts import size
 from labelferry_transport.keys import load_key
 from labelferry_transport.logs import LEVELS, Log, start_logging
 from labelferry_transport.notice import Notice
 from labelferry_transport.sockets import new_context
-from labelferry_workers.settings import CrewSettings, PoolSettings, WorkerSettings
+from labelferry_workers.settings import CrewSettings, KeepingSettings, PoolSettings, WorkerSettings
 from labelferry_workers.supervisor import Supervisor
 
 MAX_SLOTS = 256
@@ -61,6 +64,7 @@ def settings_of(said: argparse.Namespace, pool: PoolSettings) -> WorkerSettings:
         connect_timeout=said.connect_timeout,
         crew=CrewSettings(drain_seconds=said.drain_seconds, stall_kill=said.stall_kill),
         pool=pool,
+        keeping=KeepingSettings(said.checkpoint_bytes, said.cache_bytes),
     )
 
 
@@ -102,6 +106,20 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="kill an export that makes no progress for so long, and try it again (default: never)",
     )
     parser.add_argument("--connect-timeout", type=_seconds, help="leave with code 5 when no broker answers within")
+    parser.add_argument(
+        "--checkpoint-bytes",
+        type=size,
+        default=CHECKPOINT_BYTES,
+        metavar="SIZE",
+        help="how much finished work of a job is kept for another attempt (default: 2GB; 0: none)",
+    )
+    parser.add_argument(
+        "--cache-bytes",
+        type=size,
+        default=os.environ.get("LABELFERRY_CACHE_BYTES", "0"),
+        metavar="SIZE",
+        help="how much finished work is kept for later exports, in STAGING/cache (default: LABELFERRY_CACHE_BYTES, or 0: none)",
+    )
     parser.add_argument("--log-level", choices=LEVELS, default="info")
     return parser.parse_args(arguments)
 

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelferry_export.keeping.settings import CHECKPOINT_BYTES
 from labelferry_protocol.endpoints import Endpoint
 from labelferry_transport.sockets import ClientKeys
 
@@ -46,6 +47,14 @@ class PoolSettings:
 
 
 @dataclass(frozen=True)
+class KeepingSettings:
+    """How many bytes may be kept: of one job for its next attempt, and of all exports for later ones. 0 keeps nothing."""
+
+    checkpoint_bytes: int = CHECKPOINT_BYTES
+    cache_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
     """One worker process."""
 
@@ -61,3 +70,4 @@ class WorkerSettings:
     """Give up when the broker was not reached for so long at the start; None waits for ever."""
     crew: CrewSettings = field(default_factory=CrewSettings)
     pool: PoolSettings = field(default_factory=PoolSettings)
+    keeping: KeepingSettings = field(default_factory=KeepingSettings)

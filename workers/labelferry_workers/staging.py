@@ -18,6 +18,8 @@ from labelferry_protocol.work import Holding
 from labelferry_transport.logs import Log
 
 BUNDLE = "bundle.zip"
+CACHE = "cache"
+"""What all exports of a staging directory share, below it: the engine's, and anybody's to remove at any time."""
 _PREFIX = "worker-"
 _LOCK = ".lock"
 

@@ -24,6 +24,7 @@ from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
 from labelferry_transport.process_mark import own_mark
 from labelferry_workers import instructions as do
+from labelferry_workers.checkpoints import Checkpoints
 from labelferry_workers.crew import Crew
 from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, Finish, FromUploader, NotCarried
 from labelferry_workers.kept_child import Death
@@ -67,11 +68,12 @@ class Supervisor:
         self._wall = wall
         self._worker_id = secrets.token_hex(16)
         self._staging = Staging(settings.staging, self._worker_id)
+        self._checkpoints = Checkpoints(settings.staging)
         host = host_names.gethostname()[:255]
         identity = Identity(self._worker_id, host, settings.slots, software, own_mark())
         self._crew = Crew(identity, settings.crew)
         self._link = Link(context, settings.broker, settings.keys, self._worker_id, software)
-        options = child_options(self._staging.place, settings.roots, log_level, settings.slots)
+        options = child_options(self._staging.place, settings, log_level)
         self._pool = Pool(settings.pool, settings.slots, options)
         self._lifeline = Lifeline(until_eof=settings.until_eof)
         self._uploader, self._pair = start_uploader(context, settings.keys)
@@ -85,6 +87,8 @@ class Supervisor:
         """Serve; raise `Refusal` when the broker will not have this worker, or cannot be reached in the time given."""
         try:
             self._staging.sweep()
+            self._sweep_checkpoints()
+            self._crew.found(self._checkpoints.jobs)
             self._give_up_at = self._clock() + (self._settings.connect_timeout or 0.0)
             while not self._left:
                 self._turn()
@@ -198,7 +202,12 @@ class Supervisor:
             case do.Kill(key=key):
                 return self._kill(key)
             case do.Clear(key=key):
-                return self._crew.cleared(key, clean=self._staging.clear(key), now=self._clock())
+                clean = self._staging.clear(key)
+                clean = (not each.for_good or self._checkpoints.remove(key.job_id)) and clean
+                kept = not each.for_good and self._checkpoints.has(key.job_id)
+                return self._crew.cleared(key, clean=clean, now=self._clock(), kept=kept)
+            case do.Forget(job_id=job_id):
+                self._checkpoints.remove(job_id)
             case do.Bring(key=key, token=token, size=size):
                 path = str(self._staging.path(key) / BUNDLE)
                 self._tell_uploader(Carry(key=key, token=token, path=path, size=size))
@@ -223,6 +232,7 @@ class Supervisor:
     def _begin(self, each: do.Begin) -> Iterable[do.Instruction] | None:
         lease = each.lease
         key = Holding(job_id=lease.job_id, attempt=lease.attempt)
+        self._sweep_checkpoints()
         log.info("leased", job=key.job_id, attempt=key.attempt, project=lease.project)
         try:
             self._staging.make(key)
@@ -231,6 +241,9 @@ class Supervisor:
             return self._crew.child_died(key, how, self._clock())
         how_not = self._pool.begin(lease)
         return None if how_not is None else self._crew.child_died(key, how_not, self._clock())
+
+    def _sweep_checkpoints(self) -> None:
+        self._checkpoints.sweep(self._wall(), {key.job_id for key in self._crew.holding})
 
     def _kill(self, key: Holding) -> Iterable[do.Instruction] | None:
         log.info("killing", job=key.job_id, attempt=key.attempt)

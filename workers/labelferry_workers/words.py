@@ -65,12 +65,14 @@ def cancelled(worker_id: str, key: Holding, message: str = "") -> AttemptCancell
     )
 
 
-def last_word(worker_id: str, attempt: Attempt, *, clean: bool) -> LastWord:
+def last_word(worker_id: str, attempt: Attempt, *, clean: bool, kept: bool = False) -> LastWord:
     """Return what is said of an attempt that has ended: under a cancel always that it stopped, however it came to it."""
     word = attempt.word
     if attempt.order is None and word is not None:
         if isinstance(word, AttemptFinished):
             return word
+        if isinstance(word, AttemptFailed):
+            return msgspec.structs.replace(word, cleanup_completed=clean, kept=kept)
         return msgspec.structs.replace(word, cleanup_completed=clean)
     kept = isinstance(word, AttemptFinished) and attempt.order is not None and attempt.order.keep_partial
     return AttemptCancelled(

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from labelferry_broker.ledger import progress
 from labelferry_broker.ledger.book import Book
 from labelferry_broker.ledger.cancels import Cancels
 from labelferry_broker.ledger.crew import Worker
@@ -110,8 +111,11 @@ class Attempts:
         if job.begun:
             return
         event = self._book.stamp(job, Started, project=job.row.project, worker=worker.host)
-        self._book.update(job, started=event, progress=None)
+        further = progress.again(self._book, job)
+        self._book.update(job, started=event, progress=further)
         self._book.emit(Publish(event))
+        if further is not None:
+            self._book.emit(Publish(further))
 
     def _grant(self, job: Job, worker: Worker, ref: str, message: RequestPublish) -> None:
         cancel = job.row.cancel
@@ -138,7 +142,7 @@ class Attempts:
             )
         self._begin(job, worker)
         bundle = BundleFacts(size=receipt.size, sha256=receipt.sha256, file_name=bundle_name(job.row.project))
-        progress = self._publish_ready(job, receipt.size)
+        ready = self._publish_ready(job, receipt.size)
         began = job.row.started.timestamp if job.row.started else job.row.created_at
         completed = self._book.stamp(
             job,
@@ -154,7 +158,7 @@ class Attempts:
             job,
             Move.FINISH,
             completed,
-            progress=progress,
+            progress=ready,
             bundle=bundle,
             bundle_attempt=job.row.attempt,
             counts=message.counts,
@@ -162,7 +166,7 @@ class Attempts:
 
     def _publish_ready(self, job: Job, size: int) -> Progress:
         """Publish that processing is done (100) and what follows is downloading."""
-        progress = self._book.stamp(
+        ready = self._book.stamp(
             job,
             Progress,
             progress=100.0,
@@ -173,11 +177,14 @@ class Attempts:
             estimated_time_remaining=0.0,
         )
         changed = self._book.stamp(job, PhaseChanged, previous=Phase.PROCESSING, phase=Phase.DOWNLOADING)
-        self._book.emit(Publish(progress))
+        self._book.emit(Publish(ready))
         self._book.emit(Publish(changed))
-        return progress
+        return ready
 
     def _fail(self, job: Job, message: AttemptFailed) -> None:
+        worker = self._book.crew.workers.get(message.worker_id)
+        if message.kept and worker is not None:
+            worker.keeping.add(message.job_id)
         self._book.end_attempt(job, Outcome.FAILED, message.message)
         # A process that was lost is replaced at once, the first time; what fails by itself, or again, waits before it is tried again.
         wait = message.code is not Code.WORKER_LOST or job.row.attempt > 1

@@ -108,7 +108,12 @@ class Cancels:
         mark = CancelMark(by=by, who=who, at=self._book.now.wall, keep_partial=keep_partial, reason=reason)
         if job.row.state is State.QUEUED:
             self._book.update(job, cancel=mark)
-            self.confirm(job, Move.CANCEL, cleanup_completed=True)
+            keepers = self._book.crew.keepers(job.row.job_id)
+            for worker in keepers:
+                self._book.emit(Tell(worker.peer, "", self.order(job)))
+            hosts = ", ".join(sorted({worker.host for worker in keepers}))
+            message = f"what was finished before, and kept on {hosts}, is being removed" if keepers else ""
+            self.confirm(job, Move.CANCEL, cleanup_completed=not keepers, message=message)
             return
         self._book.move(job, Move.CANCEL, cancel=mark)
         self._give_order(job)

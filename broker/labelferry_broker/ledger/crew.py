@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labelferry_broker.ledger.jobs import Job
 
@@ -24,6 +24,8 @@ class Worker:
     connected: bool = True
     foreign: int = 0
     """Slots taken by attempts that it still lists though they are not its own any more."""
+    keeping: set[str] = field(default_factory=set)
+    """Jobs of which it keeps finished work for another attempt."""
 
 
 class Crew:
@@ -80,15 +82,22 @@ class Crew:
         """Return how many of a worker's slots are taken."""
         return len(self._held.get(worker.worker_id, {})) + worker.foreign
 
-    def pick(self, tried: set[str]) -> Worker | None:
-        """Return the worker to lease to: one where this job has not ended badly before, then the one with most free slots."""
+    def keepers(self, job_id: str) -> list[Worker]:
+        """Return the connected workers that keep finished work of a job."""
+        return [worker for worker in self.workers.values() if worker.connected and job_id in worker.keeping]
+
+    def pick(self, job: Job) -> Worker | None:
+        """Return the worker to lease to: for a second attempt one that keeps work of the first; one where this job has not
+        ended badly before; the one with most free slots."""
         best: Worker | None = None
-        best_rank = (False, 0)
+        best_rank = (False, False, 0)
+        second = job.row.attempt == 1
         for worker in self.workers.values():
             if worker.draining or worker.paused or not worker.connected:
                 continue
             free = worker.slots - self.busy(worker)
-            rank = (worker.worker_id not in tried, free)
+            keeps = second and job.row.job_id in worker.keeping
+            rank = (keeps, worker.worker_id not in job.tried, free)
             if free > 0 and rank > best_rank:
                 best, best_rank = worker, rank
         return best

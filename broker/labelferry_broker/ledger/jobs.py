@@ -29,6 +29,8 @@ class Job:
     """Who asked for a cancel and waits for the end: peer and correlation id, in the order of asking."""
     doubted_until: float = 0.0
     """Steady time until which a worker that was given up may not have noticed, and run an older attempt still."""
+    floor: float = 0.0
+    """What was told of progress before the current attempt: it counts from there, whatever its worker says."""
     tried: set[str] = field(default_factory=set)
     """Workers at which an attempt ended badly: others are asked first."""
 

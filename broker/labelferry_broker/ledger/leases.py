@@ -39,7 +39,7 @@ class Leases:
         book = self._book
         while book.leasing and (job_id := book.queue.next()) is not None:
             job = book.live[job_id]
-            worker = book.crew.pick(job.tried)
+            worker = book.crew.pick(job)
             if worker is None:
                 return
             book.queue.take()
@@ -148,6 +148,7 @@ class Leases:
             ),
         )
         job.tellings = 0
+        job.floor = 0.0 if job.row.progress is None else job.row.progress.progress
         self._extend(job)
         self._tell(job, worker)
 
@@ -166,6 +167,7 @@ class Leases:
             project=row.project,
             source=row.source,
             options=row.options,
+            reached=0.0 if row.progress is None else row.progress.progress,
         )
         self._book.emit(Tell(worker.peer, "", lease))
 

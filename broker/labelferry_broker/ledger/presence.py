@@ -1,5 +1,7 @@
 """Workers: which are here, since when nothing was heard of them, and which of their connections is the right one."""
 
+from contextlib import suppress
+
 from labelferry_broker.ledger.alarms import Purpose
 from labelferry_broker.ledger.book import Book
 from labelferry_broker.ledger.cancels import Cancels
@@ -8,7 +10,7 @@ from labelferry_broker.ledger.effects import Tell
 from labelferry_broker.ledger.leases import Leases
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.words import State
-from labelferry_protocol.work import Acknowledged, CancelOrder, Register, Registered, Renew, Renewed
+from labelferry_protocol.work import Acknowledged, CancelOrder, Jobs, Register, Registered, Renew, Renewed
 
 
 class Presence:
@@ -44,6 +46,7 @@ class Presence:
             draining=known is not None and known.draining,
             paused=message.paused,
             software=message.software,
+            keeping=set(message.keeping),
         )
         other = book.crew.of_peer(peer)
         if other is not None:
@@ -57,6 +60,7 @@ class Presence:
             renew_seconds=book.settings.renew_seconds,
             abandon=self._leases.renew(worker, message.holding),
             cancels=self._cancels_of(worker),
+            ended=self._ended_of(message.keeping),
         )
         book.emit(Tell(peer, ref, registered))
         self._leases.remind(worker, message.holding)
@@ -66,8 +70,13 @@ class Presence:
         if not worker.connected:
             raise Refusal(Code.REGISTER, "this connection was seen to go: register, then renew")
         worker.paused = message.paused
-        abandon = self._leases.renew(worker, message.holding)
-        renewed = Renewed(epoch=self._book.epoch, abandon=abandon, cancels=self._cancels_of(worker))
+        worker.keeping = set(message.keeping)
+        renewed = Renewed(
+            epoch=self._book.epoch,
+            abandon=self._leases.renew(worker, message.holding),
+            cancels=self._cancels_of(worker),
+            ended=self._ended_of(message.keeping),
+        )
         self._book.emit(Tell(worker.peer, ref, renewed))
         self._leases.remind(worker, message.holding)
 
@@ -99,6 +108,16 @@ class Presence:
             self._book.alarms.set(until, Purpose.SILENCE, worker_id)
         else:
             self._leases.lapse_all(worker_id, "the worker was lost: nothing was heard of it")
+
+    def _ended_of(self, keeping: Jobs) -> Jobs:
+        """Return the jobs that have ended. One that this ledger does not know is another broker's to speak of."""
+        ended = []
+        for job_id in keeping:
+            if job_id not in self._book.live:
+                # It can be told with the next renewal; the leases must not wait for it.
+                with suppress(Refusal):
+                    ended += [job_id] if self._book.archive.job(job_id) is not None else []
+        return tuple(ended)
 
     def _cancels_of(self, worker: Worker) -> tuple[CancelOrder, ...]:
         held = self._book.crew.held_by(worker.worker_id)

@@ -15,11 +15,15 @@ BELOW_DONE = 99.99
 
 
 def take(book: Book, user: str, frame: ProgressFrame) -> None:
-    """Publish a frame that comes from the holder of an attempt that has begun and is not behind the one before; drop any other."""
+    """Publish a frame that comes from the holder of an attempt that has begun and is not behind the one before; drop any other.
+
+    What an attempt says while it is behind the attempts before it is told with the progress that they had reached.
+    """
     job = book.crew.held_job(frame.worker_id, frame.job_id, frame.attempt)
     if job is None or job.row.worker_user != user or job.row.state is not State.RUNNING or not job.begun:
         return
     done = min(frame.progress, BELOW_DONE)
+    done = max(done, job.floor)
     if not done >= _before(job):  # which a NaN is not either
         return
     left = frame.estimated_time_remaining
@@ -38,9 +42,25 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
     book.emit(Publish(progress))
 
 
-def _before(job: Job) -> float:
+def again(book: Book, job: Job) -> Progress | None:
+    """Return what is told of progress when an attempt begins after others: how far they were; None where they were nowhere."""
     last = job.row.progress
-    return last.progress if last is not None and last.attempt == job.row.attempt else 0.0
+    if last is None:
+        return None
+    return book.stamp(
+        job,
+        Progress,
+        progress=last.progress,
+        phase=Phase.PROCESSING,
+        stage=last.stage,
+        message=f"Running again: attempt {job.row.attempt}",
+        stage_progress=last.stage_progress,
+        estimated_time_remaining=None,
+    )
+
+
+def _before(job: Job) -> float:
+    return 0.0 if job.row.progress is None else job.row.progress.progress
 
 
 def _shorten(stage: StageProgress) -> StageProgress:

@@ -8,6 +8,12 @@ import click
 
 LISTEN = "tcp://127.0.0.1:5570"
 
+cache_option = click.option(
+    "--cache-bytes",
+    metavar="SIZE",
+    help="Keep so much finished work for later exports; none by default, or LABELFERRY_CACHE_BYTES.",
+)
+
 
 @click.command()
 @click.option(
@@ -63,6 +69,8 @@ def broker(listen: str, state: str | None, keys_directory: str | None, log_level
     help="How much to log.",
 )
 @click.option("--stall-kill", metavar="SECONDS", help="Kill what makes no progress for so long, and try it again.")
+@click.option("--checkpoint-bytes", metavar="SIZE", help="Keep so much of a job for another attempt; 2GB by default.")
+@cache_option
 def worker(
     broker: str,
     slots: int | None,
@@ -87,12 +95,13 @@ def worker(
     metavar="DIR",
     help="Projects may be read below this directory, repeatable; everywhere by default.",
 )
-def up(listen: str, state: str | None, slots: int | None, roots: tuple[str, ...]) -> None:
+@cache_option
+def up(listen: str, state: str | None, slots: int | None, roots: tuple[str, ...], **further: str | None) -> None:
     """Run a broker and a worker on this machine until Ctrl-C or SIGTERM."""
     from labelferry.cli.pair import run_pair
 
     broker_command = ["labelferry_broker", "--listen", listen, "--state", state or _state()]
-    worker_command = _worker_command(listen, slots, roots, None, None, "info")
+    worker_command = [*_worker_command(listen, slots, roots, None, None, "info"), *_given(further)]
     sys.exit(run_pair(broker_command, worker_command, listen))
 
 

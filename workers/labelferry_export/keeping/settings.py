@@ -8,7 +8,7 @@ import msgspec
 SPARE_BYTES = 256 << 20
 """So much stays free on the disk, besides what the bundle itself may need."""
 CHECKPOINT_BYTES = 2_000_000_000
-LEAST_JOB = 2000.0
+LEAST_JOB = 500.0
 LEAST_RESULT = 0.0003
 
 
@@ -22,7 +22,7 @@ class StoreSettings(msgspec.Struct, frozen=True, array_like=True):
     """Bytes that must stay free on its disk."""
 
 
-class KeeperSettings(msgspec.Struct, frozen=True, array_like=True):
+class MakerSettings(msgspec.Struct, frozen=True, array_like=True):
     """The stores, in the order they are looked into; the mark of this engine; from how many seconds of a processor on a result is kept."""
 
     stores: tuple[StoreSettings, ...] = ()
@@ -30,7 +30,7 @@ class KeeperSettings(msgspec.Struct, frozen=True, array_like=True):
     least: float = LEAST_RESULT
 
 
-NOTHING_KEPT = KeeperSettings()
+NOTHING_KEPT = MakerSettings()
 
 
 @dataclass(frozen=True)

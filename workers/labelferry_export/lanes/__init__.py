@@ -4,8 +4,8 @@ What is done is a `Task`: pure, from one image and its objects to pieces. Pieces
 made them and however many there are, so that a bundle's bytes do not depend on it. Without lanes the same task runs in place.
 """
 
-from labelferry_export.lanes.keeper import Keeper
 from labelferry_export.lanes.lanes import MOST_LANES, Lanes
+from labelferry_export.lanes.maker import Maker
 from labelferry_export.lanes.task import Piece, Span, SpanTask, Task
 
-__all__ = ["MOST_LANES", "Keeper", "Lanes", "Piece", "Span", "SpanTask", "Task"]
+__all__ = ["MOST_LANES", "Maker", "Lanes", "Piece", "Span", "SpanTask", "Task"]

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from labelferry_export import stages
 from labelferry_export.errors import ExportError
-from labelferry_export.lanes.keeper import Keeper
+from labelferry_export.lanes.maker import Maker
 from labelferry_export.lanes.task import (
     Begin,
     BeginSpans,
@@ -74,7 +74,7 @@ class _Desk:
         self.span_task: SpanTask | None = None
         self._task: Task | None = None
         self._snapshot: Snapshot | None = None
-        self._keeper = Keeper()
+        self._maker = Maker()
         self._shelf = ""
 
     def begin(self, told: Begin) -> None:
@@ -82,9 +82,9 @@ class _Desk:
         path = Path(os.fsdecode(told.snapshot))
         if self._snapshot is None or self._snapshot.path != path:
             self._snapshot = Snapshot(path)
-        if self._keeper.settings != told.keeper:
-            self._keeper.close()
-            self._keeper = Keeper(told.keeper)
+        if self._maker.settings != told.maker:
+            self._maker.close()
+            self._maker = Maker(told.maker)
         self._task, self._shelf = task_of(told), told.shelf
 
     def pieces(self, told: Order | Span) -> Iterator[Piece]:
@@ -93,7 +93,7 @@ class _Desk:
             assert self.span_task is not None  # noqa: S101
             return self.span_task(told)
         assert self._task is not None and self._snapshot is not None  # noqa: S101, PT018
-        return self._keeper.pieces(self._task, self._snapshot, self._snapshot.image(told.image_id), self._shelf)
+        return self._maker.pieces(self._task, self._snapshot, self._snapshot.image(told.image_id), self._shelf)
 
 
 def _do(channel: "Connection[bytes, bytes]", pieces: Iterator[Piece]) -> None:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Generic, TypeVar
 
 from labelferry_export.errors import ExportError
-from labelferry_export.lanes.keeper import Keeper
+from labelferry_export.lanes.maker import Maker
 from labelferry_export.lanes.task import (
     Crashed,
     Done,
@@ -104,20 +104,20 @@ class Lanes:
         self._lanes.clear()
 
     def spread(
-        self, task: Task, snapshot: Snapshot, images: Iterable[Image], keeper: Keeper | None = None, shelf: str = ""
+        self, task: Task, snapshot: Snapshot, images: Iterable[Image], maker: Maker | None = None, shelf: str = ""
     ) -> Iterator[tuple[Image, Iterator[Piece | None]]]:
         """Yield every image with the pieces that `task` makes of it; None is yielded where a piece lets wait for itself.
 
         Take all pieces of an image before the next one; an `ExportError` of an image comes while its pieces are taken. Without processes the
-        task runs here. `keeper` does it, here and elsewhere, and keeps the results on `shelf`.
+        task runs here. `maker` does it, here and elsewhere, and keeps the results on `shelf`.
         """
-        keeper = keeper or Keeper()
+        maker = maker or Maker()
         if not self._lanes:
             for image in images:
-                yield image, keeper.pieces(task, snapshot, image, shelf)
+                yield image, maker.pieces(task, snapshot, image, shelf)
             return
         orders = ((image, encode(Order(image.id))) for image in images)
-        yield from self._spread(begin(task, snapshot.path, keeper.settings, shelf), orders)
+        yield from self._spread(begin(task, snapshot.path, maker.settings, shelf), orders)
 
     def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:
         """Do a task on stretches of a file, as `spread` does one on images."""

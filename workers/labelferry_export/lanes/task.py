@@ -10,7 +10,7 @@ import msgspec
 
 from labelferry_export.bundle.packed import PackedFile
 from labelferry_export.findings import Warn
-from labelferry_export.keeping.settings import KeeperSettings
+from labelferry_export.keeping.settings import MakerSettings
 from labelferry_export.model import Image, Instance
 
 
@@ -85,7 +85,7 @@ class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
     name: str
     settings: bytes
     snapshot: bytes
-    keeper: KeeperSettings
+    maker: MakerSettings
     shelf: str
 
 
@@ -121,10 +121,10 @@ decode_said = msgspec.msgpack.Decoder(Said).decode
 decode_told = msgspec.msgpack.Decoder(Begin | Order | BeginSpans | Span).decode
 
 
-def begin(task: Task, snapshot: Path, keeper: KeeperSettings, shelf: str) -> bytes:
+def begin(task: Task, snapshot: Path, maker: MakerSettings, shelf: str) -> bytes:
     """Return the message that tells a lane of a task."""
     kind = type(task)
-    return encode(Begin(kind.__module__, kind.__qualname__, encode(task), os.fsencode(snapshot), keeper, shelf))
+    return encode(Begin(kind.__module__, kind.__qualname__, encode(task), os.fsencode(snapshot), maker, shelf))
 
 
 def begin_spans(task: SpanTask) -> bytes:

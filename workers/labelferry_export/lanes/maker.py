@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 
-from labelferry_export.keeping.settings import NOTHING_KEPT, KeeperSettings
+from labelferry_export.keeping.settings import NOTHING_KEPT, MakerSettings
 from labelferry_export.keeping.store import Store
 from labelferry_export.lanes.task import Piece, Task, encode
 from labelferry_export.model import Image
@@ -26,12 +26,12 @@ _OURS = "labelferry_export."
 _piece = msgspec.msgpack.Decoder(Piece).decode
 
 
-class Keeper:
+class Maker:
     """One process's way to do tasks. Without stores it does them and nothing else. `clock` counts seconds of this thread's work."""
 
     def __init__(
         self,
-        settings: KeeperSettings = NOTHING_KEPT,
+        settings: MakerSettings = NOTHING_KEPT,
         clock: Callable[[], float] = time.thread_time,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -84,7 +84,7 @@ class Keeper:
             spent, began = 0.0, self._clock()
             for piece in task(image, snapshot.instances(image.id)):
                 spent += self._clock() - began
-                for draft in drafts:
+                for draft in () if piece.is_empty else drafts:
                     draft.add(encode(piece))
                 yield piece
                 began = self._clock()
