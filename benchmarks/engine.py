@@ -1,5 +1,7 @@
 """The engine as a library: one export in this process, with the seconds each stage took and how straight its progress ran."""
 
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
@@ -26,3 +28,14 @@ def deviation_from_linear(curve: list[tuple[float, float]]) -> float:
     """Return the mean absolute distance (points of 100) of a curve of (seconds, percent) from the straight line to its end."""
     (first, _), (last, top) = curve[0], curve[-1]
     return mean(abs(percent - top * (moment - first) / (last - first)) for moment, percent in curve)
+
+
+def main(project: str, staging: str) -> None:
+    """Run a full export, in a process that others watch."""
+    from benchmarks.full_export import FULL
+
+    export_by_engine(Path(project), Path(staging), FULL, time.perf_counter)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

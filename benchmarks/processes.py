@@ -2,8 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,14 +47,15 @@ def _pss_of(pid: int) -> float:
 
 
 @dataclass
-class Memory:
-    """The memory of processes over time, MB, a sample every so often."""
+class Watched:
+    """The memory of processes over time, MB, a sample every so often; and the most that a folder held, MB."""
 
     samples: list[float] = field(default_factory=list)
+    disk: float = 0.0
 
     @property
     def peak(self) -> float:
-        """The most that was seen."""
+        """The most memory that was seen."""
         return max(self.samples, default=0.0)
 
     def quarters(self) -> list[float]:
@@ -64,18 +65,27 @@ class Memory:
 
 
 @contextmanager
-def watched_memory(pids: Callable[[], list[int]], every: float = 0.25) -> Iterator[Memory]:
-    """Sample the memory of the trees of `pids` in a thread, until the block ends."""
-    memory, done = Memory(), threading.Event()
+def watched(pids: list[int], folder: Path, every: float = 0.25) -> Iterator[Watched]:
+    """Look at the trees of `pids` and at `folder` in a thread, until the block ends."""
+    seen, done = Watched(), threading.Event()
 
     def watch() -> None:
         while not done.wait(every):
-            memory.samples.append(megabytes(pids()))
+            seen.samples.append(megabytes(pids))
+            seen.disk = max(seen.disk, _size_of(folder) / 1e6)
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield memory
+        yield seen
     finally:
         done.set()
         thread.join()
+
+
+def _size_of(folder: Path) -> int:
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            found += path.stat().st_size if path.is_file() else 0
+    return found
