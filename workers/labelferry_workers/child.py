@@ -7,16 +7,16 @@ whole machine does not end what may finish. Before the handler is there, SIGTERM
 
 import argparse
 import contextlib
-import ctypes
 import errno
-import gc
-import os
+import queue
 import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from labelferry_export.errors import ExportError
 from labelferry_export.keeping.settings import Reuse
@@ -26,11 +26,14 @@ from labelferry_transport.kinship import adopt_orphans, die_with_parent
 from labelferry_transport.logs import Log, start_logging
 from labelferry_workers.checkpoints import checkpoints_of
 from labelferry_workers.engine import Export, OpenExport, Result, Workplace
+from labelferry_workers.fitness import Fitness, give_back_memory
 from labelferry_workers.line import Line, end_with_all
 from labelferry_workers.moved import clean
 from labelferry_workers.reports import Begun, Broke, Ending, Packed, Packing, Stopped, Warm
 from labelferry_workers.staging import BUNDLE, CACHE, attempt_directory
 
+IDLE_SECONDS = 0.05
+"""Without a lease for so long, a child has the time to make itself small."""
 OOM_SCORE = 500
 """Between 0 (as any process) and 1000 (first of all)."""
 
@@ -79,16 +82,17 @@ def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
     line.start()
     if opened_by is open_export:
         warm_up()
+    fitness = Fitness()
     line.say(Warm())
     while True:
-        lease = line.leases.get()
+        lease = _next_lease(line)
         key = Holding(job_id=lease.job_id, attempt=lease.attempt)
         staging = attempt_directory(said.staging, key)
         place = Workplace(staging, staging / BUNDLE, said.root, said.lanes, _reuse(said, lease))
         line.begin(key)
         line.say(Begun(key=key))
-        line.say(_attempt(line, lease, place, opened_by))
-        _give_back_memory()
+        ending = _attempt(line, lease, place, opened_by)
+        line.say(msgspec.structs.replace(ending, fit=ending.fit and fitness.fit()))
 
 
 def _reuse(said: argparse.Namespace, lease: Lease) -> Reuse:
@@ -115,6 +119,14 @@ def offer_to_the_oom_killer() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
 
 
+def _next_lease(line: Line) -> Lease:
+    try:
+        return line.leases.get(timeout=IDLE_SECONDS)
+    except queue.Empty:
+        give_back_memory()
+        return line.leases.get()
+
+
 def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) -> Ending:
     key = Holding(job_id=lease.job_id, attempt=lease.attempt)
     try:
@@ -132,7 +144,7 @@ def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) 
         return Broke(key=key, code=error.code, message=sentence, stage=error.stage, item=item)
     except MemoryError:
         sentence = "the export ran out of memory: give the worker more, or fewer slots"
-        return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True)
+        return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True, fit=False)
     except Exception as error:  # noqa: BLE001 - the child's outermost edge: whatever it was, the job must be told
         return _unexpected(key, error)
 
@@ -153,10 +165,10 @@ def _run(line: Line, key: Holding, export: Export) -> bool:
 def _pack_partial(line: Line, key: Holding, export: Export) -> Ending:
     order = line.cancel_of(key)
     if order is None or not order.keep_partial:
-        return Stopped(key=key, fit=_alone())
+        return Stopped(key=key)
     line.say(Packing(key=key))
     result = export.pack_partial()
-    return Stopped(key=key, fit=_alone()) if result is None else _packed(key, result)
+    return Stopped(key=key) if result is None else _packed(key, result)
 
 
 def _packed(key: Holding, result: Result) -> Packed:
@@ -167,7 +179,6 @@ def _packed(key: Holding, result: Result) -> Packed:
         counts=result.counts,
         warnings=result.warnings,
         partial=result.partial,
-        fit=_alone(),
     )
 
 
@@ -175,29 +186,10 @@ def _unexpected(key: Holding, error: Exception) -> Broke:
     log.fault("export failed unexpectedly", job=key.job_id, attempt=key.attempt)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         sentence = "the disk of the worker is full: make room in its staging directory"
-        return Broke(key=key, code=Code.DISK_FULL, message=sentence)
+        return Broke(key=key, code=Code.DISK_FULL, message=sentence, fit=False)
     name = type(error).__name__
     sentence = clean(f"the export failed unexpectedly ({name}: {error}); the worker's log has more", 1024)
-    return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True)
-
-
-def _alone() -> bool:
-    """Return whether no process that the job started is left; those that have ended are reaped."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return True
-        if pid == 0:
-            return False
-
-
-def _give_back_memory() -> None:
-    """Return what a job has freed to the system, so that a child that waits is small."""
-    gc.collect()
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(AttributeError, OSError):
-            ctypes.CDLL(None).malloc_trim(0)
+    return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True, fit=False)
 
 
 def _look_up(signum: int, frame: object) -> None:

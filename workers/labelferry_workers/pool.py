@@ -15,7 +15,7 @@ from labelferry_transport.kinship import adopt_orphans, children, kill
 from labelferry_transport.logs import Log
 from labelferry_workers.channel import ChannelEnded
 from labelferry_workers.kept_child import Child, Death, ending, start_child
-from labelferry_workers.reports import ENDINGS, Broke, Report, Warm
+from labelferry_workers.reports import ENDINGS, Report, Warm
 from labelferry_workers.settings import PoolSettings, WorkerSettings
 
 ORPHAN_SECONDS = 2.0
@@ -134,8 +134,8 @@ class Pool:
             self._early_deaths = 0
         elif isinstance(report, ENDINGS) and not child.condemned:
             child.jobs += 1
-            if isinstance(report, Broke) or not report.fit:
-                # After a failure nobody knows what state it is in; what it left running must end before its attempt is said to have.
+            if not report.fit:
+                # What it left running must end before its attempt is said to have.
                 child.last_word = report
                 child.end()
                 return None

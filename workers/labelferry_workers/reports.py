@@ -58,7 +58,7 @@ class Stopped(Message, frozen=True, kw_only=True):
 
 
 class Broke(Message, frozen=True, kw_only=True):
-    """child -> supervisor: the export cannot go on. `retryable`: another try may help."""
+    """child -> supervisor: the export cannot go on. `retryable`: another try may help. Not `fit`: nobody knows what state the process is in."""
 
     key: Holding
     code: Code
@@ -66,6 +66,7 @@ class Broke(Message, frozen=True, kw_only=True):
     stage: Stage | None = None
     item: Name | None = None
     retryable: bool = False
+    fit: bool = True
 
 
 Order = Lease | CancelOrder

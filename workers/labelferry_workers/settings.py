@@ -39,8 +39,8 @@ class PoolSettings:
 
     command: tuple[str, ...] = (sys.executable, "-m", "labelferry_workers.child")
     """Starts a child; its own options are appended."""
-    jobs_per_child: int = 50
-    """After so many a child is replaced, so that what a library leaks does not pile up."""
+    jobs_per_child: int = 1000
+    """After so many a child is replaced, whatever it says of itself; one that has grown says so, and is replaced at once."""
     restart_seconds: float = 0.1
     """Wait after a child that died before it was warm; doubles each time, up to `restart_ceiling_seconds`."""
     restart_ceiling_seconds: float = 5.0
