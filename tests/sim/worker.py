@@ -62,6 +62,7 @@ class Worker:
         self._user = name
         self.worker_id = world.new_id()
         self._slots = world.rng.choice((1, 1, 2))
+        self._bundles = world.rng.choice((0, 2, 4))
         self.alive = True
         self.stalled = False
         self.cut_off = False
@@ -172,8 +173,9 @@ class Worker:
         ref = self._ref()
         self._asked_at[ref] = self._world.now
         holding = self._holding()
-        slots = self._slots
-        self._say(ref, Register(worker_id=self.worker_id, host=self._user, slots=slots, holding=holding))
+        me, slots = self.worker_id, self._slots
+        register = Register(worker_id=me, host=self._user, slots=slots, holding=holding, bundles=self._bundles)
+        self._say(ref, register)
 
     def _beat(self) -> None:
         """Renew now and then; a connection to a broker that died is made anew."""

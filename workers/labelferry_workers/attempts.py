@@ -28,6 +28,7 @@ from labelferry_workers.instructions import (
     Watch,
 )
 from labelferry_workers.kept import Kept
+from labelferry_workers.membership import Identity
 from labelferry_workers.outbox import Outbox
 from labelferry_workers.reports import Begun, Broke, Moved, Packed, Packing, Report, Stopped, Warm
 from labelferry_workers.settings import CrewSettings
@@ -44,8 +45,9 @@ MAX_ASKS = 3
 class Attempts:
     """The attempts of one worker. Each method's instructions are made while they are read: read them all, at once."""
 
-    def __init__(self, worker_id: str, settings: CrewSettings, outbox: Outbox, kept: Kept) -> None:
-        self._worker_id = worker_id
+    def __init__(self, identity: Identity, settings: CrewSettings, outbox: Outbox, kept: Kept) -> None:
+        self._worker_id = identity.worker_id
+        self._bundles = identity.bundles
         self._settings = settings
         self._outbox = outbox
         self._kept = kept
@@ -60,8 +62,10 @@ class Attempts:
 
     @property
     def busy(self) -> int:
-        """How many attempts take a slot: all but those that only wait for an answer."""
-        return sum(1 for attempt in self._held.values() if attempt.step is not Step.REPORTING)
+        """How many attempts take a slot: all but those that only wait for an answer, and as many bundles on their way as may be."""
+        held = [attempt for attempt in self._held.values() if attempt.step is not Step.REPORTING]
+        bundles = sum(attempt.packed is not None for attempt in held)
+        return len(held) - min(bundles, self._bundles)
 
     def get(self, key: Holding) -> Attempt | None:
         """Return an attempt that is held; None for any other."""

@@ -38,7 +38,7 @@ class Crew:
         self._membership = Membership(identity, self._kept, lambda: f"{next(numbers):x}")
         self._outbox = Outbox(lambda: f"{next(numbers):x}")
         self._departure = Departure(settings.drain_seconds, settings.goodbye_seconds)
-        self._attempts = Attempts(identity.worker_id, settings, self._outbox, self._kept)
+        self._attempts = Attempts(identity, settings, self._outbox, self._kept)
         self._room = Room(settings.enough_free_bytes, settings.room_pause)
         self._announced = False
 

@@ -23,6 +23,8 @@ class Identity:
     software: str = ""
     process: str = ""
     """Its process, as `process_mark` names it."""
+    bundles: int = 0
+    """How many attempts that bring their bundle take no slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Membership:
                 paused=self.paused,
                 process=who.process,
                 keeping=self._kept.told,
+                bundles=who.bundles,
             ),
             ref,
         )

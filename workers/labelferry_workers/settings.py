@@ -14,6 +14,8 @@ class CrewSettings:
     """The numbers of the crew."""
 
     drain_seconds: float = 30.0
+    bundles_per_slot: int = 4
+    """So many bundles may be on their way to the depot for each slot, while the slot has the next job."""
     partial_seconds: float = 60.0
     """How long packing the finished part may take after a cancel that keeps it."""
     fence_margin: float = 2.0

@@ -70,7 +70,8 @@ class Supervisor:
         self._staging = Staging(settings.staging, self._worker_id)
         self._checkpoints = Checkpoints(settings.staging)
         host = host_names.gethostname()[:255]
-        identity = Identity(self._worker_id, host, settings.slots, software, own_mark())
+        bundles = settings.slots * settings.crew.bundles_per_slot
+        identity = Identity(self._worker_id, host, settings.slots, software, own_mark(), bundles)
         self._crew = Crew(identity, settings.crew)
         self._link = Link(context, settings.broker, settings.keys, self._worker_id, software)
         options = child_options(self._staging.place, settings, log_level)

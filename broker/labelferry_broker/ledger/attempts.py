@@ -124,7 +124,7 @@ class Attempts:
             return
         if job.row.state is State.RUNNING and message.partial:
             raise Refusal(Code.USAGE, "a partial bundle is taken only of a job that is being cancelled")
-        job.granted = True
+        job.granted = job.bringing = True
         claims = Claims(
             job_id=message.job_id,
             attempt=message.attempt,

@@ -154,7 +154,7 @@ class Book:
         self.alarms.drop(Purpose.ORDER, row.job_id)
         if job.granted and not keep_bundle:
             self.emit(TellDepot(Discard(job_id=row.job_id, attempt=row.attempt)))
-        job.granted = False
+        job.granted = job.bringing = False
 
     def end(self, job: Job, move: Move, terminal: Completed | Failed | Cancelled, **changes: Any) -> None:
         """End a job with its last event; everybody who waits for that is answered, and it leaves memory."""

@@ -26,6 +26,8 @@ class Worker:
     """Slots taken by attempts that it still lists though they are not its own any more."""
     keeping: set[str] = field(default_factory=set)
     """Jobs of which it keeps finished work for another attempt."""
+    bundles: int = 0
+    """How many attempts that bring their bundle take no slot."""
 
 
 class Crew:
@@ -80,7 +82,9 @@ class Crew:
 
     def busy(self, worker: Worker) -> int:
         """Return how many of a worker's slots are taken."""
-        return len(self._held.get(worker.worker_id, {})) + worker.foreign
+        held = self._held.get(worker.worker_id, {})
+        bringing = sum(job.bringing for job in held.values())
+        return len(held) - min(bringing, worker.bundles) + worker.foreign
 
     def keepers(self, job_id: str) -> list[Worker]:
         """Return the connected workers that keep finished work of a job."""

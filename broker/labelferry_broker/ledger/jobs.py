@@ -23,6 +23,8 @@ class Job:
     """How often the lease was told."""
     granted: bool = False
     """Whether the depot may have something of the current attempt."""
+    bringing: bool = False
+    """Whether the current attempt's worker has asked to bring its bundle: no child works on it any more."""
     order_gap: float = 0.0
     """Seconds until the cancel order is repeated; 0 when it needs no repeating."""
     waiters: dict[tuple[bytes, str], None] = field(default_factory=dict)

@@ -47,6 +47,7 @@ class Presence:
             paused=message.paused,
             software=message.software,
             keeping=set(message.keeping),
+            bundles=message.bundles,
         )
         other = book.crew.of_peer(peer)
         if other is not None:
