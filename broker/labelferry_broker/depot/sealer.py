@@ -1,9 +1,11 @@
 """The sealer: the depot's thread for what waits on the disk (syncing a whole bundle, digesting one again), so that no transfer waits with it.
 
-It is told one order at a time over a pair of sockets and answers each with how it went.
+It is told its orders over a pair of sockets and answers each with how it went. Small bundles that wait are sealed together, for
+what a sync costs hardly depends on how much there is to sync.
 """
 
 import threading
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from labelferry_broker.depot.vault import Vault, digest_of, refusal_of
 from labelferry_protocol.errors import Code
 from labelferry_protocol.tokens import Claims
 from labelferry_transport.logs import Log
+
+SMALL_BYTES = 1024 * 1024
+"""A larger bundle is sealed by itself, so that no other waits with it."""
 
 log = Log("sealer")
 
@@ -85,8 +90,30 @@ class Sealer:
 
     def _run(self) -> None:
         with self._far as far:
-            while order := far.recv():
-                far.send(msgspec.msgpack.encode(self._do(msgspec.msgpack.decode(order, type=SealOrder))))
+            while waiting := self._waiting():
+                for orders in _parted(waiting):
+                    for answer in self._do_all(orders):
+                        far.send(msgspec.msgpack.encode(answer))
+
+    def _waiting(self) -> list[SealOrder]:
+        """Return the orders that wait, at least one; none when it is time to end."""
+        orders: list[SealOrder] = []
+        while not orders or self._far.poll(0):
+            said = self._far.recv()
+            if not said:
+                return []
+            orders.append(msgspec.msgpack.decode(said, type=SealOrder))
+        return orders
+
+    def _do_all(self, orders: list[SealOrder]) -> list[Sealed]:
+        """Do them; nothing is said to be stored before the renames of all are durable."""
+        answers = [self._do(order) for order in orders]
+        try:
+            self._vault.sync()
+        except OSError as error:
+            log.error("bundles not sealed", count=len(orders), reason=error.strerror)
+            return [_failed(order.claims, error) for order in orders]
+        return answers
 
     def _do(self, order: SealOrder) -> Sealed:
         claims = order.claims
@@ -98,6 +125,20 @@ class Sealer:
                 self._vault.seal(path, claims)
         except OSError as error:
             log.error("bundle not sealed", job=claims.job_id, attempt=claims.attempt, reason=error.strerror)
-            said = refusal_of(error, "keep the bundle")
-            return Sealed(claims=claims, outcome=Outcome.FAILED, code=said.code, message=said.message)
+            return _failed(claims, error)
         return Sealed(claims=claims, outcome=Outcome.STORED)
+
+
+def _parted(orders: list[SealOrder]) -> Iterator[list[SealOrder]]:
+    """Yield the small ones together, then the large ones one by one."""
+    small = [order for order in orders if order.claims.size <= SMALL_BYTES]
+    if small:
+        yield small
+    for order in orders:
+        if order.claims.size > SMALL_BYTES:
+            yield [order]
+
+
+def _failed(claims: Claims, error: OSError) -> Sealed:
+    said = refusal_of(error, "keep the bundle")
+    return Sealed(claims=claims, outcome=Outcome.FAILED, code=said.code, message=said.message)

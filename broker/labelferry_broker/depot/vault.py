@@ -129,14 +129,21 @@ class Vault:
         return coming
 
     def seal(self, coming: Path, claims: Claims) -> None:
-        """Make a whole file durable and publish it by one rename. Blocks on the disk: called by the sealer alone."""
+        """Make a whole file durable and publish it by one rename, which `sync` makes durable. Blocks on the disk: called by the sealer alone."""
         descriptor = os.open(coming, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         coming.rename(self.place_of(claims.job_id, claims.attempt))
-        _sync_folder(self.bundles)
+
+    def sync(self) -> None:
+        """Make the renames so far durable. Blocks on the disk: called by the sealer alone."""
+        descriptor = os.open(self.bundles, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def discard(self, job_id: str, attempt: int) -> None:
         """Remove what is here of an attempt's bundle, whole or half."""
@@ -172,11 +179,3 @@ def _disk_full() -> Refusal:
         "the depot's disk is full: free space on the broker's machine, then try again",
         retry_after=FULL_RETRY_SECONDS,
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
