@@ -12,7 +12,7 @@ import zmq.asyncio
 from labelferry.connection import resolve_connection
 from labelferry.effects import Close, Effect, Open, Send, Subscribe
 from labelferry.flow import Flow, Wait, Work
-from labelferry.sockets import open_socket
+from labelferry.sockets import MOST_AT_ONCE, open_socket
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import JobEvent
 from labelferry_transport.sockets import new_context
@@ -35,6 +35,7 @@ class AsyncWires:
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Handle | None = None
         self._fault: BaseException | None = None
         self._closed = False
 
@@ -60,9 +61,9 @@ class AsyncWires:
                 else:
                     return step
         except Exception:
-            self.flush()
+            self._flush_soon()
             raise
-        self.flush()
+        self._flush_soon()
         return None
 
     async def finish_work(self, flow: Flow[None]) -> None:
@@ -76,6 +77,9 @@ class AsyncWires:
         """Do with the sockets what the session wants now, and set the timer for what it wants next."""
         if self._closed or self._loop is None:
             return
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         self.session.step(time.monotonic())
         for effect in self.session.turn():
             self._do(effect)
@@ -93,6 +97,7 @@ class AsyncWires:
         """Close everything; may be called again."""
         if self._closed:
             return
+        self.flush()
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -102,8 +107,13 @@ class AsyncWires:
         self._context.term()
         self._changed.set()
 
+    def _flush_soon(self) -> None:
+        """Flush once for all tasks that have their turn now: a turn of the session looks at each stream, and there may be very many."""
+        if self._flushing is None and self._loop is not None:
+            self._flushing = self._loop.call_soon(self.flush)
+
     async def _wait(self) -> None:
-        self.flush()
+        self._flush_soon()
         await self._changed.wait()
         if self._closed:
             raise Refusal(Code.USAGE, "this client was closed while something waited on it")
@@ -121,7 +131,12 @@ class AsyncWires:
             parts = await socket.recv_multipart()
             self.session.step(time.monotonic())
             self.session.received(name, parts)
-            self._turned()
+            with suppress(zmq.Again):
+                for _ in range(MOST_AT_ONCE):
+                    self.session.received(name, self._plain[name].recv_multipart(zmq.NOBLOCK))
+            self._changed.set()
+            self._changed = asyncio.Event()
+            self._flush_soon()
 
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         """Let those who wait have what ended a reader: nobody else would hear of it."""
