@@ -19,6 +19,8 @@ from labelferry_transport.logs import Log
 
 MAX_COMING = 32
 """Uploads at a time; each may have a window of chunks in memory."""
+LEAST_CHUNK_BYTES = 64 * 1024
+"""Nobody reads the steps in which a smaller bundle came."""
 IDLE_SECONDS = 60.0
 """Without a chunk for so long, an upload's place is given up; its part stays on disk."""
 RECEIPT_SECONDS = 7 * 86400.0
@@ -181,7 +183,8 @@ class Uploads:
     def _begin(self, upload: _Upload, steady: float) -> list[Answer]:
         claims = upload.claims
         upload.coming = self._vault.begin(claims)
-        upload.window = Window(claims.size, chunk_bytes_for(claims.size), received=upload.coming.received)
+        chunk = max(LEAST_CHUNK_BYTES, chunk_bytes_for(claims.size))
+        upload.window = Window(claims.size, chunk, received=upload.coming.received)
         self._live[claims.job_id, claims.attempt] = upload
         log.info(
             "upload begun", job=claims.job_id, attempt=claims.attempt, bytes=claims.size, here=upload.coming.received
