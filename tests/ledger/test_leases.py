@@ -15,6 +15,7 @@ from labelferry_protocol.work import (
     Drain,
     Fenced,
     Lease,
+    Register,
     Registered,
     Renew,
     Renewed,
@@ -46,6 +47,30 @@ def test_a_worker_gets_no_more_than_its_slots(bench: Bench) -> None:
     assert [len(bench.leases(job_id)) for job_id in jobs] == [1, 1, 0]
     bench.finish(jobs[0])
     assert len(bench.leases(jobs[2])) == 1
+
+
+def test_a_slot_is_free_while_its_bundle_travels_for_as_many_bundles_as_the_worker_says(bench: Bench) -> None:
+    bench.tell(Register(worker_id=W1, host="host", slots=1, bundles=1))
+    first, second, third = (bench.submit(str(number)) for number in range(3))
+    bench.start(first)
+    assert [len(bench.leases(job_id)) for job_id in (first, second, third)] == [1, 0, 0]
+    bench.publish(first)
+    assert len(bench.leases(second)) == 1
+    bench.start(second)
+    bench.publish(second)
+    assert bench.leases(third) == [], "of two bundles one takes the slot"
+    bench.finish(first)
+    assert len(bench.leases(third)) == 1
+
+
+def test_a_worker_that_says_nothing_of_bundles_has_its_slot_taken_until_the_last_word(bench: Bench) -> None:
+    bench.register()
+    first, second = (bench.submit(str(number)) for number in range(2))
+    bench.start(first)
+    bench.publish(first)
+    assert bench.leases(second) == []
+    bench.finish(first)
+    assert len(bench.leases(second)) == 1
 
 
 def test_the_worker_with_most_free_slots_gets_the_next_job(bench: Bench) -> None:

@@ -29,8 +29,8 @@ MOVED = reports.Moved(
 class Bench:
     """A crew with what it said, as a supervisor would keep it: clearing succeeds at once unless `dirty`."""
 
-    def __init__(self, slots: int = 1, settings: CrewSettings | None = None) -> None:
-        self.crew = Crew(Identity(WORKER, "host", slots), settings or CrewSettings())
+    def __init__(self, slots: int = 1, settings: CrewSettings | None = None, bundles: int = 0) -> None:
+        self.crew = Crew(Identity(WORKER, "host", slots, bundles=bundles), settings or CrewSettings())
         self.dirty = False
         self.keeps = False
         self.done: list[do.Instruction] = []
@@ -90,6 +90,10 @@ def sent(decided: Iterable[do.Instruction]) -> list[work.WorkerSays]:
     return [each.message for each in decided if isinstance(each, do.Send)]
 
 
+def began(decided: Iterable[do.Instruction]) -> bool:
+    return any(isinstance(each, do.Begin) for each in decided)
+
+
 def said(
     decided: Iterable[do.Instruction],
 ) -> Iterator[work.AttemptCancelled | work.AttemptFailed | work.AttemptFinished]:
@@ -122,12 +126,32 @@ def test_a_register_without_an_answer_is_repeated_each_second(bench: Bench) -> N
 def test_a_lease_is_given_to_a_child_and_said_to_have_begun_until_that_is_answered(bench: Bench) -> None:
     bench.join()
     decided = bench.lease()
-    assert [type(each) for each in decided] == [do.Watch, do.Begin]
+    assert [type(each) for each in decided] == [do.Begin]
     begun = work.AttemptStarted(worker_id=WORKER, job_id=JOB, attempt=1)
     assert begun in sent(bench.report(reports.Begun(key=KEY)))
     assert begun in sent(bench.tick(1.0))
     bench.hear(work.Acknowledged(), 1.1, work.AttemptStarted)
     assert begun not in sent(bench.tick(3.5))
+
+
+def test_an_attempt_that_does_not_end_at_once_is_watched_on_control(bench: Bench) -> None:
+    bench.run()
+    assert bench.crew.next_at == 0.25
+    assert bench.tick(0.25) == [do.Watch(JOB)]
+    assert bench.tick(0.5) == []
+
+
+def test_a_slot_is_free_while_its_bundle_is_brought_but_only_for_so_many_bundles() -> None:
+    bench = Bench(bundles=1)
+    bench.run()
+    assert not began(bench.lease(job_id=OTHER)), "the slot is taken while the child works"
+    bench.report(BUNDLE)
+    assert began(bench.lease(job_id=OTHER))
+    bench.report(msgspec.structs.replace(BUNDLE, key=Holding(job_id=OTHER, attempt=1)))
+    assert not began(bench.lease(job_id="e" * 32)), "two bundles are under way, and one of them takes the slot"
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0)
+    bench.take(bench.crew.brought(KEY, b"r", 0.0), 0.0)
+    assert began(bench.lease(job_id="e" * 32))
 
 
 def test_a_lease_told_twice_begins_once(bench: Bench) -> None:
@@ -311,14 +335,21 @@ def test_a_bundle_is_asked_for_brought_cleared_and_reported(bench: Bench) -> Non
 
 def test_progress_while_the_bundle_is_brought_lies_between_99_and_100(bench: Bench) -> None:
     bench.run()
-    bench.report(BUNDLE)
+    bench.report(msgspec.structs.replace(BUNDLE, size=3_000_000))
     bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
-    (half,) = bench.crew.bringing(KEY, 500, 1.0)
-    (whole,) = bench.crew.bringing(KEY, 1000, 0.0)
+    (half,) = bench.crew.bringing(KEY, 1_500_000, 1.0)
+    (whole,) = bench.crew.bringing(KEY, 3_000_000, 0.0)
     assert isinstance(half, do.Show)
     assert isinstance(whole, do.Show)
     assert 99 < half.frame.progress < whole.frame.progress < 100
-    assert half.frame.message == "Publishing bundle (0.0 of 0.0 MB)"
+    assert half.frame.message == "Publishing bundle (1.5 of 3.0 MB)"
+
+
+def test_the_way_of_a_small_bundle_is_not_shown(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
+    assert list(bench.crew.bringing(KEY, 1000, 0.0)) == []
 
 
 def test_a_token_that_the_depot_turns_down_is_asked_for_anew_but_not_for_ever(bench: Bench) -> None:

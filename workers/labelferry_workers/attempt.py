@@ -96,6 +96,8 @@ class Attempt:
     """Whether the lease has ended: then nobody wants to hear of it."""
     clear_again_at: float | None = None
     clear_until: float = 0.0
+    watch_at: float | None = None
+    """When orders about it are listened to on the control lane; None when they are."""
     moved: Moved | None = None
     moved_at: float = 0.0
     stall_shown: bool = False

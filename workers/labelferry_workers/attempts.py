@@ -13,6 +13,7 @@ from labelferry_protocol.errors import Code
 from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Jobs, Lease
 from labelferry_workers import words
 from labelferry_workers.attempt import FENCED_IN_TIME, WITH_CHILD, Attempt, LastWord, Move, Step
+from labelferry_workers.errands import SHOWN_BYTES
 from labelferry_workers.instructions import (
     Abandon,
     Begin,
@@ -38,6 +39,8 @@ Instructions = Iterator[Instruction]
 MAX_GRACE_SECONDS = 60.0
 MAX_ENDED = 1024
 """Attempts remembered after their end, so that a late lease does not begin one again."""
+WATCH_SECONDS = 0.25
+"""An attempt that is here for longer is watched on the control lane too; what ends at once has its cancels from the work lane alone."""
 MAX_ASKS = 3
 """How often it is asked whether a bundle may be brought, when the depot turns the token down."""
 
@@ -75,7 +78,7 @@ class Attempts:
         """When `tick` has something to do next."""
         moments: list[float | None] = []
         for attempt in self._held.values():
-            moments += [attempt.kill_at, attempt.clear_again_at]
+            moments += [attempt.kill_at, attempt.clear_again_at, attempt.watch_at]
             if attempt.step in FENCED_IN_TIME:
                 moments.append(attempt.leased_until - fence_margin)
             if attempt.step is Step.RUNNING:
@@ -92,8 +95,7 @@ class Attempts:
         key = Holding(job_id=lease.job_id, attempt=lease.attempt)
         if key in self._held or key in self._ended:
             return
-        self._held[key] = Attempt(lease, leased_until, moved_at=now)
-        yield Watch(key.job_id)
+        self._held[key] = Attempt(lease, leased_until, moved_at=now, watch_at=now + WATCH_SECONDS)
         yield Begin(lease)
 
     def prolong(self, holding: Holdings, leased_until: float) -> None:
@@ -226,7 +228,9 @@ class Attempts:
     def bringing(self, key: Holding, sent: int, seconds_left: float | None) -> Instructions:
         """Take how much of a bundle has left for the depot, in bytes."""
         attempt = self._held.get(key)
-        if attempt is not None and attempt.step is Step.BRINGING and attempt.packed is not None:
+        if attempt is None or attempt.step is not Step.BRINGING or attempt.packed is None:
+            return
+        if attempt.packed.size >= SHOWN_BYTES:
             yield Show(words.bringing_frame(self._worker_id, key, sent, attempt.packed.size, seconds_left))
 
     def brought(self, key: Holding, receipt: bytes, now: float) -> Instructions:
@@ -295,6 +299,9 @@ class Attempts:
                 yield from self._clear_once(attempt)
             elif attempt.step is Step.RUNNING:
                 yield from self._watch_for_stall(attempt, now)
+            if attempt.watch_at is not None and now >= attempt.watch_at:
+                attempt.watch_at = None
+                yield Watch(attempt.key.job_id)
 
     def _watch_for_stall(self, attempt: Attempt, now: float) -> Instructions:
         still, kill = now - attempt.moved_at, self._settings.stall_kill

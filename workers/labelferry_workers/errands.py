@@ -9,6 +9,9 @@ from labelferry_protocol.message import Count, Message, Path, Seconds, Text
 from labelferry_protocol.requests import Token
 from labelferry_protocol.work import Holding
 
+SHOWN_BYTES = 1024 * 1024
+"""A smaller bundle has come before anybody could read that it is on its way."""
+
 
 class Connect(Message, frozen=True, kw_only=True):
     """supervisor -> uploader: the depot is there; begin anew with a new socket."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import Holding
+from labelferry_workers.errands import SHOWN_BYTES
 
 QUIET_SECONDS = 2.0
 """Without a word from the depot for so long, a bundle is offered again."""
@@ -88,7 +89,7 @@ class Parcel:
 
     def shows(self, now: float) -> bool:
         """Return whether it is time to say how much has left, and take note of that."""
-        if now - self.shown_at < SHOW_SECONDS and self.sent < self.size:
+        if self.size < SHOWN_BYTES or (now - self.shown_at < SHOW_SECONDS and self.sent < self.size):
             return False
         self.shown_at = now
         return True

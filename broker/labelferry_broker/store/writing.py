@@ -19,6 +19,12 @@ from labelferry_broker.store import columns
 from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
 
+CHECK_EPOCH = (
+    sa.update(META)
+    .where(META.c.name == "epoch", META.c.value == sa.bindparam("believed"))
+    .values(value=sa.bindparam("believed"))
+)
+ADD_JOB, ADD_ATTEMPT = sa.insert(JOBS), sa.insert(ATTEMPTS)
 UPDATE_JOB = sa.update(JOBS).where(JOBS.c.job_id == sa.bindparam("the_job"), JOBS.c.state == sa.bindparam("previous"))
 END_ATTEMPT = sa.update(ATTEMPTS).where(
     ATTEMPTS.c.job_id == sa.bindparam("the_job"),
@@ -38,17 +44,16 @@ def write_turn(connection: sa.Connection, epoch: int, saves: Sequence[Save]) -> 
     updates = [_update(save) for save in saves if isinstance(save, UpdateJob)]
     attempts = [columns.attempt_columns(save.row) for save in saves if isinstance(save, AddAttempt)]
     ends = [_end(save) for save in saves if isinstance(save, EndAttempt)]
-    _write(connection, sa.insert(JOBS), jobs)
+    _write(connection, ADD_JOB, jobs)
     _write_conditional(connection, UPDATE_JOB, updates, "a job is not in the state")
-    _write(connection, sa.insert(ATTEMPTS), attempts)
+    _write(connection, ADD_ATTEMPT, attempts)
     _write_conditional(connection, END_ATTEMPT, ends, "an attempt has ended already, not as")
     _write_transfers(connection, saves)
     _write_templates(connection, saves)
 
 
 def _check_epoch(connection: sa.Connection, epoch: int) -> None:
-    mine = sa.update(META).where(META.c.name == "epoch", META.c.value == epoch).values(value=epoch)
-    if connection.execute(mine).rowcount != 1:
+    if connection.execute(CHECK_EPOCH, {"believed": epoch}).rowcount != 1:
         raise Diverged("another broker has begun on this ledger since: this one must stop")
 
 
