@@ -258,7 +258,7 @@ def test_another_bundle_of_a_stored_attempt_is_refused(broker: PretendedBroker, 
 def test_an_upload_goes_on_where_a_cut_connection_left_it(broker: PretendedBroker, data: bytes) -> None:
     token = token_of(data, "upload")
     first = broker.connect()
-    assert isinstance(bring(first, data, token, at_most=100), RequestChunk)
+    assert isinstance(bring(first, data, token, at_most=20), RequestChunk)
     first.close()
     again = broker.connect()
     again.say(OfferBundle(token=token), "up")
@@ -277,7 +277,7 @@ def test_an_upload_goes_on_where_a_killed_depot_left_it(
     broker = start_broker()
     token = token_of(data, "upload")
     worker = broker.connect()
-    bring(worker, data, token, at_most=100)
+    bring(worker, data, token, at_most=20)
     broker.wanted.add((JOB, 1))
     broker.kill()
     broker.start()
@@ -296,7 +296,7 @@ def test_a_part_that_was_damaged_is_thrown_away_and_comes_again(
 ) -> None:
     broker = start_broker()
     token = token_of(data, "upload")
-    bring(broker.connect(), data, token, at_most=100)
+    bring(broker.connect(), data, token, at_most=20)
     broker.kill()
     (part,) = (broker.state / "incoming").iterdir()
     with part.open("r+b") as file:
