@@ -71,6 +71,7 @@ class Intake:
         self._waiting: list[tuple[int, bool, Shape, _Place]] = []
         """Id, crowd, shape and place of objects that are not written down yet."""
         self._waiting_points = 0
+        self._takes_all = not (self._selection.asks_objects or self._classes.asks)
         self.name = ""
         self.info: dict[str, Attribute] = {}
         self.objects = 0
@@ -219,6 +220,8 @@ class Intake:
 
     def _is_selected(self, found: FoundObject, image: ImageRow) -> bool:
         """Whether nothing that was asked for leaves an object out; count it where something does."""
+        if self._takes_all and image.standing is not Standing.NOT_SELECTED:
+            return True
         reason = self._classes.reason(found.category)
         if self._selection.asks_objects:
             # Asked whatever the class is, so that a list's entry counts as found.

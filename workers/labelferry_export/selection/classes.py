@@ -46,6 +46,11 @@ class Classes:
         return key in self._members
 
     @property
+    def asks(self) -> bool:
+        """Whether `reason` can have an answer, or `count` is to be called."""
+        return bool(self._mapping or self._wanted)
+
+    @property
     def counts(self) -> bool:
         """Whether `count` is to be called: where classes are mapped, what became of their objects is told."""
         return bool(self._mapping)

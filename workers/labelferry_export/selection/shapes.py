@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from labelferry_export.geometry.boxes import boxes
 from labelferry_export.geometry.measure import areas
+from labelferry_export.geometry.ring import Flags
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.selection.reason import Reason
 from labelferry_protocol.options import ExportOptions
@@ -33,26 +37,29 @@ class ShapeChoice:
 
     def reasons(self, shapes: Sequence[Shape | None], width: int, height: int) -> list[Reason | None]:
         """Return for each outline why its object is left out, None when it is not; an outline that is None is nobody's."""
-        by_size = self._by_size(shapes)
-        return [
-            None if shape is None else reason or self._by_place(shape, width, height)
-            for shape, reason in zip(shapes, by_size, strict=True)
+        there = [shape for shape in shapes if shape is not None]
+        left_out = [
+            size or place
+            for size, place in zip(self._by_size(there), self._by_place(there, width, height), strict=True)
         ]
+        reasons = iter(left_out)
+        return [None if shape is None else next(reasons) for shape in shapes]
 
-    def _by_size(self, shapes: Sequence[Shape | None]) -> list[Reason | None]:
+    def _by_size(self, shapes: Sequence[Shape]) -> Sequence[Reason | None]:
         if self.least is None and self.most is None:
             return [None] * len(shapes)
-        there = [index for index, shape in enumerate(shapes) if shape is not None]
-        found: list[Reason | None] = [None] * len(shapes)
-        measured = areas([shape for shape in shapes if shape is not None]) * self.factor
-        for index, area in zip(there, measured.tolist(), strict=True):
-            if (self.least is not None and area < self.least) or (self.most is not None and area > self.most):
-                found[index] = Reason.AREA
-        return found
+        least = 0.0 if self.least is None else self.least
+        most = np.inf if self.most is None else self.most
+        measured = areas(shapes) * self.factor
+        return _where(~((least <= measured) & (measured <= most)), Reason.AREA)
 
-    def _by_place(self, shape: Shape, width: int, height: int) -> Reason | None:
+    def _by_place(self, shapes: Sequence[Shape], width: int, height: int) -> Sequence[Reason | None]:
         if self.border is Border.INCLUDE:
-            return None
-        left, top, right, bottom = shape.bounds
-        touches = min(left, top, width - right, height - bottom) <= NEAR
-        return Reason.BORDER if touches == (self.border is Border.EXCLUDE) else None
+            return [None] * len(shapes)
+        left, top, right, bottom = boxes(shapes).T
+        touches = np.minimum.reduce([left, top, width - right, height - bottom]) <= NEAR
+        return _where(touches == (self.border is Border.EXCLUDE), Reason.BORDER)
+
+
+def _where(flags: Flags, reason: Reason) -> list[Reason | None]:
+    return [reason if flag else None for flag in flags.tolist()]
