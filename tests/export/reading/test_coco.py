@@ -234,3 +234,15 @@ def test_two_json_files_that_may_be_meant_are_a_question(coco: CocoProject, fail
     coco.write("one.json")
     coco.write("two.json")
     assert "holds several COCO files, 'one.json', 'two.json': name one of them" in str(fail(coco.root))
+
+
+@pytest.mark.parametrize("count", [1, 3, 200])
+def test_what_is_said_of_an_image_beside_cocos_own_keys_is_its_attributes(
+    coco: CocoProject, read: Reader, count: int
+) -> None:
+    for number in range(count):
+        said: dict[str, Any] = {"patient": f"p{number}", "coco_url": "x", "license": 1, "nested": {"a": 1}}
+        coco.add_image(f"{number}.png", **said, attributes={"good": True, "patient": "own"} if number == 0 else "none")
+    coco.add_object()
+    found = [image.attributes for image in read(coco.write()).images]
+    assert found == [{"patient": "own", "good": True}, *({"patient": f"p{number}"} for number in range(1, count))]

@@ -116,6 +116,15 @@ def test_a_table_of_a_bundle_can_be_filtered_and_is_a_list(zoo: Path, export: Ex
     assert set(bundle.objects.values()) == {"cat"}
 
 
+def test_a_bound_taken_from_a_table_includes_the_object_it_was_taken_from(zoo: Path, export: Export) -> None:
+    first = export(zoo, metrics=("csv",), scale=0.325)
+    with (first.folder / "metrics/objects.csv").open(newline="") as rows:
+        table = {int(row["object_id"]): float(row["area_um2"]) for row in csv.DictReader(rows)}
+    bundle = export(zoo, min_area=table[12], max_area=table[12], scale=0.325)
+    assert set(bundle.objects) == {number for number, area in table.items() if area == table[12]}
+    assert set(bundle.objects.values()) == {"dog"}
+
+
 def test_the_same_list_elsewhere_gives_the_same_bytes_on_any_number_of_lanes(
     zoo: Path, export_zip: ExportZip, tmp_path: Path
 ) -> None:

@@ -70,10 +70,18 @@ class ImageDecoder(Decoder[CocoImage]):
 
     def decode(self, element: Element, name: str) -> CocoImage:
         """As `Decoder.decode`."""
-        image = super().decode(element, name)
-        found = {key: value for key, value in self._all.decode(element, name).items() if key not in STANDARD}
-        image.attributes = {**found, **image.attributes} if isinstance(image.attributes, dict) else found
-        return image
+        return _with_attributes(super().decode(element, name), self._all.decode(element, name))
+
+    def decode_many(self, elements: bytes) -> list[CocoImage] | None:
+        """As `Decoder.decode_many`."""
+        images, said = super().decode_many(elements), self._all.decode_many(elements)
+        return None if images is None or said is None else list(map(_with_attributes, images, said))
+
+
+def _with_attributes(image: CocoImage, said: dict[str, Any]) -> CocoImage:
+    beside = {key: value for key, value in said.items() if key not in STANDARD}
+    image.attributes = {**beside, **image.attributes} if isinstance(image.attributes, dict) else beside
+    return image
 
 
 INFO = Decoder(dict[str, Any])
