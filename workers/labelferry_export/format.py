@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from labelferry_export.bundle.archive import EntryWriter
+from labelferry_export.bundle.packed import stretch
 from labelferry_export.bundle.verify import Reader
 from labelferry_export.findings import Finding, Loss, Warn
 from labelferry_export.lanes.task import Piece, Task
@@ -178,7 +179,8 @@ def batches(instances: Sequence[Instance]) -> Iterator[tuple[Sequence[Instance],
 def pieces_of(
     image: Image, instances: Sequence[Instance], written: Callable[[Image, Sequence[Instance]], Written]
 ) -> Iterator[Piece]:
-    """Yield what a pure function writes of an image's objects, batch by batch: the body of a format's task."""
+    """Yield what a pure function writes of an image's objects, batch by batch, packed too: the body of a format's task."""
     for batch, last in batches(instances):
         each = written(image, batch)
-        yield Piece(each.data, len(batch), each.losses, last)
+        packed = stretch(each.data) if each.data else b""
+        yield Piece(each.data, len(batch), each.losses, last, packed=packed)

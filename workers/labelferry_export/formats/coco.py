@@ -13,6 +13,7 @@ import numpy as np
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, no_pixel, pieces_of
 from labelferry_export.formats._holes import KINDS, rings_of, what_became
+from labelferry_export.formats._joined import write_joined
 from labelferry_export.formats._numbers import flat
 from labelferry_export.formats._recount import JsonRecount
 from labelferry_export.geometry.raster import runs_of, runs_of_all
@@ -160,12 +161,8 @@ def _write_file(job: FormatJob, stem: str, split: str | None) -> Iterator[Step]:
             if number % HEADS_PER_STEP == 0:
                 yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
         file.write(b'],\n"annotations":[')
-        comma = b"\n"
-        for _, piece, step in job.pieces(CocoRows(str(job.options["rle"]), str(job.options["holes"])), split):
-            if piece.data:
-                file.write(comma + piece.data)
-                comma = b",\n"
-            yield step
+        task = CocoRows(str(job.options["rle"]), str(job.options["holes"]))
+        yield from write_joined(job, file, task, split)
         file.write(b"]}\n")
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, pieces_of
+from labelferry_export.formats._joined import write_joined
 from labelferry_export.formats._recount import JsonRecount
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.lanes.task import Piece
@@ -104,12 +105,7 @@ def write(job: FormatJob) -> Iterator[Step]:
             if number % IMAGES_PER_STEP == 0:
                 yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
         file.write(b'],\n"instances":[')
-        comma = b"\n"
-        for _, piece, step in job.pieces(JsonRows()):
-            if piece.data:
-                file.write(comma + piece.data)
-                comma = b",\n"
-            yield step
+        yield from write_joined(job, file, JsonRows())
         file.write(b"]}\n")
 
 

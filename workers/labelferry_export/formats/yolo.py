@@ -12,6 +12,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
+from labelferry_export.bundle.packed import pack
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
@@ -41,7 +42,8 @@ class YoloRows(msgspec.Struct, frozen=True):
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the file."""
         written = labels_of(image, instances, self.parts, self.holes)
-        yield Piece(written.data, len(instances), written.losses, last=True)
+        file = pack(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt", written.data)
+        yield Piece(objects=len(instances), findings=written.losses, last=True, file=file)
 
 
 def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge", holes: str = "bridge") -> Written:
@@ -100,11 +102,7 @@ def write(job: FormatJob) -> Iterator[Step]:
     """Write `data.yaml` and a label file for every image."""
     with job.open("data.yaml") as file:
         file.write(data_yaml(job.splits, [each.name for each in job.facts.categories]).encode())
-    for image, piece, step in job.pieces(YoloRows(str(job.options["parts"]), str(job.options["holes"]))):
-        if piece.last:
-            with job.open(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
-                file.write(piece.data)
-        yield step
+    yield from job.files(YoloRows(str(job.options["parts"]), str(job.options["holes"])))
 
 
 FORMAT = Format(
