@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.support.processes import Service, children_of
+from tests.support.processes import Service, children_of, job_children
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -32,7 +32,8 @@ class Gauges:
         for name, process in service.processes.items():
             role = "broker" if name == "broker" else "worker"
             self._look(at, role, process.pid)
-            for pid in children_of(process.pid):
+            below = children_of(process.pid) if role == "broker" else job_children(process.pid)
+            for pid in below:
                 self._look(at, "depot" if role == "broker" else "child", pid)
 
     def of(self, role: str, since: float = float("-inf")) -> list[Reading]:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tests.support.processes import Service, children_of, lives
+from tests.support.processes import Service, descendants_of, lives
 
 VICTIMS = ("worker", "child", "broker", "depot")
+"""A `child` is any process below a worker: what keeps a job child, the job child, and what that has started."""
 ORPHAN_SECONDS = 5.0
 LOOK_SECONDS = 0.01
 
@@ -23,7 +24,7 @@ class Kill:
     at: float
     back_after: float | None = None
     orphans_after: float = 0.0
-    """Seconds until its children had gone too."""
+    """Seconds until all below it had gone too."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Trouble:
                 self._strike_below(victim, "broker")
 
     async def _strike_named(self, victim: str, name: str) -> None:
-        below = children_of(self.service.processes[name].pid)
+        below = descendants_of(self.service.processes[name].pid)
         at, begun = self.wall(), self.clock()
         self.service.kill(name)
         self.service.start(name, wait=False)
@@ -62,7 +63,7 @@ class Trouble:
         self.kills.append(Kill(victim, at, self.clock() - begun, await orphans))
 
     def _strike_below(self, victim: str, name: str) -> None:
-        below = children_of(self.service.processes[name].pid)
+        below = descendants_of(self.service.processes[name].pid)
         if below:
             with suppress(ProcessLookupError):
                 os.kill(self.dice.choice(below), signal.SIGKILL)
@@ -73,7 +74,7 @@ class Trouble:
         while any(map(lives, pids)):
             if self.clock() - begun > ORPHAN_SECONDS:
                 self.broken.append(
-                    f"{ORPHAN_SECONDS:.0f} s after the {victim} was killed, its children still live: {pids}"
+                    f"{ORPHAN_SECONDS:.0f} s after the {victim} was killed, these below it still live: {pids}"
                 )
                 break
             await asyncio.sleep(LOOK_SECONDS)
