@@ -86,6 +86,12 @@ def test_a_condition_on_what_nothing_has_is_told(zoo: Path, export: Export) -> N
     assert bundle.manifest["counts"]["objects"] == 0
 
 
+def test_values_of_another_kind_than_they_are_compared_with_are_told_once(zoo: Path, export: Export) -> None:
+    bundle = export(zoo, where="score in ('1', '2') or image.patient == 1 or score == 1")
+    odd = "the condition compares 'image.patient' with a number, and 'p1' is a text: values of different kinds never match"
+    assert bundle.findings == [("selection-unmatched", odd)]
+
+
 def test_lists_name_images_and_objects_and_what_they_name_in_vain_is_told(
     zoo: Path, export: Export, tmp_path: Path
 ) -> None:

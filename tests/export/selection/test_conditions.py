@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from labelferry_export.errors import ExportError
 from labelferry_export.model import Attribute
+from labelferry_export.selection.condition import kinds_asked
 from labelferry_export.selection.condition_text import DEEPEST, MOST_CHARACTERS, condition_of, read_condition
 from labelferry_export.selection.tokens import ConditionError
 from labelferry_protocol.errors import Code
@@ -201,6 +202,18 @@ def test_an_image_is_left_out_only_if_none_of_its_objects_meets_the_condition(
 def test_the_names_that_are_asked_for_are_known() -> None:
     condition = read_condition("a and image.b and not `c d` in (1)")
     assert (set(condition.names), set(condition.image_names)) == ({"a", "c d"}, {"b"})
+
+
+def test_the_kinds_that_names_are_compared_with_are_known() -> None:
+    condition = read_condition(
+        "a > 1 and not ('x' == a or b in (1, null, true)) and c == d and image.a == false and e or f == null"
+    )
+    found = {(name.name, name.of_image): kinds for name, kinds in kinds_asked(condition.term).items()}
+    assert found == {
+        ("a", False): {"number", "text"},
+        ("b", False): {"number", "null", "bool"},
+        ("a", True): {"bool"},
+    }
 
 
 def test_an_unreadable_condition_of_the_options_is_wrong_usage_and_a_blank_one_is_none() -> None:

@@ -7,12 +7,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labelferry_export.errors import ExportError
 from labelferry_export.selection.list_file import ListFile
 from labelferry_export.selection.listed import IMAGE_COLUMNS, Lists
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
+
+words = st.sampled_from(
+    ['"', ",", ";", "\t", "\n", "\r", "image", "a", "1", "[", "]", "{", "}", ":", "null", "\\", "\0"]
+)
+text_like = st.lists(words, max_size=40).map(lambda parts: "".join(parts).encode())
 
 
 def entries(path: Path) -> list[str | int]:
@@ -61,9 +68,10 @@ def test_a_list_is_read_whatever_form_it_has(tmp_path: Path, name: str, text: st
     ("name", "data", "sentence"),
     [
         ("list.txt", b"a\xff", "is not UTF-8 text"),
-        ("list.txt", b"a" * 5000, "a line of more than 4096 characters"),
+        ("list.txt", b"a" * 5000, "a line of more than 4,096 characters"),
         ("list.csv", b"x,y\n1,2\n", "has no column 'source_name', .*: its columns are 'x', 'y'"),
         ("list.csv", b'image\n"' + b"a" * 200_000, "cannot be read"),
+        ("list.csv", b"image,x\n1," + b"a" * (1 << 20), "a line of more than 1,048,576 characters"),
         ("list.json", b'{"a": 1}', "is no json list"),
         ("list.json", b"[true]", "no name or whole number at place 1"),
         ("list.json", b'["a", {"x": 1}]', "no name or whole number at place 2"),
@@ -78,6 +86,19 @@ def test_a_list_that_cannot_be_read_is_wrong_usage(tmp_path: Path, name: str, da
     with pytest.raises(ExportError, match=f"the list {name} .*{sentence}") as caught:
         entries(path)
     assert caught.value.code is Code.USAGE
+
+
+@given(st.sampled_from(["list.txt", "list.csv", "list.tsv", "list.json"]), st.binary(max_size=300) | text_like)
+def test_no_bytes_raise_anything_but_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(data)
+    try:
+        found = entries(path)
+    except ExportError:
+        return
+    assert "" not in found
 
 
 def test_a_list_lies_below_a_root_as_projects_do(tmp_path: Path) -> None:

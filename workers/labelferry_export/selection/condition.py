@@ -23,6 +23,7 @@ class Unknown(Enum):
 
 
 UNKNOWN = Unknown.UNKNOWN
+_KINDS: dict[type, str] = {int: "number", float: "number", str: "text", bool: "bool", type(None): "null"}
 ORDERS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -154,20 +155,38 @@ class Condition:
         return verdict(self.term, scope)
 
 
+def kinds_asked(term: Term) -> dict[Name, set[str]]:
+    """Return which kinds of values (`kind_of`) each name is compared with; whether it is null may be asked of any."""
+    found: dict[Name, set[str]] = {}
+    pending = [term]
+    while pending:
+        match pending.pop():
+            case Comparison(Name() as name, _, Literal(said)) | Comparison(Literal(said), _, Name() as name):
+                found.setdefault(name, set()).add(kind_of(said))
+            case Membership(Name() as name, values):
+                found.setdefault(name, set()).update(map(kind_of, values))
+            case Negation(inner):
+                pending.append(inner)
+            case Junction(terms):
+                pending.extend(terms)
+    return {name: kinds for name, kinds in found.items() if kinds != {"null"}}
+
+
+def kind_of(value: Attribute | None) -> str:
+    """Return what kind of value it is, in a word."""
+    return _KINDS[type(value)]
+
+
 def verdict(term: Term, scope: Scope) -> Verdict:
     """Return whether a term, taken as a condition, is met: only `true` is."""
     found = term.value(scope)
     return UNKNOWN if found is UNKNOWN else found is True
 
 
-def _kind(value: Attribute | None) -> type:
-    return float if type(value) is int else type(value)
-
-
 def _same(left: Attribute | None, right: Attribute | None) -> bool:
-    return left == right and _kind(left) is _kind(right)
+    return left == right and kind_of(left) == kind_of(right)
 
 
 def _in_order(left: Attribute | None, sign: str, right: Attribute | None) -> bool:
-    comparable = _kind(left) is _kind(right) and _kind(left) in (str, float)
+    comparable = kind_of(left) == kind_of(right) and kind_of(left) in ("number", "text")
     return comparable and bool(ORDERS[sign](left, right))

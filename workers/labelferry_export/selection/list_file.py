@@ -23,7 +23,9 @@ MOST_BYTES = 1 << 30
 MOST_JSON_BYTES = 32 << 20
 """Json is held in memory as a whole."""
 MOST_CHARACTERS = 4096
-"""Of one entry."""
+"""Of an entry that is a line."""
+MOST_IN_ROW = 1 << 20
+"""Characters of a line of a table, whose other columns may hold anything."""
 TABLES = {".csv": "", ".tsv": "\t"}
 """The sign between cells; empty where it is the more frequent of comma and semicolon in the first line."""
 
@@ -71,17 +73,20 @@ class ListFile:
         return raw
 
     def _of_lines(self, text: io.TextIOWrapper) -> Iterator[str]:
-        while line := text.readline(MOST_CHARACTERS + 2):
-            if len(line) > MOST_CHARACTERS + 1:
-                raise self._error(f"has a line of more than {MOST_CHARACTERS} characters: it lists no names")
-            if entry := line.strip():
-                yield entry
+        return filter(None, map(str.strip, self._short_lines(text, MOST_CHARACTERS)))
+
+    def _short_lines(self, text: io.TextIOWrapper, most: int) -> Iterator[str]:
+        """Yield the lines; raise where one is so long that it would fill the memory."""
+        while line := text.readline(most + 2):
+            if len(line.rstrip("\r\n")) > most:
+                raise self._error(f"has a line of more than {most:,} characters: it is no list of names")
+            yield line
 
     def _of_table(self, text: io.TextIOWrapper, delimiter: str) -> Iterator[str]:
-        first = text.readline(MOST_CHARACTERS)
+        first = text.readline(MOST_IN_ROW)
         delimiter = delimiter or max(",;", key=first.count)
         text.seek(0)
-        rows = csv.reader(text, delimiter=delimiter)
+        rows = csv.reader(self._short_lines(text, MOST_IN_ROW), delimiter=delimiter)
         head = [cell.strip() for cell in next(rows, [])]
         keys = [cell.lower() for cell in head]
         place = next((keys.index(column) for column in self._columns if column in keys), None)

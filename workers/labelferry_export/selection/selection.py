@@ -10,6 +10,7 @@ from pathlib import Path
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.model import Attribute, Chosen, Counted
+from labelferry_export.selection.condition import kind_of, kinds_asked
 from labelferry_export.selection.condition_text import condition_of
 from labelferry_export.selection.listed import Lists
 from labelferry_export.selection.reason import Reason
@@ -56,6 +57,9 @@ class Selection:
         self._objects: Counter[Reason] = Counter()
         self._unseen = set() if self._condition is None else set(self._condition.names)
         self._unseen_of_image = set() if self._condition is None else set(self._condition.image_names)
+        self._kinds = {} if self._condition is None else kinds_asked(self._condition.term)
+        """By name, until an object or image has a value of another kind there."""
+        self._odd: list[str] = []
         self.annotated_only = options.annotated_only
         self.shapes = ShapeChoice.of(options)
         """What is asked of outlines; None when nothing is."""
@@ -78,6 +82,7 @@ class Selection:
             return self._leave_out_image(Reason.EXCLUDE)
         if self._condition is not None:
             self._unseen_of_image.difference_update(attributes)
+            self._look_at_kinds(attributes, of_image=True)
             if not self._condition.can_meet(attributes):
                 return self._leave_out_image(Reason.WHERE)
         return None
@@ -92,6 +97,7 @@ class Selection:
             return None
         if self._unseen:
             self._unseen.difference_update(attributes)
+        self._look_at_kinds(attributes, of_image=False)
         return None if self._condition.meets(attributes, image_attributes) else Reason.WHERE
 
     def leave_out_object(self, reason: Reason) -> None:
@@ -119,10 +125,23 @@ class Selection:
             yield Finding.SELECTION_UNMATCHED, f"the condition asks for {name!r}: no object has such an attribute"
         for name in sorted(self._unseen_of_image):
             yield Finding.SELECTION_UNMATCHED, f"the condition asks for 'image.{name}': no image has such an attribute"
+        yield from ((Finding.SELECTION_UNMATCHED, each) for each in self._odd)
 
     def chosen(self, images: int, objects: int) -> Chosen:
         """Return what was selected of a project with so many images and objects."""
         return Chosen(_counted(images, self._images), _counted(objects, self._objects), self._lists.used)
+
+    def _look_at_kinds(self, attributes: Mapping[str, Attribute], *, of_image: bool) -> None:
+        """Remember values that can never meet the condition, as they are of another kind than what they are compared with."""
+        for name, kinds in list(self._kinds.items()):
+            value = attributes.get(name.name) if name.of_image is of_image else None
+            if value is not None and kind_of(value) not in kinds:
+                del self._kinds[name]
+                shown = f"image.{name.name}" if of_image else name.name
+                asked = " or ".join(sorted(kinds - {"null"}))
+                self._odd.append(
+                    f"the condition compares {shown!r} with a {asked}, and {value!r} is a {kind_of(value)}: values of different kinds never match"
+                )
 
     def _leave_out_image(self, reason: Reason) -> Reason:
         self._images[reason] += 1
