@@ -42,7 +42,7 @@ DRAW_MEGAPIXEL = 65.0
 """To decode, draw on and encode a megapixel."""
 FINISH_FILE = 0.02
 FINISH_LEAST = 3.0
-CHECK_MEGABYTE = 3.0
+CHECK_MEGABYTE = 6.0
 OVERLAY_MEGABYTES = 1.2
 """About what the overlay of a megapixel takes."""
 TEXT_MEGABYTES = 0.0004

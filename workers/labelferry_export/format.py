@@ -8,12 +8,12 @@ import msgspec
 
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.bundle.packed import stretch
-from labelferry_export.bundle.verify import Reader
 from labelferry_export.findings import Finding, Loss, Warn
 from labelferry_export.lanes.task import Piece, Task
 from labelferry_export.lossiness import Lossiness
 from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
+from labelferry_export.recount import Claim, Recount
 from labelferry_protocol.options import FormatOption
 
 BATCH = 1000
@@ -110,21 +110,6 @@ class Needs:
     install: str
 
 
-class Recount(Protocol):
-    """Counts what a format wrote, from the finished bundle: what the self-check compares."""
-
-    @property
-    def images(self) -> int:
-        """How many images its files hold."""
-
-    @property
-    def objects(self) -> int | None:
-        """How many objects; None where the format cannot say all of them."""
-
-    def open(self, name: str) -> Reader | None:
-        """Return the reader of a file of the bundle, None for one of somebody else's."""
-
-
 @dataclass(frozen=True)
 class Format:
     """A format: what it is called, what it can say, and how it is written.
@@ -142,7 +127,7 @@ class Format:
     write: Callable[[FormatJob], Iterator[Step]]
     options: Mapping[str, Option] = field(default_factory=dict)
     needs: Needs | None = None
-    recount: Callable[[ProjectFacts], Recount] | None = None
+    recount: Callable[[Claim], Recount] | None = None
     lossiness: Lossiness = field(default_factory=Lossiness)
 
 

@@ -16,7 +16,7 @@ from labelferry_export.bundle.records import Bounds
 from labelferry_export.bundle.verify import verify
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
-from labelferry_export.formats._recount import JsonRecount, YoloRecount
+from labelferry_export.formats._recounts.lines import JsonRecount, YoloRecount
 from labelferry_protocol.errors import Code
 
 MakeProject = Callable[..., Path]
@@ -136,14 +136,18 @@ def test_shares_of_any_spelling_are_read(values: list[float]) -> None:
 
 
 def test_a_json_that_ends_early_or_names_no_class_is_caught() -> None:
-    recount = JsonRecount("annotations/coco/", "annotations", classes=1)
+    recount = JsonRecount("annotations/json/", "instances", classes=1)
     recount.add(b'"images":[')
     recount.add(b'{"id":1,"width":3,"height":4}],')
     with pytest.raises(ValueError, match="ends before"):
         recount.close()
-    recount.add(b'"annotations":[')
-    recount.add(b'{"id":1,"image_id":1,"category_id":1},')
+    recount.add(b'"instances":[')
+    parts = b'"parts":[{"outer":[1,1,2,1,2,2],"holes":[]}]'
+    recount.add(b'{"id":1,"image_id":1,"category_id":1,%b},' % parts)
     with pytest.raises(ValueError, match="class 2"):
-        recount.add(b'{"id":1,"image_id":1,"category_id":2}]}')
+        recount.add(b'{"id":1,"image_id":1,"category_id":2,%b}]}' % parts)
     with pytest.raises(ValueError, match="cannot be read"):
         recount.add(b'{"id":1,"image_id":')
+    for wrong in (b'"parts":[]', b'"parts":[{"outer":[1,1,2,1]}]', b'"parts":[{"outer":[1,1,2,1,2,2,3]}]'):
+        with pytest.raises(ValueError, match="object 7: a ring"):
+            recount.add(b'{"id":7,"image_id":1,"category_id":1,%b}]}' % wrong)

@@ -9,11 +9,15 @@ import struct
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Self
 
 from deflate import crc32
+
+from labelferry_export.bundle.readers import Reader
+from labelferry_export.bundle.segment import segment
 
 SUMS = "SHA256SUMS"
 BLOCK_BYTES = 1 << 20
@@ -24,16 +28,6 @@ _LOCATOR = struct.Struct("<4sIQI")
 _RECORD = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _DESCRIPTOR = struct.Struct("<4sIQQ")
-
-
-class Reader(Protocol):
-    """Takes the contents of one file, line by line without the line ends; raises ValueError where the file breaks its format's rules."""
-
-    def add(self, line: bytes) -> None:
-        """Take a line."""
-
-    def close(self) -> None:
-        """Say that the file has ended."""
 
 
 Open = Callable[[str], Reader | None]
@@ -128,6 +122,29 @@ class _Whole:
             self._work.result()
 
 
+def stored(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield the files of a bundle that are wanted by name, each with its contents to read here and there; they lie there as they are."""
+    with path.open("rb") as directory:
+        count, start = _end_of(directory)
+        directory.seek(start)
+        for _ in range(count):
+            record = _record(directory)
+            if wanted(record.name):
+                with path.open("rb") as file:
+                    file.seek(record.offset)
+                    *_, name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
+                    yield record.name, segment(file, file.tell() + name_length + extra_length, record.size)
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Put a file's name before what is wrong with it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 class _Entry:
     """One file of the bundle while it is read."""
 
@@ -136,7 +153,6 @@ class _Entry:
         self.digest = hashlib.sha256()
         self._whole = whole
         self._reader = reader
-        self._rest = b""
         self._crc = self._size = 0
 
     def read(self, file: BinaryIO) -> Iterator[int]:
@@ -177,28 +193,14 @@ class _Entry:
         self._crc = crc32(data, self._crc)
         self._size += len(data)
         self.digest.update(data)
-        if self._reader is None:
-            return
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        self._say(lines)
+        if self._reader is not None:
+            with about(self.record.name):
+                self._reader.take(data)
 
     def _close(self) -> None:
-        if self._reader is None:
-            return
-        if self._rest:
-            self._say([self._rest])
-        try:
-            self._reader.close()
-        except ValueError as error:
-            raise ValueError(f"{self.record.name}: {error}") from None
-
-    def _say(self, lines: list[bytes]) -> None:
-        assert self._reader is not None  # noqa: S101 - asked before
-        try:
-            for line in lines:
-                self._reader.add(line)
-        except ValueError as error:
-            raise ValueError(f"{self.record.name}: {error}") from None
+        if self._reader is not None:
+            with about(self.record.name):
+                self._reader.close()
 
     def _take(self, file: BinaryIO, length: int) -> bytes:
         block = file.read(length)

@@ -134,11 +134,13 @@ def mask_file(folder: str, image: Image) -> str:
     return f"{folder}/{PurePosixPath(image.bundle_file).with_suffix('')}.png"
 
 
-def empty_losses(image: Image, instances: Sequence[Instance], painting: Painting, format_name: str) -> list[Warn]:
-    """Return a finding for each of the painted `instances` that covers no pixel centre."""
+def empty_losses(
+    image: Image, instances: Sequence[Instance], painting: Painting, format_name: str, kind: Loss = Loss.DROPPED
+) -> list[Warn]:
+    """Return a finding for each of the painted `instances` that covers no pixel centre; `kind` is what that loses."""
     return [
         no_pixel(
-            Loss.DROPPED,
+            kind,
             format_name,
             f"object {each.id} covers no pixel centre: it is not in the mask",
             image,
@@ -149,8 +151,10 @@ def empty_losses(image: Image, instances: Sequence[Instance], painting: Painting
     ]
 
 
-def object_losses(image: Image, instances: Sequence[Instance], painting: Painting, format_name: str) -> list[Warn]:
-    """Return what a mask of objects cannot say: one finding for all that is hidden, and one for each object of which nothing is seen."""
+def object_losses(
+    image: Image, instances: Sequence[Instance], painting: Painting, format_name: str, kind: Loss = Loss.DROPPED
+) -> list[Warn]:
+    """Return what a mask of objects cannot say: one finding for all that is hidden, and one, of `kind`, for each object of which nothing is seen."""
     hidden = painting.hidden([0, *(0 if each.crowd else place for place, each in enumerate(instances, start=1))])
     if not hidden:
         return []
@@ -160,5 +164,5 @@ def object_losses(image: Image, instances: Sequence[Instance], painting: Paintin
         if pixels == painting.areas[place - 1]:
             number = instances[place - 1].id
             sentence = f"object {number} lies wholly under other objects: it is not in the mask"
-            losses.append(loss(Loss.DROPPED, format_name, sentence, image, number))
+            losses.append(loss(kind, format_name, sentence, image, number))
     return losses

@@ -15,7 +15,7 @@ from labelferry_export.format import Cost, Format, FormatJob, Option, Properties
 from labelferry_export.formats._holes import KINDS, rings_of, what_became
 from labelferry_export.formats._joined import write_joined
 from labelferry_export.formats._numbers import flat
-from labelferry_export.formats._recount import JsonRecount
+from labelferry_export.formats._recounts.coco import CocoRecount
 from labelferry_export.geometry.raster import runs_of, runs_of_all
 from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
@@ -185,7 +185,7 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.3, object=0.052),
     write=write,
-    recount=lambda facts: JsonRecount("annotations/coco/", "annotations", len(facts.categories)),
+    recount=lambda claim: CocoRecount("annotations/coco/", claim.classes),
     options={
         "rle": Option("compressed", "how run lengths are written", choices=("compressed", "uncompressed")),
         "holes": Option(

@@ -23,6 +23,7 @@ from labelferry_export.format import (
     no_pixel,
 )
 from labelferry_export.formats._numbers import flat
+from labelferry_export.formats._recounts.xml import CvatRecount
 from labelferry_export.formats._regions import counted, is_made_of_pixels
 from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.geometry.raster import runs_of
@@ -216,6 +217,7 @@ FORMAT = Format(
             choices=("mask", "group"),
         ),
     },
+    recount=lambda claim: CvatRecount("annotations/cvat/", claim.classes),
     lossiness=Lossiness(
         single=(Loss.ROUNDED, Loss.DROPPED, Loss.RENAMED),
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),

@@ -12,6 +12,7 @@ import msgspec
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss
 from labelferry_export.formats._points import Pair, file_beside, pairs
+from labelferry_export.formats._recounts.pages import GeojsonRecount
 from labelferry_export.formats._regions import valid_parts
 from labelferry_export.geometry.measure import QUANTITY, Quantity, measure_all
 from labelferry_export.geometry.shape import Part
@@ -157,6 +158,7 @@ FORMAT = Format(
         "object_type": Option("annotation", "QuPath's kind of object", choices=("annotation", "detection", "cell")),
         "measurements": Option(False, "write the shape measures of every object, in pixels"),
     },
+    recount=lambda _: GeojsonRecount(f"{FOLDER}/"),
     lossiness=Lossiness(
         single=(Loss.JOINED,),
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),

@@ -13,6 +13,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss_of_all
 from labelferry_export.formats._objects import Objects, card
+from labelferry_export.formats._recounts.lines import JsonLinesRecount
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image
 from labelferry_export.plan import Step
@@ -121,6 +122,7 @@ FORMAT = Format(
     options={
         "segmentation": Option("polygons", "how outlines are written", choices=("polygons", "rle")),
     },
+    recount=JsonLinesRecount,
     lossiness=Lossiness(
         single=(Loss.BRIDGED, Loss.ROUNDED, Loss.REFUSED),
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),

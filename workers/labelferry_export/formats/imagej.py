@@ -18,6 +18,7 @@ from labelferry_export.bundle.records import Bounds, Entry, Method, directory_en
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss
 from labelferry_export.formats._points import file_beside
+from labelferry_export.formats._recounts.packed import RoiRecount
 from labelferry_export.formats._regions import valid_parts
 from labelferry_export.geometry.shape import Part, Ring
 from labelferry_export.lossiness import Aspect, Lossiness
@@ -212,6 +213,7 @@ FORMAT = Format(
     options={
         "groups": Option(True, "put each class into the ROI group of its id, 1 to 255"),
     },
+    recount=lambda _: RoiRecount(f"{FOLDER}/"),
     lossiness=Lossiness(
         single=(Loss.JOINED, Loss.REDUCED),
         alike={Loss.ROUNDED: "coordinates are numbers of 32 bits"},

@@ -23,6 +23,7 @@ from labelferry_export.formats._painting import (
     packed_mask,
     painted,
 )
+from labelferry_export.formats._recounts.masks import MaskRecount, numbered
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Category, Image, Instance
@@ -132,6 +133,7 @@ FORMAT = Format(
     cost=Cost(image=1.6, object=0.055),
     write=write,
     options={"preview": Option(True, "masks in colour beside those in numbers")},
+    recount=lambda _: MaskRecount(f"{FOLDER}/{MASKS}/", ("I;16",), numbered),
     lossiness=Lossiness(
         single=(Loss.DROPPED, Loss.HIDDEN),
         alike={Loss.ROUNDED: "outlines are rounded to whole pixels"},

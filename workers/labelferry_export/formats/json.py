@@ -8,7 +8,7 @@ import msgspec
 
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, pieces_of
 from labelferry_export.formats._joined import write_joined
-from labelferry_export.formats._recount import JsonRecount
+from labelferry_export.formats._recounts.lines import JsonRecount
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance, ProjectFacts
@@ -126,5 +126,5 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.1, object=0.033),
     write=write,
-    recount=lambda facts: JsonRecount("annotations/json/", "instances", len(facts.categories)),
+    recount=lambda claim: JsonRecount("annotations/json/", "instances", claim.classes),
 )

@@ -15,6 +15,7 @@ import numpy as np
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, batches, loss, no_pixel
 from labelferry_export.formats._points import Pair, file_beside, pairs
+from labelferry_export.formats._recounts.pages import LabelmeRecount
 from labelferry_export.formats._regions import counted, is_made_of_pixels
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.shape import Part
@@ -170,6 +171,7 @@ FORMAT = Format(
             "mask", "how an object with holes is written: its pixels, or its rings", choices=("mask", "rings")
         ),
     },
+    recount=lambda _: LabelmeRecount(f"{FOLDER}/"),
     lossiness=Lossiness(
         single=(Loss.ROUNDED, Loss.FILLED, Loss.DROPPED),
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),

@@ -15,6 +15,7 @@ from labelferry_export.conversion import blocks_of
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Needs, Option, Properties, batches
 from labelferry_export.formats._objects import Objects, card
+from labelferry_export.formats._recounts.packed import TableRecount
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Category, Image
 from labelferry_export.plan import Step
@@ -208,6 +209,7 @@ FORMAT = Format(
         "compression": Option("snappy", "how columns are compressed", choices=("snappy", "zstd", "none")),
     },
     needs=Needs("pyarrow", "labelferry[parquet]"),
+    recount=lambda _: TableRecount(f"{FOLDER}/"),
     lossiness=Lossiness(
         single=(Loss.BRIDGED, Loss.ROUNDED),
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),

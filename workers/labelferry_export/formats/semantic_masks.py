@@ -22,6 +22,7 @@ from labelferry_export.formats._painting import (
     packed_mask,
     painted,
 )
+from labelferry_export.formats._recounts.masks import MaskRecount, within
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
@@ -131,6 +132,9 @@ FORMAT = Format(
             False, "8-bit masks have the colours of Pascal VOC; some readers then see colours, not classes"
         )
     },
+    recount=lambda claim: MaskRecount(
+        f"{FOLDER}/masks/", ("L", "P", "I;16"), within(claim.classes, void_of(claim.classes))
+    ),
     lossiness=Lossiness(
         single=(Loss.MARKED, Loss.DROPPED, Loss.HIDDEN),
         alike={

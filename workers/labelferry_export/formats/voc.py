@@ -24,6 +24,7 @@ from labelferry_export.formats._painting import (
     packed_mask,
     painted,
 )
+from labelferry_export.formats._recounts.xml import VocRecount
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.formats._yolo import split_by_role
@@ -219,7 +220,10 @@ def _write_sets(job: FormatJob, kinds: Sequence[str]) -> Iterator[Step]:
 
 def mask_losses(image: Image, order: Sequence[Instance], painting: Painting) -> list[Warn]:
     """Return what an image's masks cannot say; `order` is what was painted."""
-    losses = empty_losses(image, order, painting, NAME) + object_losses(image, order, painting, NAME)
+    losses = [
+        *empty_losses(image, order, painting, NAME, Loss.REDUCED),
+        *object_losses(image, order, painting, NAME, Loss.REDUCED),
+    ]
     if len(order) > MOST_VALUES:
         message = (
             f"{len(order)} objects are more than the {MOST_VALUES} of a VOC mask: there is no mask of objects of this image; "
@@ -255,8 +259,9 @@ FORMAT = Format(
         "base": Option(1, "the number of the first pixel in boxes: 1 is the devkit's rule", choices=(0, 1)),
         "masks": Option(True, "masks of classes and objects beside the boxes"),
     },
+    recount=lambda claim: VocRecount(f"{FOLDER}/Annotations/", int(claim.options["base"])),
     lossiness=Lossiness(
-        single=(Loss.MARKED, Loss.RENAMED, Loss.DROPPED, Loss.HIDDEN, Loss.REDUCED),
+        single=(Loss.MARKED, Loss.RENAMED, Loss.HIDDEN, Loss.REDUCED),
         alike={Loss.ROUNDED: "boxes are whole pixels, and so are masks"},
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
     ),

@@ -18,6 +18,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, batches, loss
 from labelferry_export.formats._painting import ORDER, in_painting_order, object_losses, paint
+from labelferry_export.formats._recounts.packed import ShardRecount
 from labelferry_export.formats.coco import annotations_of
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
@@ -186,7 +187,7 @@ def _mask(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Genera
     layers = in_painting_order(instances)
     places = {each.id: place for place, each in enumerate(instances, start=1)}
     painting = yield from paint(job, image, layers)
-    for warn in object_losses(image, layers, painting, FORMAT.name):
+    for warn in object_losses(image, layers, painting, FORMAT.name, Loss.REDUCED):
         job.report(warn)
     blocks: list[bytes] = []
     for block in encode_png(painting.mask(np.array([0, *(places[each.id] for each in layers)], np.uint16))):
@@ -220,8 +221,9 @@ FORMAT = Format(
         "images": Option(True, "put the originals into the shards, whether or not they are in `images/` too"),
         "mask": Option(True, "put a 16-bit instance mask into every sample"),
     },
+    recount=lambda _: ShardRecount(f"{FOLDER}/"),
     lossiness=Lossiness(
-        single=(Loss.RENAMED, Loss.ROUNDED, Loss.DROPPED, Loss.HIDDEN),
+        single=(Loss.RENAMED, Loss.ROUNDED, Loss.HIDDEN, Loss.REDUCED),
         unsaid=(Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
     ),
 )

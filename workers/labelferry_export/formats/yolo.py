@@ -18,7 +18,7 @@ from labelferry_export.format import Cost, Format, FormatJob, Option, Properties
 from labelferry_export.formats._bridge import bridged
 from labelferry_export.formats._holes import BRIDGE, FILL, KINDS, SPLIT, rings_of, what_became
 from labelferry_export.formats._numbers import spelled
-from labelferry_export.formats._recount import YoloRecount
+from labelferry_export.formats._recounts.lines import YoloRecount
 from labelferry_export.formats._regions import counted
 from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
 from labelferry_export.geometry.shape import Part, Ring, Shape
@@ -124,7 +124,7 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.2, object=0.025),
     write=write,
-    recount=lambda facts: YoloRecount("labels/", None, len(facts.categories)),
+    recount=lambda claim: YoloRecount("labels/", None, claim.classes, SPLIT not in claim.options.values()),
     options={
         "parts": Option(
             BRIDGE,

@@ -11,6 +11,7 @@ import numpy as np
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written
 from labelferry_export.formats._numbers import spelled
+from labelferry_export.formats._recounts.lines import YoloRecount
 from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
 from labelferry_export.geometry.rectangle import upright_boxes
 from labelferry_export.geometry.ring import Floats, Integers
@@ -76,6 +77,7 @@ FORMAT = Format(
     ),
     cost=Cost(image=0.2, object=0.01),
     write=write,
+    recount=lambda claim: YoloRecount(f"annotations/{NAME}/labels/", 4, claim.classes),
     lossiness=Lossiness(
         single=(Loss.DROPPED, Loss.REFUSED),
         alike={Loss.REDUCED: "an object is the box around it: its outline is left out"},

@@ -13,6 +13,7 @@ import numpy as np
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._numbers import spelled
+from labelferry_export.formats._recounts.lines import YoloRecount
 from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
 from labelferry_export.geometry.rectangle import least_rectangles
 from labelferry_export.lossiness import Aspect, Lossiness
@@ -84,6 +85,7 @@ FORMAT = Format(
             choices=("clip", "fit"),
         ),
     },
+    recount=lambda claim: YoloRecount(f"annotations/{NAME}/labels/", 8, claim.classes),
     lossiness=Lossiness(
         single=(Loss.CLIPPED, Loss.DROPPED, Loss.REFUSED),
         alike={Loss.REDUCED: "an object is the rectangle around it: its outline is left out"},

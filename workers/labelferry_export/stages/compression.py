@@ -8,22 +8,23 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 from labelferry_export import costs, formats
-from labelferry_export.bundle.contents import Contents, Count
+from labelferry_export.bundle.contents import Contents
 from labelferry_export.bundle.manifest import manifest
+from labelferry_export.bundle.readers import Reader
 from labelferry_export.bundle.readme import readme
-from labelferry_export.bundle.verify import Reader, verify
+from labelferry_export.bundle.verify import about, stored, verify
 from labelferry_export.costs import Totals
 from labelferry_export.errors import ExportError
-from labelferry_export.findings import Finding
-from labelferry_export.format import Recount
+from labelferry_export.findings import Finding, Loss
 from labelferry_export.job import Job
 from labelferry_export.plan import Step
+from labelferry_export.recount import Claim, Looks, compare
 from labelferry_export.stage import StageWork
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Stage
 
-VERB = "Compressing bundle"
+VERB, CHECKING = "Compressing bundle", "Checking bundle"
 FILE_BYTES = 230
 """About what the manifest, the checksums and the directory hold of a file, besides three times its name."""
 LISTED_BYTES = 60
@@ -72,16 +73,21 @@ def run(job: Job) -> Generator[Step, None, None]:
 
 
 def _check(job: Job) -> Generator[Step, None, None]:
-    written = {name: formats.find(name) for name in job.finished.formats}
-    recounts = {name: each.recount(job.facts) for name, each in written.items() if each.recount}
+    claims = {name: _claim(job, name) for name in job.finished.formats}
+    recounts = {name: recount(claims[name]) for name in claims if (recount := formats.find(name).recount)}
+    looking = {name: each for name, each in recounts.items() if isinstance(each, Looks)}
 
     def opened(name: str) -> Reader | None:
         return next(filter(None, (each.open(name) for each in recounts.values())), None)
 
     try:
         job.sha256 = yield from _steps(verify(job.archive.path, job.archive.crc, opened))
+        for name, file in stored(job.archive.path, lambda name: any(each.wants(name) for each in looking.values())):
+            with about(name):
+                for _ in next(each for each in looking.values() if each.wants(name)).look(file):
+                    yield Step(0.0, CHECKING, name, 0)
         for name, each in recounts.items():
-            _compare(name, each, job.contents.total)
+            compare(name, each, claims[name])
     except (ValueError, zlib.error, struct.error) as error:
         message = (
             f"the bundle failed its self-check and is not published: {error}: export again, and tell us if it stays"
@@ -97,13 +103,19 @@ def _steps(checking: Generator[int, None, str]) -> Generator[Step, None, str]:
             except StopIteration as end:
                 digest: str = end.value
                 return digest
-            yield Step(costs.checking(size / 1e6), "Checking bundle", "", size)
+            yield Step(costs.checking(size / 1e6), CHECKING, "", size)
 
 
-def _compare(name: str, found: Recount, told: Count) -> None:
-    if found.images != told.images or found.objects not in (None, told.objects):
-        objects = "" if found.objects is None else f" and {found.objects} objects"
-        raise ValueError(f"{name} holds {found.images} images{objects}, not {told.images} and {told.objects}")
+def _claim(job: Job, name: str) -> Claim:
+    tallies = [tally for (_, format_name), tally in job.findings.tallies.items() if format_name == name]
+    total = job.contents.total
+    return Claim(
+        facts=job.facts,
+        options=formats.resolve(formats.find(name), job.options.format_options.get(name, {})),
+        images=total.images,
+        objects=total.objects,
+        dropped=sum(tally.losses[Loss.DROPPED] for tally in tallies),
+    )
 
 
 def skipped(job: Job) -> int:

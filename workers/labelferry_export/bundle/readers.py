@@ -1,0 +1,67 @@
+"""What takes the contents of a bundle's files while they are read again: what a reader is, and readers of lines and of whole small files."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Reader(Protocol):
+    """Takes the contents of one file, block by block; raises ValueError where the file breaks its format's rules."""
+
+    def take(self, data: bytes) -> None:
+        """Take a block."""
+
+    def close(self) -> None:
+        """Say that the file has ended."""
+
+
+class LineTaker(Protocol):
+    """Takes the contents of one file line by line."""
+
+    def add(self, line: bytes) -> None:
+        """Take a line, without its end; raises ValueError where it breaks the format's rules."""
+
+    def close(self) -> None:
+        """Say that the file has ended."""
+
+
+class Lines:
+    """A reader that hands lines on to `taker`; memory holds the longest of them."""
+
+    def __init__(self, taker: LineTaker) -> None:
+        self._taker = taker
+        self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        """Hand on the lines that are whole by now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._taker.add(line)
+
+    def close(self) -> None:
+        """Hand on the last line, if it has no end."""
+        if self._rest:
+            self._taker.add(self._rest)
+        self._taker.close()
+
+
+class Whole:
+    """A reader that keeps a file of at most `limit` bytes and hands it on at its end; of a longer one it hands on nothing."""
+
+    def __init__(self, judge: Callable[[bytes], None], limit: int) -> None:
+        self._judge = judge
+        self._limit = limit
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    def take(self, data: bytes) -> None:
+        """Keep a block, as long as the file is not too long."""
+        self._size += len(data)
+        if self._size <= self._limit:
+            self._blocks.append(data)
+        else:
+            self._blocks.clear()
+
+    def close(self) -> None:
+        """Hand the file on."""
+        if self._size <= self._limit:
+            self._judge(b"".join(self._blocks))

@@ -1,0 +1,128 @@
+"""COCO's annotations read again, hundreds at a time: run lengths that add up, areas and boxes that are those of the masks.
+
+Decoded here from what COCO says of its form, not with the functions that wrote it. A polygon is not drawn again; its area and box are held
+to those of its vertices, which no mask of it can exceed by more than its outline's length.
+"""
+
+import msgspec
+import numpy as np
+
+from labelferry_export.bundle.readers import Lines, Reader
+from labelferry_export.formats._recounts.lines import LEAST_RING, JsonRecount
+from labelferry_export.geometry.rle import RleError, unpack
+
+BATCH = 500
+SLACK = 4.0
+"""px^2 by which a mask may exceed what its outline allows: rounding at the corners."""
+
+
+class RleRow(msgspec.Struct):
+    """Run lengths, as a list or packed."""
+
+    size: tuple[int, int]
+    counts: list[int] | str
+
+
+class AnnotationRow(msgspec.Struct):
+    """What is looked at of an element of `annotations`."""
+
+    id: int
+    image_id: int
+    category_id: int
+    segmentation: list[list[float]] | RleRow
+    area: int
+    bbox: tuple[float, float, float, float]
+    iscrowd: int
+
+
+class CocoRecount(JsonRecount):
+    """Recounts COCO's files, and decodes every segmentation."""
+
+    def __init__(self, folder: str, classes: int) -> None:
+        super().__init__(folder, "annotations", classes, AnnotationRow)
+        self._polygons: list[AnnotationRow] = []
+
+    def open(self, name: str) -> Reader | None:
+        """Return the reader of a file of this format."""
+        return Lines(self) if self.is_ours(name) else None
+
+    def check(self, row: AnnotationRow) -> None:
+        """Check an annotation, or keep it until there are enough of them."""
+        if isinstance(row.segmentation, RleRow):
+            check_runs(row, row.segmentation)
+            return
+        self._polygons.append(row)
+        if len(self._polygons) >= BATCH:
+            self._flush()
+
+    def close(self) -> None:
+        """Check what is left, and say that the file has ended."""
+        self._flush()
+        super().close()
+
+    def _flush(self) -> None:
+        if self._polygons:
+            check_polygons(self._polygons)
+        self._polygons.clear()
+
+
+def check_runs(row: AnnotationRow, rle: RleRow) -> None:
+    """Raise ValueError when run lengths are no mask of their size, or area and box are not those of the mask."""
+    height, width = rle.size
+    try:
+        counts = np.array(rle.counts, np.int64) if isinstance(rle.counts, list) else unpack(rle.counts.encode())
+    except RleError as error:
+        raise ValueError(f"object {row.id}: {error}") from None
+    if (counts < 0).any() or counts.sum() != height * width:
+        raise ValueError(
+            f"object {row.id}: its run lengths add up to {counts.sum()}, not to {width} x {height} = {width * height}"
+        )
+    ends = np.cumsum(counts)
+    first, last = (ends - counts)[1::2], ends[1::2] - 1
+    first, last = first[counts[1::2] > 0], last[counts[1::2] > 0]
+    area = int((last - first + 1).sum())
+    if area != row.area:
+        raise ValueError(f"object {row.id}: its mask has {area} pixels, its area says {row.area}")
+    if not area:
+        return
+    left, right = int((first // height).min()), int((last // height).max())
+    top, bottom = int((first % height).min()), int((last % height).max())
+    if (first // height != last // height).any():
+        top, bottom = 0, height - 1
+    if row.bbox != (left, top, right - left + 1, bottom - top + 1):
+        raise ValueError(f"object {row.id}: its box {row.bbox} is not that of its mask")
+
+
+def check_polygons(rows: list[AnnotationRow]) -> None:
+    """Raise ValueError when a ring has fewer than three points, or an area or box cannot be that of the rings."""
+    rings = [ring for row in rows if isinstance(row.segmentation, list) for ring in row.segmentation]
+    lengths = np.array([len(ring) for ring in rings], np.int64)
+    owners = np.repeat(
+        np.arange(len(rows)), [len(row.segmentation) for row in rows if isinstance(row.segmentation, list)]
+    )
+    missing = np.bincount(owners, minlength=len(rows)) == 0
+    if missing.any() or (lengths < LEAST_RING).any() or (lengths % 2).any():
+        wrong = rows[
+            int(np.flatnonzero(missing)[0] if missing.any() else owners[(lengths < LEAST_RING) | (lengths % 2 == 1)][0])
+        ]
+        raise ValueError(f"object {wrong.id}: a ring of its segmentation is none of three or more points")
+    points = np.concatenate([np.asarray(ring, np.float64) for ring in rings]).reshape(-1, 2)
+    starts = np.cumsum(lengths // 2) - lengths // 2
+    following = np.arange(1, len(points) + 1)
+    following[np.append(starts[1:], len(points)) - 1] = starts
+    ahead = points[following]
+    enclosed = np.abs(np.add.reduceat(points[:, 0] * ahead[:, 1] - ahead[:, 0] * points[:, 1], starts)) / 2
+    length = np.add.reduceat(np.hypot(*(ahead - points).T), starts)
+    firsts = np.flatnonzero(np.diff(owners, prepend=-1))
+    most = np.add.reduceat(enclosed + length, firsts) + SLACK
+    least = np.add.reduceat(enclosed - length, firsts) - SLACK
+    least[np.bincount(owners, minlength=len(rows)) > 1] = 0
+    low = np.minimum.reduceat(np.minimum.reduceat(points, starts), firsts)
+    high = np.maximum.reduceat(np.maximum.reduceat(points, starts), firsts)
+    areas, boxes = np.array([row.area for row in rows]), np.array([row.bbox for row in rows])
+    near = (boxes[:, :2] >= low - 1).all(axis=1) & (boxes[:, :2] + boxes[:, 2:] <= high + 1).all(axis=1)
+    # A comparison that is false for what is not a number.
+    right = near & (areas <= most) & (areas >= least) & (areas <= np.maximum(boxes[:, 2] * boxes[:, 3], 0))
+    if not right.all():
+        wrong = rows[int(np.flatnonzero(~right)[0])]
+        raise ValueError(f"object {wrong.id}: its area {wrong.area} and box {wrong.bbox} are not those of its rings")
