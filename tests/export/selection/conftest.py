@@ -26,14 +26,13 @@ def square(left: float, top: float, side: float) -> list[float]:
     return [left, top, left + side, top, left + side, top + side, left, top + side]
 
 
-@pytest.fixture
-def zoo(tmp_path: Path) -> Path:
-    """A COCO folder of twelve images of four patients; each has a cat (side 4), a dog (8) and a wolf (12) at the border."""
+def make_zoo(root: Path) -> Path:
+    """Make a COCO folder of twelve images of four patients; each has a cat (side 4), a dog (8) and a wolf (12) at the border."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number in range(1, 13):
         name = f"p{number % 4}/{number:02}.png"
-        save_picture(tmp_path / "zoo" / "images" / name)
+        save_picture(root / "images" / name)
         images.append(
             {"id": 100 + number, "file_name": name, "width": SIDE, "height": SIDE, "patient": f"p{number % 4}"}
         )
@@ -50,8 +49,14 @@ def zoo(tmp_path: Path) -> Path:
             )
     categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
     tree = {"images": images, "annotations": annotations, "categories": categories}
-    (tmp_path / "zoo" / "instances.json").write_text(json.dumps(tree))
-    return tmp_path / "zoo"
+    (root / "instances.json").write_text(json.dumps(tree))
+    return root
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """The folder that `make_zoo` makes."""
+    return make_zoo(tmp_path / "zoo")
 
 
 class Bundle:
