@@ -1,7 +1,7 @@
 """The objects of one image as columns, which is how a snapshot holds them, and as the sequence of instances that most readers want."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Self, overload
 
@@ -62,23 +62,28 @@ class Columns:
 
     def taken(self, chosen: Integers) -> Self:
         """Return the rows with these indices, (k,), in this order."""
+        return self._of_rows(chosen, self.rings.taken(chosen))
+
+    def with_shapes(self, changed: Mapping[int, Shape | None]) -> Self:
+        """Return the rows with other shapes at some indices; without the rows whose shape is None."""
+        kept = [index for index, shape in changed.items() if shape is not None]
+        dropped = [index for index, shape in changed.items() if shape is None]
+        shapes = lay_out([shape for shape in changed.values() if shape is not None])
+        chosen = np.arange(len(self))
+        chosen[kept] = len(self) + np.arange(len(kept))
+        rows = np.delete(np.arange(len(self)), dropped)
+        rings = joined([self.rings, shapes]).taken(np.delete(chosen, dropped))
+        return self._of_rows(rows, rings)
+
+    def _of_rows(self, chosen: Integers, rings: Rings) -> Self:
         given = self.attributes
         return type(self)(
             ids=self.ids[chosen],
             categories=self.categories[chosen],
             crowds=self.crowds[chosen],
-            rings=self.rings.taken(chosen),
+            rings=rings,
             attributes=None if given is None else [given[index] for index in chosen.tolist()],
         )
-
-    def with_shapes(self, changed: Mapping[int, Shape | None]) -> Self:
-        """Return the rows with other shapes at some indices; without the rows whose shape is None."""
-        kept = [index for index, shape in changed.items() if shape is not None]
-        untouched = np.setdiff1d(np.arange(len(self)), list(changed))
-        rows = np.concatenate([untouched, np.array(kept, np.int64)])
-        shapes = lay_out([shape for shape in changed.values() if shape is not None])
-        mixed = replace(self.taken(rows), rings=joined([self.rings.taken(untouched), shapes]))
-        return mixed.taken(np.argsort(rows))
 
 
 class Instances(Sequence[Instance]):

@@ -9,7 +9,7 @@ from labelferry_export.complaints import Complaints
 from labelferry_export.conversion.plan import Conversion, conversion_of, renamed
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.geometry.clean import Cleaned, clean, flawless
+from labelferry_export.geometry.clean import Cleaned, flawless, mend
 from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.instances import Columns
@@ -153,7 +153,7 @@ class Settling:
         cleaned: dict[int, Cleaned] = {}
         for place in np.flatnonzero(~flawless(columns.rings, *placement.canvas)).tolist():
             (shape,) = columns.rings.taken(np.array([place])).shape_list()
-            cleaned[place] = clean(shape, *placement.canvas)
+            cleaned[place] = mend(shape, *placement.canvas)
         unwanted = self._unwanted(columns, cleaned, placement)
         for place, after in cleaned.items():
             if place not in unwanted:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ class SnapshotWriter:
 
     def settle_image(self, row: ImageRow, image: Settled, categories: Integers, vertices: int) -> None:
         """Write down what an image turned out to be; `categories`, (n,), has the class of each of its objects."""
-        self._connection.execute(_SETTLE, {**asdict(image), "position": row.position})
+        self._connection.execute(_SETTLE, {**vars(image), "position": row.position})
         counts = self._counts
         counts.images += 1
         counts.instances += len(categories)

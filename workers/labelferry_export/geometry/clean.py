@@ -64,6 +64,11 @@ def clean(raw: RawObject, width: int, height: int) -> Cleaned:
     return _Cleaning(width, height).run(raw)
 
 
+def mend(shape: Shape, width: int, height: int) -> Cleaned:
+    """Return a shape that is not `flawless` as `clean` does, in less time."""
+    return _Cleaning(width, height, known=len(shape.parts) == 1).run(shape)
+
+
 def _as_read(raw: RawObject) -> Shape | None:
     """Return the rings as they are, None when one of them cannot even be a ring."""
     try:
@@ -137,6 +142,8 @@ class _Cleaning:
 
     width: int
     height: int
+    known: bool = False
+    """Whether the object is one part, known not to be flawless."""
     findings: list[CleanFinding] = field(default_factory=list)
 
     def run(self, raw: RawObject) -> Cleaned:
@@ -158,8 +165,9 @@ class _Cleaning:
         """Return what is left of one part; raises _Flaw when it is nothing."""
         ring = _distinct(outer)
         inner = list(self._holes(holes))
+        as_it_was = self.known and len(ring) == len(outer) and list(map(len, inner)) == list(map(len, holes))
         part = Part(ring, tuple(inner))
-        if flawless(lay_out([Shape((part,))]), self.width, self.height)[0]:
+        if not as_it_was and flawless(lay_out([Shape((part,))]), self.width, self.height)[0]:
             return (part,)
         region = self._without(self._region(ring, "outline"), inner)
         kept = parts_of(self._clipped(region))
@@ -176,10 +184,12 @@ class _Cleaning:
 
     def _region(self, ring: Floats, name: str) -> Geometry:
         """Return what a ring encloses, repaired when it meets itself; raises _Flaw when that is nothing."""
-        region = even_odd(ring, self.width, self.height)
+        polygon = shapely.polygons(ring)
+        simple = bool(shapely.is_valid(polygon))
+        region = polygon if simple else even_odd(ring, self.width, self.height)
         if not have_area(region):
             raise _Flaw("has all its points on one line" if _collinear(ring) else "encloses no area")
-        if not shapely.is_valid(shapely.polygons(ring)):
+        if not simple:
             how = (
                 "so often that its pixels take its place" if tangled(ring) else "and was repaired by the even-odd rule"
             )
@@ -228,9 +238,17 @@ def _distinct(ring: RawRing) -> Floats:
     if not (np.abs(points) < FARTHEST).all():
         raise _Flaw("has a coordinate that is not finite, or absurdly large")
     points = np.compress((points != np.roll(points, -1, axis=0)).any(axis=1), points, axis=0)
-    if len(points) < 3 or len(np.unique(points, axis=0)) < 3:
+    if not _are_three(points):
         raise _Flaw("has fewer than three distinct points")
     return points
+
+
+def _are_three(points: Floats) -> bool:
+    """Whether there are at least three distinct ones among the points."""
+    if len(points) < 3:
+        return False
+    others = points[(points != points[0]).any(axis=1)]
+    return bool(len(others) and (others != others[0]).any())
 
 
 def _collinear(ring: Floats) -> bool:

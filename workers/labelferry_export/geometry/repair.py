@@ -37,14 +37,11 @@ def have_area(polygons: Geometry) -> Flags:
 
 
 def even_odd(ring: Ring, width: int, height: int) -> Geometry:
-    """Return what `ring` encloses by the even-odd rule, as a valid geometry, empty when that is nothing.
+    """Return what a ring that is not simple encloses by the even-odd rule, as a valid geometry, empty when that is nothing.
 
     The outline is cut where it meets itself, and each face between the pieces is kept when a ray from it crosses the ring an odd number of
     times. A ring that meets itself so often that this would take for ever becomes its pixels in the image instead.
     """
-    polygon = shapely.polygons(ring)
-    if shapely.is_valid(polygon):
-        return polygon
     if tangled(ring):
         traced = shape_of_runs(runs_of(Shape((Part(ring),)), width, height))
         return shapely.multipolygons([polygon_of(part) for part in traced.parts] if traced else [])
@@ -56,6 +53,9 @@ def even_odd(ring: Ring, width: int, height: int) -> Geometry:
 
 def tangled(ring: Ring) -> bool:
     """Return whether the sides of a ring meet each other absurdly often, judged by the boxes around an even sample of them."""
+    if len(ring) ** 2 <= MOST_MEETINGS + MEETINGS_OF_A_VERTEX * len(ring):
+        # Not even if every side met every other one.
+        return False
     sides = shapely.linestrings(np.stack([ring, np.roll(ring, -1, axis=0)], axis=1))
     sample = sides[:: max(1, len(sides) // SAMPLE)]
     pairs = shapely.STRtree(sides).query(sample).shape[1]
