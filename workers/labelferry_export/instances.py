@@ -64,6 +64,11 @@ class Columns:
         """Return the rows with these indices, (k,), in this order."""
         return self._of_rows(chosen, self.rings.taken(chosen))
 
+    @property
+    def without_crowds(self) -> Self:
+        """The rows that are no crowds."""
+        return self.taken(np.flatnonzero(~self.crowds)) if self.crowds.any() else self
+
     def with_shapes(self, changed: Mapping[int, Shape | None]) -> Self:
         """Return the rows with other shapes at some indices; without the rows whose shape is None."""
         kept = [index for index, shape in changed.items() if shape is not None]

@@ -1,9 +1,14 @@
 """Numbers as the text formats write them: whole ones as integers, others in the shortest form that reads back the same."""
 
+from collections.abc import Sequence
+
+import msgspec
 import numpy as np
 
-from labelferry_export.geometry.ring import Integers
+from labelferry_export.geometry.ring import Integers, Rings
 from labelferry_export.geometry.shape import Ring
+
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def flat(ring: Ring) -> list[int | float]:
@@ -13,21 +18,44 @@ def flat(ring: Ring) -> list[int | float]:
     if whole.all():
         return list(values.astype(np.int64).tolist())
     numbers: list[int | float] = values.tolist()
-    if whole.any():
-        return [int(number) if number.is_integer() else number for number in map(float, numbers)]
+    for place in np.flatnonzero(whole).tolist():
+        numbers[place] = int(numbers[place])
     return numbers
+
+
+def flat_rings(rings: Rings) -> list[list[int | float]]:
+    """Return `flat` of each ring: all numbers at once."""
+    numbers = flat(rings.points)
+    starts, ends = (2 * rings.starts).tolist(), (2 * (rings.starts + rings.sizes)).tolist()
+    return [numbers[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def joined_lines(rows: Sequence[msgspec.Struct]) -> bytes:
+    """Return records as json, one a line, with commas between them."""
+    # Within json text a line's end is always written as an escape.
+    return _encode_lines(rows).removesuffix(b"\n").replace(b"\n", b",\n")
 
 
 def spelled(units: Integers, decimals: int) -> bytes:
     """Return each number of 0..10**decimals, any shape, row by row, as a share of 1 after a blank: 250000 as ` 0.250000`.
 
-    All digits at once, as formatting one by one takes ten times as long. Every number takes `decimals` + 3 bytes.
+    All numbers at once, three digits a step, as formatting one by one takes many times as long. Every number takes `decimals` + 3 bytes.
     """
-    rest = units.reshape(-1)
-    text = np.full((len(rest), decimals + 3), ord("."), dtype=np.uint8)
-    text[:, 0] = ord(" ")
-    for place in range(decimals):
-        rest, digit = np.divmod(rest, 10)
-        text[:, -1 - place] = digit + ord("0")
+    rest = units.reshape(-1).astype(np.uint32)
+    text = np.empty((len(rest), decimals + 3), dtype=np.uint8)
+    text[:, 0], text[:, 2] = ord(" "), ord(".")
+    for end in range(decimals + 3, 3, -DIGITS_AT_ONCE):
+        digits = min(DIGITS_AT_ONCE, end - 3)
+        above = rest // np.uint32(10**digits)
+        text[:, end - digits : end] = _DIGITS[digits][rest - above * np.uint32(10**digits)]
+        rest = above
     text[:, 1] = rest + ord("0")
     return text.tobytes()
+
+
+DIGITS_AT_ONCE = 3
+_DIGITS = {
+    digits: np.array([list(f"{number:0{digits}d}".encode()) for number in range(10**digits)], np.uint8)
+    for digits in range(1, DIGITS_AT_ONCE + 1)
+}
+"""The numbers of so many digits in ASCII, (10**digits, digits)."""

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, Written, loss
 from labelferry_export.formats._yaml import quoted
+from labelferry_export.instances import Columns, columns_of
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 from labelferry_export.selection.split_names import ROLES, role_of
@@ -52,26 +53,36 @@ def size_losses(image: Image, format_name: str) -> list[Warn]:
     return [loss(Loss.REFUSED, format_name, message, image)]
 
 
-def crowd_loss(image: Image, crowd: Instance, format_name: str) -> Warn:
-    """Return the finding that a crowd is left out."""
-    message = f"object {crowd.id} is a crowd, which YOLO cannot say: left out"
-    return loss(Loss.DROPPED, format_name, message, image, crowd.id)
+def crowd_loss(image: Image, number: int, format_name: str) -> Warn:
+    """Return the finding that a crowd, the object `number`, is left out."""
+    message = f"object {number} is a crowd, which YOLO cannot say: left out"
+    return loss(Loss.DROPPED, format_name, message, image, number)
 
 
-def numbered_rows(
-    image: Image, rows: Sequence[tuple[bytes, Instance]], format_name: str
-) -> tuple[bytes, tuple[Warn, ...]]:
-    """Return the label file of `rows`, and a finding for each that an earlier one equals: the reader drops it."""
+def sayable(image: Image, instances: Sequence[Instance], format_name: str) -> tuple[Columns, list[Warn]]:
+    """Return the objects that YOLO can say, and what is lost of the image and the others."""
+    columns = columns_of(instances)
+    losses = size_losses(image, format_name)
+    losses += [crowd_loss(image, number, format_name) for number in columns.ids[columns.crowds].tolist()]
+    return columns.without_crowds, losses
+
+
+def rows_of(image: Image, columns: Columns, numbers: bytes, format_name: str) -> tuple[bytes, list[Warn]]:
+    """Return the label file of objects and their numbers as text, of equal length, and a finding for each row that an earlier one equals:
+
+    the reader drops it.
+    """
+    length = len(numbers) // max(len(columns), 1)
     first: dict[bytes, int] = {}
-    losses = []
-    for row, instance in rows:
-        earlier = first.setdefault(row, instance.id)
-        if earlier != instance.id:
-            message = (
-                f"object {instance.id} has the class and the box of object {earlier}: YOLO readers take them for one"
-            )
-            losses.append(loss(Loss.REFUSED, format_name, message, image, instance.id))
-    return b"".join(row for row, _ in rows), tuple(losses)
+    rows, losses = [], []
+    for place, (number, category) in enumerate(zip(columns.ids.tolist(), columns.categories.tolist(), strict=True)):
+        row = b"%d%b\n" % (category - 1, numbers[place * length : (place + 1) * length])
+        rows.append(row)
+        earlier = first.setdefault(row, number)
+        if earlier != number:
+            message = f"object {number} has the class and the box of object {earlier}: YOLO readers take them for one"
+            losses.append(loss(Loss.REFUSED, format_name, message, image, number))
+    return b"".join(rows), losses
 
 
 def write_tree(job: FormatJob, name: str, labels_of: Callable[[Image, Sequence[Instance]], Written]) -> Iterator[Step]:

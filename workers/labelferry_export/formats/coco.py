@@ -5,6 +5,7 @@ and `bbox` are those of the mask that a reader makes of what is written here, as
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import ClassVar
 
 import msgspec
@@ -14,18 +15,21 @@ from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, no_pixel, pieces_of
 from labelferry_export.formats._holes import KINDS, rings_of, what_became
 from labelferry_export.formats._joined import write_joined
-from labelferry_export.formats._numbers import flat
+from labelferry_export.formats._numbers import flat, flat_rings, joined_lines
 from labelferry_export.formats._recounts.coco import CocoRecount
-from labelferry_export.geometry.raster import runs_of, runs_of_all
+from labelferry_export.geometry.raster import cover_of_all, runs_of, runs_of_all
+from labelferry_export.geometry.ring import Rings, lay_out
 from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
 from labelferry_export.geometry.shape import Part, Shape
+from labelferry_export.instances import Columns, columns_of
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
-from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
+from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 
 Number = int | float
+Outlines = list[list[Number]]
 HEADS_PER_STEP = 256
 """After so many image records the caller may stop."""
 
@@ -43,11 +47,11 @@ class CocoAnnotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     id: int
     image_id: int
     category_id: int
-    segmentation: list[list[Number]] | Rle
+    segmentation: Outlines | Rle
     area: int
     bbox: tuple[Number, Number, Number, Number]
     iscrowd: int
-    attributes: dict[str, Attribute] = {}
+    attributes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,34 +89,81 @@ _encode = msgspec.json.Encoder().encode
 
 def annotations_of(image: Image, instances: Sequence[Instance], rle: str, holes: str = "rle") -> Written:
     """Return an image's annotations, joined by commas; `rle` is `compressed` or `uncompressed`, `holes` what is made of holes."""
-    shapes = [each.shape if holes == "rle" or each.crowd else _by_rings(each.shape, holes) for each in instances]
-    masks = runs_of_all(shapes, image.width, image.height) if instances else []
-    rows, losses = [], []
-    for instance, shape, runs in zip(instances, shapes, masks, strict=True):
-        box = runs.bbox
-        if shape is not instance.shape:
-            losses.append(_holes_loss(image, instance, holes, len(shape.parts), runs.area))
-        if box is None:
-            message = f"object {instance.id} covers no pixel centre: COCO area 0, bbox of its vertices"
-            losses.append(no_pixel(Loss.ROUNDED, "coco", message, image, instance.id))
-        as_runs = instance.crowd or shape.has_holes
-        rows.append(
-            CocoAnnotation(
-                id=instance.id,
-                image_id=image.id,
-                category_id=instance.category_id,
-                segmentation=_rle(runs, rle) if as_runs else [flat(part.outer) for part in shape.parts],
-                area=runs.area,
-                bbox=box or _vertex_box(instance.shape),
-                iscrowd=int(instance.crowd),
-                attributes=instance.attributes,
+    columns = columns_of(instances)
+    rings = columns.rings if holes == "rle" else _by_rings(instances, columns.rings, holes)
+    cover = cover_of_all(rings, image.width, image.height)
+    ids, areas, boxes = columns.ids.tolist(), cover.areas.tolist(), list(map(tuple, cover.boxes.tolist()))
+    losses = [] if rings is columns.rings else _holes_losses(image, instances, holes, rings, areas)
+    for place in np.flatnonzero(cover.areas == 0).tolist():
+        message = f"object {ids[place]} covers no pixel centre: COCO area 0, bbox of its vertices"
+        losses.append(no_pixel(Loss.ROUNDED, "coco", message, image, ids[place]))
+        boxes[place] = _vertex_box(instances[place].shape)
+    attributes = columns.attributes or [b""] * len(columns)
+    rows = [
+        CocoAnnotation(
+            id=ids[place],
+            image_id=image.id,
+            category_id=category,
+            segmentation=segmentation,
+            area=areas[place],
+            bbox=boxes[place],
+            iscrowd=int(crowd),
+            attributes=msgspec.Raw(attributes[place]) if attributes[place] else msgspec.UNSET,
+        )
+        for place, (category, crowd, segmentation) in enumerate(
+            zip(
+                columns.categories.tolist(),
+                columns.crowds.tolist(),
+                _segmentations(image, columns, rings, rle),
+                strict=True,
             )
         )
-    return Written(b",\n".join(map(_encode, rows)), tuple(losses))
+    ]
+    return Written(joined_lines(rows), tuple(losses))
 
 
-def _by_rings(shape: Shape, holes: str) -> Shape:
-    return Shape(tuple(map(Part, rings_of(shape, holes)))) if shape.has_holes else shape
+def _segmentations(image: Image, columns: Columns, rings: Rings, rle: str) -> list[Outlines | Rle]:
+    """Return rings for each object, run lengths for one that is a crowd or has holes."""
+    numbers = iter(flat_rings(rings))
+    said: list[Outlines | Rle] = []
+    if rings.are_single:
+        said += [[ring] for ring in numbers]
+    else:
+        outlines = iter([ring for ring, hole in zip(numbers, rings.hole.tolist(), strict=True) if not hole])
+        said += [list(islice(outlines, count)) for count in rings.parts_of_shape.tolist()]
+    as_runs = columns.crowds.copy()
+    as_runs[rings.part_shape[rings.part[rings.hole]]] = True
+    places = np.flatnonzero(as_runs)
+    if len(places):
+        for place, runs in zip(
+            places.tolist(), runs_of_all(rings.taken(places), image.width, image.height), strict=True
+        ):
+            said[place] = _rle(runs, rle)
+    return said
+
+
+def _by_rings(instances: Sequence[Instance], rings: Rings, holes: str) -> Rings:
+    """Return the shapes of objects with their holes said by rings, as the option is; `rings` itself where there are none."""
+    if not any(each.shape.has_holes and not each.crowd for each in instances):
+        return rings
+    return lay_out(
+        [
+            Shape(tuple(map(Part, rings_of(each.shape, holes))))
+            if each.shape.has_holes and not each.crowd
+            else each.shape
+            for each in instances
+        ]
+    )
+
+
+def _holes_losses(
+    image: Image, instances: Sequence[Instance], holes: str, rings: Rings, areas: Sequence[int]
+) -> list[Warn]:
+    return [
+        _holes_loss(image, each, holes, parts, area)
+        for each, parts, area in zip(instances, rings.parts_of_shape.tolist(), areas, strict=True)
+        if each.shape.has_holes and not each.crowd
+    ]
 
 
 def _holes_loss(image: Image, instance: Instance, holes: str, rings: int, area: int) -> Warn:

@@ -1,17 +1,21 @@
 """labelferry's own form: lossless json that can be exported again. Its structs and rules are in `sources/labelferry_form.py`."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import PurePosixPath
 from typing import ClassVar
 
 import msgspec
+import numpy as np
 
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written, pieces_of
 from labelferry_export.formats._joined import write_joined
+from labelferry_export.formats._numbers import joined_lines
 from labelferry_export.formats._recounts.lines import JsonRecount
-from labelferry_export.geometry.shape import Shape
+from labelferry_export.geometry.ring import Rings
+from labelferry_export.instances import columns_of
 from labelferry_export.lanes.task import Piece
-from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
 from labelferry_export.names import split_suffix
 from labelferry_export.plan import Step
 from labelferry_export.sources.labelferry_form import (
@@ -37,29 +41,43 @@ class JsonRows(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Attribute]).decode
 
 
 def instances_of(image: Image, instances: Sequence[Instance]) -> Written:
     """Return an image's objects, joined by commas; nothing is lost."""
+    columns = columns_of(instances)
+    attributes = columns.attributes or [b""] * len(columns)
     rows = [
         FormInstance(
-            id=each.id,
+            id=number,
             image_id=image.id,
-            category_id=each.category_id,
-            parts=_parts(each.shape),
-            crowd=each.crowd,
-            attributes=each.attributes,
+            category_id=category,
+            parts=parts,
+            crowd=crowd,
+            attributes=_decode(given) if given else {},
         )
-        for each in instances
+        for number, category, parts, crowd, given in zip(
+            columns.ids.tolist(),
+            columns.categories.tolist(),
+            _parts(columns.rings),
+            columns.crowds.tolist(),
+            attributes,
+            strict=True,
+        )
     ]
-    return Written(b",\n".join(map(_encode, rows)))
+    return Written(joined_lines(rows))
 
 
-def _parts(shape: Shape) -> list[FormPart]:
-    return [
-        FormPart(outer=part.outer.reshape(-1).tolist(), holes=[hole.reshape(-1).tolist() for hole in part.holes])
-        for part in shape.parts
-    ]
+def _parts(rings: Rings) -> Iterator[list[FormPart]]:
+    """Yield the parts of each shape."""
+    numbers = rings.points.reshape(-1).tolist()
+    cuts = [0, *(2 * np.cumsum(rings.sizes)).tolist()]
+    flat = iter([numbers[start:end] for start, end in pairwise(cuts)])
+    parts = iter(
+        [FormPart(outer=next(flat), holes=list(islice(flat, count - 1))) for count in rings.rings_of_part.tolist()]
+    )
+    return (list(islice(parts, count)) for count in rings.parts_of_shape.tolist())
 
 
 def _image(image: Image, has_images: bool) -> FormImage:

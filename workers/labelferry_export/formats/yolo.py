@@ -6,6 +6,7 @@ labels lie in a tree beside `images/`, and `data.yaml` has no `path`: its own fo
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import ClassVar
 
@@ -13,15 +14,17 @@ import msgspec
 import numpy as np
 
 from labelferry_export.bundle.packed import pack
-from labelferry_export.findings import Loss, Warn
+from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
 from labelferry_export.formats._holes import BRIDGE, FILL, KINDS, SPLIT, rings_of, what_became
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
 from labelferry_export.formats._regions import counted
-from labelferry_export.formats._yolo import chosen_splits, crowd_loss, size_losses, yaml_of
+from labelferry_export.formats._yolo import chosen_splits, sayable, yaml_of
+from labelferry_export.geometry.ring import Rings, lay_out
 from labelferry_export.geometry.shape import Part, Ring, Shape
+from labelferry_export.instances import Instances
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
@@ -48,20 +51,19 @@ class YoloRows(msgspec.Struct, frozen=True):
 
 def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge", holes: str = "bridge") -> Written:
     """Return an image's label file: empty for an image without objects; `parts` and `holes` are the options."""
+    columns, losses = sayable(image, instances, "yolo")
+    if columns.rings.are_single:
+        return Written(_rows(image, columns.categories.tolist(), columns.rings), tuple(losses))
     classes: list[int] = []
     rings: list[Ring] = []
-    losses: list[Warn] = size_losses(image, "yolo")
-    for each in instances:
-        if each.crowd:
-            losses.append(crowd_loss(image, each, "yolo"))
-            continue
+    for each in Instances(image.id, columns):
         said: tuple[Ring, ...] = (each.shape.parts[0].outer,)
         if len(each.shape.parts) > 1 or each.shape.has_holes:
             said, done = _rings(each.shape, parts, holes)
             losses += [loss(kind, "yolo", f"object {each.id}: {what}", image, each.id) for kind, what in done]
-        classes += [each.category_id - 1] * len(said)
+        classes += [each.category_id] * len(said)
         rings += said
-    return Written(_rows(image, classes, rings), tuple(losses))
+    return Written(_rows(image, classes, lay_out([Shape((Part(ring),)) for ring in rings])), tuple(losses))
 
 
 def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], list[tuple[Loss, str]]]:
@@ -78,17 +80,13 @@ def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], list
     return rings, done
 
 
-def _rows(image: Image, classes: Sequence[int], rings: Sequence[Ring]) -> bytes:
-    if not rings:
-        return b""
-    values = (np.concatenate(rings) / (image.width, image.height)).clip(0.0, 1.0)
+def _rows(image: Image, classes: Sequence[int], rings: Rings) -> bytes:
+    """Return a row a ring; `classes` are the numbers of theirs, from 1."""
+    values = (rings.points / (image.width, image.height)).clip(0.0, 1.0)
     numbers = spelled(np.rint(values * 10**DECIMALS).astype(np.int64), DECIMALS)
-    rows, start = [], 0
-    for index, ring in zip(classes, rings, strict=True):
-        end = start + 2 * len(ring) * NUMBER_BYTES
-        rows.append(b"%d%b\n" % (index, numbers[start:end]))
-        start = end
-    return b"".join(rows)
+    ends = (2 * NUMBER_BYTES * np.cumsum(rings.sizes)).tolist()
+    rows = zip(classes, pairwise([0, *ends]), strict=True)
+    return b"".join([b"%d%b\n" % (number - 1, numbers[start:end]) for number, (start, end) in rows])
 
 
 def data_yaml(splits: Sequence[str], names: Sequence[str]) -> str:

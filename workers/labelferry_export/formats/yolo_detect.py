@@ -12,7 +12,7 @@ from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
-from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
+from labelferry_export.formats._yolo import rows_of, sayable, write_tree
 from labelferry_export.geometry.rectangle import upright_boxes
 from labelferry_export.geometry.ring import Floats, Integers
 from labelferry_export.lossiness import Aspect, Lossiness
@@ -29,19 +29,11 @@ NOISE = 1e-4
 
 def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
     """Return an image's label file: empty for an image without objects."""
-    losses = size_losses(image, NAME) + [crowd_loss(image, each, NAME) for each in instances if each.crowd]
-    said = [each for each in instances if not each.crowd]
-    if not said:
-        return Written(b"", tuple(losses))
-    low, high = _edges(upright_boxes([each.shape for each in said]).reshape(-1, 2, 2) / (image.width, image.height))
+    columns, losses = sayable(image, instances, NAME)
+    low, high = _edges(upright_boxes(columns.rings).reshape(-1, 2, 2) / (image.width, image.height))
     scale = 10**DECIMALS // STEPS
     text = spelled(np.concatenate([(low + high) * scale // 2, (high - low) * scale], axis=1), DECIMALS)
-    length = len(text) // len(said)
-    rows = [
-        (b"%d%b\n" % (each.category_id - 1, text[place * length : (place + 1) * length]), each)
-        for place, each in enumerate(said)
-    ]
-    data, doubles = numbered_rows(image, rows, NAME)
+    data, doubles = rows_of(image, columns, text, NAME)
     return Written(data, (*losses, *doubles))
 
 

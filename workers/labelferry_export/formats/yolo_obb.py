@@ -14,7 +14,7 @@ from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
-from labelferry_export.formats._yolo import crowd_loss, numbered_rows, size_losses, write_tree
+from labelferry_export.formats._yolo import rows_of, sayable, write_tree
 from labelferry_export.geometry.rectangle import least_rectangles
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
@@ -30,26 +30,20 @@ DONE = {"clip": "corners moved to the border", "fit": "the least one within it w
 
 def labels_of(image: Image, instances: Sequence[Instance], border: str = "clip") -> Written:
     """Return an image's label file: empty for an image without objects; `border` is the option."""
-    losses = size_losses(image, NAME) + [crowd_loss(image, each, NAME) for each in instances if each.crowd]
-    said = [each for each in instances if not each.crowd]
+    columns, losses = sayable(image, instances, NAME)
     size = (image.width, image.height)
-    corners = least_rectangles([each.shape for each in said])
+    corners = least_rectangles(columns.rings)
     reach = np.abs(corners.clip(0, size) - corners).max(axis=(1, 2))
     outside = np.flatnonzero(reach > LEAST_MOVE).tolist()
     if border == "fit":
-        corners[outside] = least_rectangles([said[place].shape for place in outside], size)
+        corners[outside] = least_rectangles(columns.rings.taken(np.array(outside, np.int64)), size)
     for place in outside:
-        number = said[place].id
+        number = int(columns.ids[place])
         message = f"object {number}: its rectangle reaches {reach[place]:.2f} px out of the image: {DONE[border]}"
         losses.append(loss(Loss.CLIPPED, NAME, message, image, number))
     inside = corners.clip(0, size)
     text = spelled(np.rint(inside / size * 10**DECIMALS).astype(np.int64), DECIMALS)
-    length = len(text) // max(len(said), 1)
-    rows = [
-        (b"%d%b\n" % (each.category_id - 1, text[place * length : (place + 1) * length]), each)
-        for place, each in enumerate(said)
-    ]
-    data, doubles = numbered_rows(image, rows, NAME)
+    data, doubles = rows_of(image, columns, text, NAME)
     return Written(data, (*losses, *doubles))
 
 

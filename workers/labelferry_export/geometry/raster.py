@@ -5,15 +5,15 @@ even-odd rule along the centre of its column. See docs/decisions/0003-rasterisat
 outline; only where it steps over the centre of a column matters, and only that is computed here.
 """
 
-from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, lay_out
-from labelferry_export.geometry.runs import Box, Runs, covered, odd_ones
+from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, Shapes, lay_out
+from labelferry_export.geometry.runs import Box, Cover, Runs, cover, covered, odd_ones
 from labelferry_export.geometry.shape import Shape
 
-__all__ = ["Box", "Runs", "runs_of", "runs_of_all"]
+__all__ = ["Box", "Runs", "cover_of_all", "runs_of", "runs_of_all"]
 
 GRID = 5
 """Steps of the reference's grid in a pixel."""
@@ -30,11 +30,23 @@ def runs_of(shape: Shape, width: int, height: int) -> Runs:
     return runs_of_all((shape,), width, height)[0]
 
 
-def runs_of_all(shapes: Sequence[Shape], width: int, height: int) -> list[Runs]:
+def runs_of_all(shapes: Shapes, width: int, height: int) -> list[Runs]:
     """Return the pixels of each of `shapes` in an image of `width` x `height`, in one pass.
 
     A part is its outer ring without its holes, a shape the union of its parts. Raises ValueError for a vertex that is not finite.
     """
+    edges, ends = _edges_of_all(shapes, width, height)
+    return [Runs(width, height, edges[start:end]) for start, end in pairwise([0, *ends.tolist()])]
+
+
+def cover_of_all(shapes: Shapes, width: int, height: int) -> Cover:
+    """Return how many pixels each of `shapes` covers, and the box around them, as `Runs.area` and `Runs.bbox` say of one."""
+    edges, ends = _edges_of_all(shapes, width, height)
+    return cover(edges, ends, height)
+
+
+def _edges_of_all(shapes: Shapes, width: int, height: int) -> tuple[Integers, Integers]:
+    """Return the edges of all runs, (n,), and where those of each shape end, (k,)."""
     rings = lay_out(shapes)
     if not (np.abs(rings.points) < FARTHEST).all():
         raise ValueError(f"a vertex is not finite or farther out than {FARTHEST:.0f} px: clean the shape first")
@@ -48,8 +60,7 @@ def runs_of_all(shapes: Sequence[Shape], width: int, height: int) -> list[Runs]:
     owner = rings.part_shape[owner]
     if len(rings.part_shape) > rings.shapes:
         owner, edges = _joined(owner, edges, np.ones_like(owner), span)
-    ends = np.cumsum(np.bincount(owner, minlength=rings.shapes)).tolist()
-    return [Runs(width, height, edges[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    return edges, np.cumsum(np.bincount(owner, minlength=rings.shapes))
 
 
 def _joined(owner: Integers, edges: Integers, sign: Integers, span: int) -> tuple[Integers, Integers]:

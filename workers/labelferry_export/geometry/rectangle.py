@@ -1,12 +1,9 @@
 """The rectangles around regions, many at once: along the axes, and those of least area at whatever angle."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import shapely
 
-from labelferry_export.geometry.ring import Floats, Integers, lay_out
-from labelferry_export.geometry.shape import Shape
+from labelferry_export.geometry.ring import Floats, Integers, Shapes, lay_out
 
 EQUAL = 1e-9
 """Two rectangles whose areas differ by less than this share are equal: then the one turned least is taken."""
@@ -16,7 +13,7 @@ MOST_AT_ONCE = 1 << 20
 """Pairs of a side and a vertex worked on together; bounds the memory."""
 
 
-def upright_boxes(shapes: Sequence[Shape]) -> Floats:
+def upright_boxes(shapes: Shapes) -> Floats:
     """Return the box around the vertices of each shape, (k, 4): left, top, right, bottom in px, as `Shape.bounds` says it of one."""
     if not shapes:
         return np.empty((0, 4))
@@ -27,7 +24,7 @@ def upright_boxes(shapes: Sequence[Shape]) -> Floats:
     return boxes
 
 
-def least_rectangles(shapes: Sequence[Shape], border: tuple[float, float] | None = None) -> Floats:
+def least_rectangles(shapes: Shapes, border: tuple[float, float] | None = None) -> Floats:
     """Return the corners of each shape's rectangle, (k, 4, 2): clockwise on a screen, from the uppermost (then leftmost) one.
 
     They may lie outside of the image, unless `border`, its width and height, is given: then the least rectangle within it is meant, and
@@ -56,7 +53,7 @@ def least_rectangles(shapes: Sequence[Shape], border: tuple[float, float] | None
     return _ordered(np.where(upright[:, None, None], box_corners, corners[best]))
 
 
-def _hulls(shapes: Sequence[Shape]) -> tuple[Floats, Integers, Integers]:
+def _hulls(shapes: Shapes) -> tuple[Floats, Integers, Integers]:
     """Return the vertices of all convex hulls end to end, (n, 2), and where each begins and how many it has, (k,)."""
     rings = lay_out(shapes)
     hulls = shapely.convex_hull(shapely.linestrings(rings.points, indices=rings.part_shape[rings.part][rings.ring]))

@@ -64,6 +64,9 @@ class Rings:
             shapes=len(parts_of_shape),
         )
 
+    def __len__(self) -> int:
+        return self.shapes
+
     @property
     def following(self) -> Integers:
         """For every vertex the index of the next one of its ring, (n,). No ring is empty."""
@@ -133,8 +136,14 @@ def joined(several: Sequence[Rings]) -> Rings:
     )
 
 
-def lay_out(shapes: Sequence[Shape]) -> Rings:
+Shapes = Sequence[Shape] | Rings
+"""Several shapes, one by one or laid out."""
+
+
+def lay_out(shapes: Shapes) -> Rings:
     """Return the rings of `shapes` end to end."""
+    if isinstance(shapes, Rings):
+        return shapes
     parts = [part for shape in shapes for part in shape.parts]
     rings = [ring for part in parts for ring in (part.outer, *part.holes)]
     return Rings.counted(

@@ -94,6 +94,33 @@ class Runs:
         return type(self)(self.width, self.height, covered(edges, steps))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Cover:
+    """What several masks cover. areas: (k,) pixels; boxes: (k, 4) left, top, width, height of the box around them, zeros for an empty mask."""
+
+    areas: Integers
+    boxes: Integers
+
+
+def cover(edges: Integers, ends: Integers, height: int) -> Cover:
+    """Return what masks of columns of `height` pixels cover. edges: (n,) of the runs of all, as in `Runs`; ends: (k,) where those of each mask end."""
+    first, last = edges[::2], edges[1::2] - 1
+    cuts = ends // 2
+    starts = np.concatenate([[0], cuts[:-1]]).astype(np.int64)
+    there = np.flatnonzero(cuts > starts)
+    areas, boxes = np.zeros(len(ends), np.int64), np.zeros((len(ends), 4), np.int64)
+    if len(there):
+        begin = starts[there]
+        areas[there] = np.add.reduceat(last - first + 1, begin)
+        left, right = first[begin] // height, last[cuts[there] - 1] // height
+        # A run that goes on into the next column touches its own's last row, and the next one's first.
+        whole = first // height != last // height
+        top = np.minimum.reduceat(np.where(whole, 0, first % height), begin)
+        bottom = np.maximum.reduceat(np.where(whole, height - 1, last % height), begin)
+        boxes[there] = np.stack([left, top, right - left + 1, bottom - top + 1], axis=1)
+    return Cover(areas, boxes)
+
+
 def odd_ones(numbers: Integers) -> Integers:
     """Return, of the sorted `numbers`, once each one that occurs an odd number of times: edges that meet cancel each other."""
     if not (numbers[1:] == numbers[:-1]).any():
