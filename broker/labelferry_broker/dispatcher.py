@@ -16,15 +16,13 @@ from labelferry_broker.connections import Connections
 from labelferry_broker.delivery import Delivery
 from labelferry_broker.depot_post import DepotPost
 from labelferry_broker.doorman import Doorman
-from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
 from labelferry_broker.fanout import Fanout
+from labelferry_broker.gauges import Gauges
 from labelferry_broker.intake import Parts, drain
 from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, Save, UpdateJob
-from labelferry_broker.ledger.figures import Histogram
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
-from labelferry_broker.metrics import Metrics
 from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.diverged import Diverged
@@ -75,7 +73,7 @@ class Dispatcher:
         depot: DepotPost,
         doorman: Doorman | None = None,
         notice: Notice | None = None,
-        metrics: Metrics | None = None,
+        gauges: Gauges | None = None,
         clock: Callable[[], Moment] = _read_clocks,
     ) -> None:
         self._settings = settings
@@ -84,9 +82,7 @@ class Dispatcher:
         self._depot = depot
         self._doorman = doorman
         self._notice = notice or Notice()
-        self._metrics = metrics
-        self._turns = Histogram(TURN_BOUNDS)
-        self._unsent = 0
+        self._gauges = gauges or Gauges()
         self._clock = clock
         self._began = clock().steady
         self._connections = {lane: Connections(lanes.socket(lane)) for lane in DISPATCHED}
@@ -151,7 +147,7 @@ class Dispatcher:
         self._admit_watchers(now)
         self._admit_listeners()
         self._beat(now)
-        self._turns.add(self._clock().steady - now.steady)
+        self._gauges.turns.add(self._clock().steady - now.steady)
 
     def _hear(self, now: Moment) -> list[Effect]:
         """Return the ledger's effects of all that came, and of the time."""
@@ -239,23 +235,16 @@ class Dispatcher:
         self._beat_at = now.steady
         self._events.publish(BEAT, codec.pack(self._beat_of(now)))
         unsent = self._delivery.unsent()
-        self._unsent += unsent
+        self._gauges.unsent += unsent
+        self._ledger.doors_said(shut=self._gauges.full)
         self._show_metrics(now)
         if unsent:
             log.warning("messages found nobody", count=unsent)
 
     def _show_metrics(self, now: Moment) -> None:
-        if self._metrics is None:
-            return
-        readings = Readings(
-            figures=self._ledger.figures(now),
-            subscriptions=self._events.subscriptions,
-            unsent=self._unsent,
-            turns=self._turns.read(),
-            epoch=self._store.epoch,
-            uptime=now.steady - self._began,
-        )
-        self._metrics.show(page_of(readings))
+        if self._gauges.watched:
+            uptime = now.steady - self._began
+            self._gauges.show(self._ledger.figures(now), self._events.subscriptions, self._store.epoch, uptime)
 
     def _beat_of(self, now: Moment) -> Beat:
         return Beat(epoch=self._store.epoch, timestamp=now.wall)

@@ -22,6 +22,10 @@ class Readings:
     turns: Reading
     epoch: int
     uptime: float
+    doors_shut: bool = False
+    doors_shut_times: int = 0
+    descriptors: int = 0
+    descriptor_limit: int = 0
 
 
 def page_of(readings: Readings) -> str:
@@ -53,6 +57,12 @@ def _lines(now: Readings) -> Iterator[str]:
         "messages_unsent_total", "counter", "Messages whose receiver had gone or lagged too far.", now.unsent
     )
     yield from _histogram("turn_seconds", "Time of the dispatcher's turns.", now.turns)
+    yield from _one(
+        "doors_shut", "gauge", "Whether newcomers are kept out for want of descriptors.", int(now.doors_shut)
+    )
+    yield from _one("doors_shut_total", "counter", "How often newcomers were kept out.", now.doors_shut_times)
+    yield from _one("open_descriptors", "gauge", "Descriptors open in the broker's process.", now.descriptors)
+    yield from _one("descriptor_limit", "gauge", "Descriptors that it may have open.", now.descriptor_limit)
     yield from _one("epoch", "gauge", "Incarnation of the broker.", now.epoch)
     yield from _one("uptime_seconds", "gauge", "Time since the start.", now.uptime)
 

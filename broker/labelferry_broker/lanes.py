@@ -7,6 +7,7 @@ import zmq
 from labelferry_broker.doorman import domain_of
 from labelferry_protocol import limits
 from labelferry_protocol.endpoints import Endpoint, Lane
+from labelferry_transport.doors import Door
 from labelferry_transport.keys import KeyFile
 from labelferry_transport.sockets import bind
 
@@ -27,7 +28,7 @@ CLOSING_MILLISECONDS = 200
 
 @dataclass(frozen=True)
 class Lanes:
-    """The bound sockets. `open_door` says that nobody was asked who they are."""
+    """The bound sockets, and their doors, which are whoever's who minds them. `open_door` says that nobody was asked who they are."""
 
     requests: zmq.Socket[bytes]
     events: zmq.Socket[bytes]
@@ -35,6 +36,7 @@ class Lanes:
     progress: zmq.Socket[bytes]
     control: zmq.Socket[bytes]
     open_door: bool
+    doors: tuple[Door, ...] = ()
 
     def socket(self, lane: Lane) -> zmq.Socket[bytes]:
         """Return a lane's socket."""
@@ -50,17 +52,21 @@ class Lanes:
 def bind_lanes(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint, key: KeyFile | None) -> Lanes:
     """Bind every lane but the depot's; raise `Refusal(OUTPUT)` when a place is taken. Without a key the door is open."""
     sockets: dict[Lane, zmq.Socket[bytes]] = {}
+    doors: list[Door] = []
     try:
         for lane, kind in _KINDS.items():
             keys = None if key is None else key.as_server(domain_of(lane))
             longest = _longest(kind, curve=key is not None)
-            sockets[lane] = bind(context, kind, endpoint.lane(lane), keys, max_bytes=longest)
+            sockets[lane] = bind(context, kind, endpoint.lane(lane), keys, max_bytes=longest, doors=doors)
     except BaseException:
         for socket in sockets.values():
             socket.close(linger=0)
+        for door in doors:
+            door.close()
         raise
     sockets[Lane.PROGRESS].setsockopt(zmq.SUBSCRIBE, b"")
-    return Lanes(**{lane.value: socket for lane, socket in sockets.items()}, open_door=key is None)
+    named = {lane.value: socket for lane, socket in sockets.items()}
+    return Lanes(**named, open_door=key is None, doors=tuple(doors))
 
 
 def _longest(kind: int, *, curve: bool) -> int:

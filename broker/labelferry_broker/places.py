@@ -11,6 +11,7 @@ from pathlib import Path
 from labelferry_broker.depot.settings import SECRET_BYTES, secret_path
 from labelferry_protocol.endpoints import MAX_IPC_PATH, Endpoint, Lane
 from labelferry_protocol.errors import Code, Refusal
+from labelferry_transport.doors import SHUT
 
 _INNER = "inner"
 _LOCK = "lock"
@@ -104,6 +105,7 @@ class SocketPlace:
         """Remove the socket files and the lock, and the directory if it was made here and is empty."""
         for name in (*Lane, _INNER, _LOCK):
             (self._directory / name).unlink(missing_ok=True)
+            (self._directory / f"{name}{SHUT}").unlink(missing_ok=True)
         os.close(self._lock)
         if self._made:
             try:

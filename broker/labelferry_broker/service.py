@@ -9,14 +9,17 @@ import zmq
 from labelferry_broker.depot_post import DepotPost, depot_command
 from labelferry_broker.dispatcher import Dispatcher, DispatcherSettings
 from labelferry_broker.doorman import Doorman
+from labelferry_broker.gauges import Gauges
 from labelferry_broker.lanes import CLOSING_MILLISECONDS, bind_lanes
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_broker.metrics import Metrics
 from labelferry_broker.places import SocketPlace, listening, make_private, read_secret, told
+from labelferry_broker.porter import Porter
 from labelferry_broker.proof import prove_shut
 from labelferry_broker.settings import BrokerSettings
 from labelferry_broker.store.store import Store
 from labelferry_protocol.endpoints import Endpoint, Lane
+from labelferry_transport.doors import Door
 from labelferry_transport.keys import KeyFile, load_key
 from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
@@ -48,8 +51,14 @@ def run_broker(
         closing.callback(lanes.close)
         if key is not None and doorman is not None:
             _prove(context, endpoint, key, doorman)
-        depot = DepotPost(bind(context, zmq.ROUTER, place.inner), _depot_command(settings, endpoint, place))
+        inner: list[Door] = []
+        depot = DepotPost(
+            bind(context, zmq.ROUTER, place.inner, doors=inner), _depot_command(settings, endpoint, place)
+        )
         closing.callback(depot.stop)
+        porter = Porter([*lanes.doors, *inner])
+        closing.callback(porter.stop)
+        porter.start()
         dispatcher = Dispatcher(
             _dispatcher_settings(settings, endpoint, secret),
             lanes,
@@ -57,7 +66,7 @@ def run_broker(
             depot,
             doorman,
             notice,
-            _open_metrics(settings, closing),
+            Gauges(_open_metrics(settings, closing), porter),
         )
         log.info("broker begins", endpoint=endpoint, state=settings.state, keys=settings.keys, epoch=store.epoch)
         dispatcher.run(lifeline, lambda: announce(settings.listen))

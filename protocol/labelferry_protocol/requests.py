@@ -263,6 +263,8 @@ class Overview(Message, frozen=True, kw_only=True):
     bundle_bytes: Count = 0
     timestamp: Timestamp = 0.0
     """The broker's clock."""
+    full: bool = False
+    """Whether newcomers are kept out, for the broker has too few descriptors left."""
 
 
 class Refused(Message, frozen=True, kw_only=True):

@@ -12,11 +12,15 @@ import zmq
 
 from labelferry_protocol import limits
 from labelferry_protocol.errors import Code, Refusal
+from labelferry_transport.descriptors import descriptor_limit
+from labelferry_transport.doors import Door, bind_door
 
 HIGH_WATER = 1000
 """Messages a peer may lag behind, each way (bulk: `CHUNKS_HIGH_WATER`)."""
 CHUNKS_HIGH_WATER = 64
 LEAST_LIBZMQ = (4, 3, 5)
+BACKLOG = 1024
+"""Connections that may wait to be let in."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,18 @@ def bind(
     *,
     max_bytes: int = limits.MAX_BODY_BYTES,
     high_water: int = HIGH_WATER,
+    doors: list[Door] | None = None,
 ) -> zmq.Socket[bytes]:
     """Return a socket of `kind` bound to `endpoint`; raise `Refusal(OUTPUT)` when the place is taken or not ours.
 
     An XPUB comes in manual mode with last value: after each subscription received, the next message sent goes to that
-    subscriber alone.
+    subscriber alone. The socket's door is put to `doors`, if somebody minds them.
     """
     socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
-    socket.setsockopt(zmq.BACKLOG, 1024)
+    # Who waits before a unix socket gets in however shut it is, so only a few may.
+    local = endpoint.startswith("ipc://")
+    socket.setsockopt(zmq.BACKLOG, max(1, min(BACKLOG, descriptor_limit() // 64)) if local else BACKLOG)
     if kind == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     if kind == zmq.XPUB:
@@ -78,7 +85,10 @@ def bind(
         socket.setsockopt_string(zmq.ZAP_DOMAIN, keys.domain)
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     try:
-        socket.bind(endpoint)
+        if doors is None:
+            socket.bind(endpoint)
+        else:
+            doors.append(bind_door(socket, endpoint))
     except zmq.ZMQError as error:
         socket.close()
         raise Refusal(

@@ -148,31 +148,38 @@ def test_row_36_a_job_of_a_whole_day_is_leased_once() -> None:
     assert job != W1
 
 
+@pytest.mark.parametrize("local", [True, False], ids=["ipc", "tcp"])
 def test_row_41_a_crowd_that_takes_all_descriptors_is_kept_out_and_who_is_inside_goes_on(
-    wired: Callable[..., tuple[Service, Proxy]], small: Path
+    build: Build, wired: Callable[..., tuple[Service, Proxy]], small: Path, local: bool
 ) -> None:
-    service, _ = wired(descriptors=96)
+    service = build(descriptors=256) if local else wired(descriptors=256)[0]
     service.start("worker")
     assert service.world is not None
     service.world.tell("child", "linger")
     door = parse_endpoint(service.endpoint)
+    places = [Path(door.place) / lane for lane in Lane] if local else [(door.place, door.port)]
     with Client(service.endpoint) as client:
         job = client.submit(small, OPTIONS).job_id
         events = client.events(job)
         before = follow_to(events)
         with ExitStack() as crowd:
-            for _ in range(200):
-                stranger = crowd.enter_context(socket.socket())
+            for number in range(1000):
+                stranger = crowd.enter_context(socket.socket(socket.AF_UNIX if local else socket.AF_INET))
                 stranger.setblocking(False)
-                with suppress(BlockingIOError):
-                    stranger.connect((door.place, door.port))
+                with suppress(BlockingIOError, FileNotFoundError):
+                    place = places[number % len(places)]
+                    stranger.connect(str(place) if isinstance(place, Path) else place)
+            wait_until(lambda: "nobody new is let in" in service.log("broker"), "the alert")
+            wait_until(lambda: client.overview().full, "the word of it to who asks")
             service.world.tell("go")
             after = list(events)
             assert isinstance(after[-1], Completed)
             check_order(before + after)
         wait_until(lambda: welcomed(service), "the broker's answer to a newcomer", seconds=60)
+        wait_until(lambda: not client.overview().full, "the end of the shortage")
         check_promises(service, job, after[-1])
     assert service.processes["broker"].poll() is None
+    assert "newcomers are let in again" in service.log("broker")
 
 
 def welcomed(service: Service) -> bool:

@@ -11,11 +11,13 @@ from labelferry_broker.depot.sealer import Sealer
 from labelferry_broker.depot.settings import DepotSettings, secret_path
 from labelferry_broker.depot.vault import Vault
 from labelferry_broker.doorman import Doorman, domain_of
+from labelferry_broker.porter import Porter
 from labelferry_broker.proof import prove_shut
 from labelferry_protocol import limits
 from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
 from labelferry_transport.descriptors import allow_many_connections
+from labelferry_transport.doors import Door
 from labelferry_transport.keys import load_key
 from labelferry_transport.kinship import die_with_parent
 from labelferry_transport.lifeline import Lifeline
@@ -57,6 +59,7 @@ def _serve(settings: DepotSettings, lifeline: Lifeline) -> None:
     context = new_context()
     inner = connect(context, zmq.DEALER, settings.inner)
     doorman = None
+    porter = None
     keys = None
     if settings.keys is not None:
         keys = load_key(settings.keys / "broker.key").as_server(domain_of(Lane.DEPOT))
@@ -64,11 +67,16 @@ def _serve(settings: DepotSettings, lifeline: Lifeline) -> None:
         doorman.start()
     try:
         chunk, waiting = limits.MAX_CHUNK_BYTES, CHUNKS_HIGH_WATER
-        door = bind(context, zmq.ROUTER, settings.endpoint, keys, max_bytes=chunk, high_water=waiting)
+        doors: list[Door] = []
+        door = bind(context, zmq.ROUTER, settings.endpoint, keys, max_bytes=chunk, high_water=waiting, doors=doors)
+        porter = Porter(doors)
+        porter.start()
         if keys is not None and doorman is not None:
             prove_shut(context, Lane.DEPOT, settings.endpoint, keys.public, doorman)
         Carrier(settings, secret, door, inner, Sealer(context, vault), vault, doorman).run(lifeline)
     finally:
+        if porter is not None:
+            porter.stop()
         if doorman is not None:
             doorman.stop()
         context.destroy(linger=100)

@@ -59,6 +59,7 @@ class Book:
         self.crew = Crew()
         self.alarms = Alarms()
         self.depot_ready = False
+        self.full = False
         self.leasing = True
         self.last_job_number = loaded.last_job_number
         self.last_transfer_number = loaded.last_transfer_number

@@ -59,6 +59,7 @@ def tell_overview(book: Book, peer: bytes, ref: str, asker: Asker, began: float)
         jobs=dict(counts),
         workers=_fitting(workers),
         depot_ready=book.depot_ready,
+        full=book.full,
         bundles=len(book.shelf),
         bundle_bytes=book.shelf.size,
         timestamp=book.now.wall,

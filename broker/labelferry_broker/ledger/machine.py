@@ -141,6 +141,10 @@ class Ledger:
         """Take note that the depot's process has gone; its next `DepotReady` ends that."""
         self._book.depot_ready = False
 
+    def doors_said(self, *, shut: bool) -> None:
+        """Take note whether newcomers are kept out now, for who asks how the service is."""
+        self._book.full = shut
+
     def tick(self, now: Moment) -> list[Effect]:
         """Do what is due by now: leases that ran out, retries, timeouts, repeated orders, progress to be saved."""
         self._book.now = now

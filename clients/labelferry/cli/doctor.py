@@ -113,6 +113,10 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
             )
         if not overview.depot_ready:
             raise LabelferryError("the depot is not ready: see the broker's log")
+        if overview.full:
+            raise LabelferryError(
+                "the broker lets nobody new in, for it has too few descriptors left: raise its `ulimit -Hn` (LimitNOFILE), or end clients"
+            )
         yield from _versions(overview, f"labelferry {version('labelferry')}")
         yield from _room(overview)
         yield from _clock(overview, asked_at, answered_at)

@@ -1,0 +1,45 @@
+"""What the dispatcher counts beside its work, and how it comes to be seen: turns, messages that found nobody, descriptors; the metrics page."""
+
+from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
+from labelferry_broker.ledger.figures import Figures, Histogram
+from labelferry_broker.metrics import Metrics
+from labelferry_broker.porter import Porter
+from labelferry_transport.descriptors import descriptor_limit, open_descriptors
+
+
+class Gauges:
+    """The dispatcher's own numbers. `metrics` None: nobody looks; `porter` None: nobody minds the doors."""
+
+    def __init__(self, metrics: Metrics | None = None, porter: Porter | None = None) -> None:
+        self.turns = Histogram(TURN_BOUNDS)
+        self.unsent = 0
+        self._metrics = metrics
+        self._porter = porter
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody new is let in now, for want of descriptors."""
+        return self._porter is not None and self._porter.shut
+
+    def show(self, figures: Figures, subscriptions: int, epoch: int, uptime: float) -> None:
+        """Put a new page out, if anybody may look."""
+        if self._metrics is None:
+            return
+        readings = Readings(
+            figures=figures,
+            subscriptions=subscriptions,
+            unsent=self.unsent,
+            turns=self.turns.read(),
+            epoch=epoch,
+            uptime=uptime,
+            doors_shut=self.full,
+            doors_shut_times=0 if self._porter is None else self._porter.times,
+            descriptors=open_descriptors(),
+            descriptor_limit=descriptor_limit(),
+        )
+        self._metrics.show(page_of(readings))
+
+    @property
+    def watched(self) -> bool:
+        """Whether a page is wanted at all."""
+        return self._metrics is not None
