@@ -19,6 +19,7 @@ from labelferry_export.paths import check_access, find
 from labelferry_export.rows import ImageRow, Standing
 from labelferry_export.selection import Selection
 from labelferry_export.selection.classes import Classes
+from labelferry_export.selection.condition import of_image, of_object
 from labelferry_export.selection.reason import Reason
 from labelferry_export.snapshot_writer import SnapshotWriter, encoded
 from labelferry_export.source import (
@@ -113,7 +114,7 @@ class Intake:
             self._add(position, image, None, Standing.MISSING)
             return
         number = position if image.id is None else image.id
-        if self._selection.image_reason(image.name, number, attributes) is not None:
+        if self._selection.image_reason(image.name, number, of_image(image.name, image.subset, attributes)) is not None:
             self._add(position, image, None, Standing.NOT_SELECTED)
             return
         path = self._find(image)
@@ -215,7 +216,8 @@ class Intake:
             image = self._writer.find_image(key)
             self._last = (key, image)
             if image is not None and self._selection.needs_image_attributes:
-                self._last_attributes = self._writer.image_attributes(image.position)
+                attributes = self._writer.image_attributes(image.position)
+                self._last_attributes = of_image(image.name, image.subset, attributes)
         return self._last[1]
 
     def _is_selected(self, found: FoundObject, image: ImageRow) -> bool:
@@ -225,7 +227,9 @@ class Intake:
         reason = self._classes.reason(found.category)
         if self._selection.asks_objects:
             # Asked whatever the class is, so that a list's entry counts as found.
-            own = self._selection.object_reason(found.id, plain_values(found.attributes), self._last_attributes)
+            name = self._classes.name(found.category)
+            attributes = of_object(name, found.crowd, plain_values(found.attributes))
+            own = self._selection.object_reason(found.id, attributes, self._last_attributes)
             reason = reason or own
         if image.standing is Standing.NOT_SELECTED:
             reason = Reason.IMAGE

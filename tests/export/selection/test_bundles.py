@@ -77,6 +77,20 @@ def test_an_image_that_no_object_can_qualify_in_is_left_out(zoo: Path, export: E
     assert bundle.manifest["selection"]["images"]["left_out"] == {"where": 6}
 
 
+def test_classes_and_names_can_be_asked_for_and_an_attribute_of_that_name_goes_before(
+    zoo: Path, export: Export
+) -> None:
+    where = "(class == 'canid' and score > 0.9 or class == 'cat' and not crowd) and image.name != 'p3/11.png'"
+    bundle = export(zoo, class_map={"dog": "canid", "wolf": "canid"}, where=where)
+    cats = {10 * number + 1: "cat" for number in range(1, 13) if number != 11}
+    assert bundle.objects == {**cats, 122: "canid", 123: "canid"}
+    assert "p3/11.png" not in bundle.images
+    tree = json.loads((zoo / "instances.json").read_text())
+    tree["annotations"][0]["attributes"]["class"] = "first"
+    (zoo / "instances.json").write_text(json.dumps(tree))
+    assert export(zoo, where="class == 'first'").objects == {11: "cat"}
+
+
 def test_a_condition_on_what_nothing_has_is_told(zoo: Path, export: Export) -> None:
     bundle = export(zoo, where="scroe > 0.5 or image.patinet == 'p1'")
     assert bundle.findings == [
@@ -259,6 +273,11 @@ def test_the_subsets_of_a_yolo_project_are_its_splits(yolo: Path, export: Export
             "1 image the project puts into no subset, or into several: they are the split 'unassigned'; the first is 'both/d.png'",
         )
     ]
+
+
+def test_a_subset_can_be_asked_for(yolo: Path, export: Export) -> None:
+    assert export(yolo, where="image.subset == 'train'").images == ["train/a.png", "train/b.png"]
+    assert export(yolo, where="image.subset == null").images == ["both/d.png"]
 
 
 def test_a_bundle_that_was_split_is_a_project_with_these_subsets(zoo: Path, export: Export) -> None:

@@ -76,6 +76,11 @@ class Classes:
         """Return the number of a class in the bundle, 0 when it is dropped."""
         return self._members[key].number or 0
 
+    def name(self, key: Key) -> str:
+        """Return what a class is called in the bundle; what the project calls it when it is dropped."""
+        member = self._members[key]
+        return member.target or member.name
+
     def reason(self, key: Key) -> Reason | None:
         """Return why objects of a class are left out, None when they are not."""
         target = self._members[key].target

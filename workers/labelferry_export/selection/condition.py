@@ -16,6 +16,16 @@ from labelferry_export.model import Attribute
 Attributes = Mapping[str, Attribute]
 
 
+def of_object(class_name: str, crowd: bool, attributes: Attributes) -> Attributes:
+    """Return what can be asked of an object: its attributes, and, where none is called so, its `class` and whether it is a `crowd`."""
+    return {"class": class_name, "crowd": crowd, **attributes}
+
+
+def of_image(name: str, subset: str | None, attributes: Attributes) -> Attributes:
+    """Return what can be asked of an image: its attributes, and, where none is called so, its `name` and `subset`."""
+    return {"name": name, **({"subset": subset} if subset else {}), **attributes}
+
+
 class Unknown(Enum):
     """What an object's attribute is while only its image is known."""
 
