@@ -6,6 +6,7 @@ filter (socket(7), SO_ATTACH_FILTER; Linux) that lets no packet for a new connec
 """
 
 import ctypes
+import itertools
 import os
 import socket
 import struct
@@ -21,6 +22,7 @@ _SO_DETACH_FILTER = 27
 _BPF_RETURN = 0x06
 """The one instruction of the filter: take 0 bytes of every packet."""
 SHUT = ".shut"
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Door:
 
 def bind_door(bound: zmq.Socket[bytes], endpoint: str) -> Door:
     """Bind a socket, and return its door; raise `zmq.ZMQError` as `bind` does."""
-    monitor = bound.get_monitor_socket(zmq.EVENT_LISTENING)
+    # A place of its own: libzmq gives one back a while after the monitor is closed, and another monitor of this socket follows.
+    monitor = bound.get_monitor_socket(zmq.EVENT_LISTENING, f"inproc://labelferry.door.{next(_numbers)}")
     try:
         bound.bind(endpoint)
         listening = int(recv_monitor_message(monitor)["value"])

@@ -121,6 +121,8 @@ def connect(
     _explain(socket, max_bytes, high_water)
     socket.setsockopt(zmq.RECONNECT_IVL, max(1, round(reconnect_ms * (0.5 + jitter()))))
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+    # A name is looked up anew with each try, so a try at an address that is nobody's any more must end.
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, 3000)
     if kind == zmq.DEALER:
         socket.setsockopt(zmq.IMMEDIATE, 1)
     if keys is not None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.world import World
+from tests.support.world import ERA, World
 
 SECONDS = 30.0
 
@@ -75,6 +75,8 @@ class Service:
     """Endpoints at which single workers reach the broker, where it is not the broker's own: a proxy's."""
     options: tuple[str, ...] = ()
     """More options of the workers."""
+    eras: dict[str, str] = field(default_factory=dict)
+    """Which time single processes are of, where it is not now (`World.live_in`)."""
 
     @property
     def endpoint(self) -> str:
@@ -91,7 +93,7 @@ class Service:
     def start(self, name: str, *, wait: bool = True) -> int:
         """Start `broker` or a worker by name; return its pid."""
         log = (self.root / f"{name}.log").open("ab")
-        environment = None if self.world is None else self.world.environment
+        environment = None if self.world is None else {**self.world.environment, ERA: self.eras.get(name, "")}
         process = subprocess.Popen(
             self._command(name), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
         )

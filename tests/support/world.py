@@ -21,7 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgpack
+
 PLACE = "LABELFERRY_TEST_WORLD"
+ERA = "LABELFERRY_TEST_ERA"
+ADDED = frozenset({"process", "paused", "software", "full", "bundles", "bundle_bytes"})
+"""Fields that have a default, and that an older peer does not send."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -114,6 +119,27 @@ class World:
             return result
 
         setattr(owner, method, surrounded)
+
+    def live_in(self, era: str) -> None:
+        """Have this process speak as one of another time: `older` lacks what was added to the first messages, `newer` adds to each and speaks a further version, `later` speaks that alone."""
+        from labelferry_protocol import codec, version
+
+        plain = codec.pack
+        if era in ("newer", "later"):
+            version.MAXIMUM = 2
+            version.MINIMUM = 2 if era == "later" else 1
+            version.FEATURES = frozenset({*version.FEATURES, "of-the-future"})
+
+        def pack(message: Any) -> bytes:
+            body: dict[str, Any] = msgpack.unpackb(plain(message))
+            if era == "older":
+                body = {name: value for name, value in body.items() if name not in ADDED}
+            else:
+                body["of_the_future"] = {"deep": [1, 2.5, None, b"bytes", {"er": "still"}]}
+            return msgpack.packb(body)  # type: ignore[no-any-return]  # the library has no types
+
+        if era:
+            codec.pack = pack
 
     def bend_clocks(self) -> None:
         """Have this process's wall clock jump as told."""
@@ -326,4 +352,5 @@ ROLES: dict[str, Callable[[World, list[str]], int]] = {
 if __name__ == "__main__":
     here = World(Path(os.environ[PLACE]))
     here.bend_clocks()
+    here.live_in(os.environ.get(ERA, ""))
     sys.exit(ROLES[sys.argv[1]](here, sys.argv[2:]))
