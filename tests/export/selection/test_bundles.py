@@ -275,6 +275,16 @@ def test_the_subsets_of_a_yolo_project_are_its_splits(yolo: Path, export: Export
     ]
 
 
+def test_what_images_are_asked_for_is_in_coco_again(zoo: Path, export: Export, tmp_path: Path) -> None:
+    first = export(zoo, formats=("coco",), split=SHARES, split_by="attribute:patient")
+    for split in SHARES:
+        for each in first.json(f"annotations/coco/instances_{split}.json")["images"]:
+            assert each["attributes"] == {"patient": f"p{(each['id'] - 100) % 4}"}
+    second = export(first.folder, source_split=True, where="image.patient == 'p2'")
+    assert len(second.objects) == 9
+    assert [each for each in first.manifest["findings"] if each["code"] == "format-loss"] == []
+
+
 def test_a_subset_can_be_asked_for(yolo: Path, export: Export) -> None:
     assert export(yolo, where="image.subset == 'train'").images == ["train/a.png", "train/b.png"]
     assert export(yolo, where="image.subset == null").images == ["both/d.png"]

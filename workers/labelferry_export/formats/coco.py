@@ -24,8 +24,8 @@ from labelferry_export.geometry.runs import Runs
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.instances import Columns, columns_of
 from labelferry_export.lanes.task import Piece
-from labelferry_export.lossiness import Aspect, Lossiness
-from labelferry_export.model import Image, Instance, ProjectFacts
+from labelferry_export.lossiness import Lossiness
+from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
 from labelferry_export.plan import Step
 
 Number = int | float
@@ -54,13 +54,14 @@ class CocoAnnotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     attributes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An element of `images`; `file_name` is relative to the bundle's `images/`."""
+class CocoImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An element of `images`; `file_name` is relative to the bundle's `images/`. `attributes` are as those of annotations."""
 
     id: int
     width: int
     height: int
     file_name: str
+    attributes: dict[str, Attribute] = {}
 
 
 class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +194,16 @@ def _head(facts: ProjectFacts) -> bytes:
     return b'{"info":%b,\n"licenses":[],\n"categories":%b,\n"images":[' % (_encode(info), _encode(categories))
 
 
+def _image(image: Image) -> CocoImage:
+    return CocoImage(
+        id=image.id,
+        width=image.width,
+        height=image.height,
+        file_name=image.bundle_file,
+        attributes=image.attributes,
+    )
+
+
 def write(job: FormatJob) -> Iterator[Step]:
     """Write `instances.json`, or with splits `instances_<split>.json` for each."""
     if not job.splits:
@@ -206,8 +217,7 @@ def _write_file(job: FormatJob, stem: str, split: str | None) -> Iterator[Step]:
         file.write(_head(job.facts))
         comma = b"\n"
         for number, image in enumerate(job.images(split), start=1):
-            record = CocoImage(id=image.id, width=image.width, height=image.height, file_name=image.bundle_file)
-            file.write(comma + _encode(record))
+            file.write(comma + _encode(_image(image)))
             comma = b",\n"
             if number % HEADS_PER_STEP == 0:
                 yield Step(0.0, f"Writing {FORMAT.name}", image.bundle_name, 0)
@@ -246,8 +256,5 @@ FORMAT = Format(
             choices=("rle", "bridge", "fill", "split"),
         ),
     },
-    lossiness=Lossiness(
-        single=(Loss.BRIDGED, Loss.FILLED, Loss.SPLIT, Loss.ROUNDED),
-        unsaid=(Aspect.IMAGE_ATTRIBUTES,),
-    ),
+    lossiness=Lossiness(single=(Loss.BRIDGED, Loss.FILLED, Loss.SPLIT, Loss.ROUNDED)),
 )
