@@ -8,7 +8,7 @@ from typing import Self, overload
 import msgspec
 import numpy as np
 
-from labelferry_export.geometry.ring import Flags, Integers, Rings, joined, lay_out
+from labelferry_export.geometry.ring import Flags, Integers, Rings, Shapes, joined, lay_out
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.model import Attribute, Instance
 
@@ -134,3 +134,8 @@ class Instances(Sequence[Instance]):
 def columns_of(instances: Sequence[Instance]) -> Columns:
     """Return instances as columns: at no cost where they are held so."""
     return instances.columns if isinstance(instances, Instances) else Columns.of(instances)
+
+
+def shapes_of(instances: Sequence[Instance]) -> Shapes:
+    """Return the shapes of instances, one by one or as rings: as they are held."""
+    return instances.columns.rings if isinstance(instances, Instances) else [each.shape for each in instances]

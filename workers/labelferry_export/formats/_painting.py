@@ -14,7 +14,8 @@ from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, loss, no_pixel
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.ring import Integers
-from labelferry_export.geometry.runs import Runs
+from labelferry_export.geometry.runs import Runs, areas_of
+from labelferry_export.instances import Instances, shapes_of
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays.png import Bytes, Extras, Pixels, encode_png
@@ -28,8 +29,11 @@ OBJECTS_PER_STEP = 200
 """Objects painted between two yields: large ones have hundreds of runs each."""
 
 
-def in_painting_order(instances: Sequence[Instance]) -> list[Instance]:
+def in_painting_order(instances: Sequence[Instance]) -> Sequence[Instance]:
     """Return objects from the lowest to the uppermost."""
+    if isinstance(instances, Instances):
+        columns = instances.columns
+        return Instances(instances.image_id, columns.taken(np.lexsort((columns.ids, ~columns.crowds))))
     return sorted(instances, key=lambda each: (not each.crowd, each.id))
 
 
@@ -46,9 +50,10 @@ class Painting:
 
     def add(self, instances: Sequence[Instance]) -> None:
         """Paint more objects over what is there."""
-        for runs in runs_of_all([each.shape for each in instances], self.width, self.height) if instances else ():
+        masks = runs_of_all(shapes_of(instances), self.width, self.height) if instances else []
+        self.areas += areas_of(masks)
+        for runs in masks:
             self._runs.append(runs)
-            self.areas.append(runs.area)
             place = len(self._runs)
             edges = runs.edges.tolist()
             for start, end in zip(edges[::2], edges[1::2], strict=True):

@@ -42,7 +42,7 @@ PREVIEW: Bytes = np.array([(0, 0, 0), *COLOURS], np.uint8)
 """Background and the overlays' colours of objects."""
 
 
-def said_objects(instances: Sequence[Instance]) -> list[Instance]:
+def said_objects(instances: Sequence[Instance]) -> Sequence[Instance]:
     """Return an image's objects in the order of their values in its mask, from 1: all but crowds."""
     return in_painting_order([each for each in instances if not each.crowd])
 

@@ -63,8 +63,10 @@ class VocFiles(msgspec.Struct, frozen=True):
         return cls(facts.name, tuple(each.name for each in facts.categories), base, masks)
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
-        """Yield the xml, and if wanted the class mask and the object mask; an image with too many objects has none of objects."""
-        instances = sorted(instances, key=lambda each: each.id)
+        """Yield the xml, and if wanted the class mask and the object mask; an image with too many objects has none of objects.
+
+        `instances` come by ascending id, as a snapshot has them.
+        """
         written = annotation_of(image, instances, self)
         stem = PurePosixPath(image.bundle_name).stem
         xml = pack(f"{FOLDER}/Annotations/{stem}.xml", written.data)

@@ -11,10 +11,10 @@ import shapely
 from labelferry_export.geometry.caliper import caliper_widths
 from labelferry_export.geometry.measures import QUANTITY, Measures, Quantity
 from labelferry_export.geometry.repair import parts_of, polygon_of
-from labelferry_export.geometry.ring import Floats, Integers, Rings, lay_out
+from labelferry_export.geometry.ring import Floats, Integers, Rings, Shapes, lay_out
 from labelferry_export.geometry.shape import Shape
 
-__all__ = ["QUANTITY", "Measures", "Quantity", "measure_all"]
+__all__ = ["QUANTITY", "Measures", "Quantity", "measure_all", "measure_table"]
 
 ROUND = 1e-9
 """Two second moments nearer to each other than this share of their sum are those of a circle: no axis is the major one."""
@@ -22,18 +22,23 @@ ROUND = 1e-9
 Columns = dict[str, Floats]
 
 
-def measure_all(shapes: Sequence[Shape]) -> list[Measures]:
+def measure_all(shapes: Shapes) -> list[Measures]:
     """Return the measures of each of `shapes`, in px; each must have a part. A quantity that is not defined is nan, never 0."""
-    if not shapes:
-        return []
+    return [Measures._make(row) for row in measure_table(shapes).tolist()]
+
+
+def measure_table(shapes: Shapes) -> Floats:
+    """Return the same as a table, (shapes, measures)."""
     rings = _rings_of(shapes)
+    if not rings.shapes:
+        return np.empty((0, len(Measures._fields)))
     shape_of = rings.part_shape[rings.part]
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = _sizes(rings, shape_of) | _moments(rings, shape_of) | _hulls(rings, shape_of)
         columns |= _ratios(columns)
     table = np.stack([columns[name] for name in Measures._fields], axis=1)
     table[~np.isfinite(table)] = np.nan
-    return [Measures._make(row) for row in table.tolist()]
+    return table
 
 
 def areas(shapes: Sequence[Shape]) -> Floats:
@@ -45,7 +50,11 @@ def areas(shapes: Sequence[Shape]) -> Floats:
         return _moments(rings, rings.part_shape[rings.part])["area"]
 
 
-def _rings_of(shapes: Sequence[Shape]) -> Rings:
+def _rings_of(shapes: Shapes) -> Rings:
+    if isinstance(shapes, Rings):
+        if len(shapes.part_shape) == shapes.shapes:
+            return shapes
+        shapes = shapes.shape_list()
     return lay_out([_disjoint(shape) if len(shape.parts) > 1 else shape for shape in shapes])
 
 

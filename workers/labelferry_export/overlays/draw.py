@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.ring import lay_out
+from labelferry_export.instances import shapes_of
 from labelferry_export.model import Instance
 from labelferry_export.overlays.fill import fill
 from labelferry_export.overlays.ink import lay
@@ -44,7 +45,7 @@ def drawing(picture: Bytes, instances: Sequence[Instance], style: OverlayStyle) 
     numbers = Numbers(height, width)
     for start in range(0, len(instances), BATCH):
         some = instances[start : start + BATCH]
-        objects = Stretches.of(runs_of_all([each.shape for each in some], width, height))
+        objects = Stretches.of(runs_of_all(shapes_of(some), width, height))
         if style.numbers:
             numbers.add(objects, [each.id for each in some])
         yield
@@ -64,4 +65,4 @@ def drawing(picture: Bytes, instances: Sequence[Instance], style: OverlayStyle) 
 def _outlines(instances: Sequence[Instance], style: OverlayStyle, colour: Bytes) -> Outlines | None:
     if not style.stroke_width:
         return None
-    return Outlines(lay_out([each.shape for each in instances]), colour, style.stroke_width)
+    return Outlines(lay_out(shapes_of(instances)), colour, style.stroke_width)

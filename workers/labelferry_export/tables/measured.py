@@ -9,12 +9,12 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from labelferry_export.geometry.measure import measure_all
+from labelferry_export.geometry.measure import measure_table
 from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.raster import runs_of_all
-from labelferry_export.geometry.ring import Floats
-from labelferry_export.geometry.runs import Runs
-from labelferry_export.geometry.shape import Shape
+from labelferry_export.geometry.ring import Floats, Rings, Shapes
+from labelferry_export.geometry.runs import Runs, areas_of
+from labelferry_export.instances import shapes_of
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.tables.columns import MAIN_MEASURES, MEASURES, STATISTICS, Cell, Row
@@ -67,19 +67,20 @@ class MeasureImage(msgspec.Struct, frozen=True):
         values = np.empty((len(instances), len(MEASURES)))
         for start in range(0, len(instances), BATCH):
             batch = instances[start : start + BATCH]
-            shapes = [each.shape for each in batch]
+            shapes = shapes_of(batch)
             masks += runs_of_all(shapes, image.width, image.height)
             values[start : start + len(batch)] = self._measure(image, shapes) * factors
             rows = self._object_rows(image, batch, masks[start:], values[start : start + len(batch)])
             yield Piece(encode(rows), len(batch))
         yield Piece(encode(_image(image, instances, masks, values)), last=True)
 
-    def _measure(self, image: Image, shapes: Sequence[Shape]) -> Floats:
+    def _measure(self, image: Image, shapes: Shapes) -> Floats:
         """Return the measures of shapes, px; where there is a scale, px of the original, which is what the scale is of."""
         if self.scale is None or image.full == (image.width, image.height):
-            return np.array(measure_all(shapes))
+            return measure_table(shapes)
         back = Placement((image.width, image.height), image.full)
-        values = np.array(measure_all([back.place(each) for each in shapes]))
+        placed = [back.place(each) for each in (shapes.shape_list() if isinstance(shapes, Rings) else shapes)]
+        values = measure_table(placed)
         # Positions are on the image as it is in the bundle, whatever the scale.
         values[:, _POSITIONS] *= image.factor
         return values
@@ -88,10 +89,10 @@ class MeasureImage(msgspec.Struct, frozen=True):
         self, image: Image, instances: Sequence[Instance], masks: Sequence[Runs], values: Floats
     ) -> list[Row]:
         rows: list[Row] = []
-        for each, mask, measured in zip(instances, masks, _cells_of(values), strict=True):
+        for each, area, measured in zip(instances, areas_of(masks), _cells_of(values), strict=True):
             parts = each.shape.parts
             row: Row = [each.id, image.id, image.bundle_file, each.category_id, self.names.get(each.category_id)]
-            row += [int(each.crowd), len(parts), sum(len(part.holes) for part in parts), mask.area]
+            row += [int(each.crowd), len(parts), sum(len(part.holes) for part in parts), area]
             rows.append(row + measured + [_attributes(each)])
         return rows
 
