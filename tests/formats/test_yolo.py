@@ -66,6 +66,22 @@ def test_holes_and_parts_are_bridged_and_reported_by_object() -> None:
     assert len(written.data.splitlines()) == 2
 
 
+@pytest.mark.parametrize("parts", ["bridge", "split"])
+def test_parts_that_overlap_are_joined_and_reported_as_readers_would_see_a_hole(parts: str) -> None:
+    apart = instance(Part(box(2, 2, 8, 8)), Part(box(6, 6, 8, 8)), Part(box(20, 2, 4, 4)), number=8)
+    written = labels_of(IMAGE, [apart], parts)
+    rows = [np.array(row.split()[1:], float).reshape(-1, 2) * (40, 20) for row in written.data.decode().splitlines()]
+    filled = [runs_of(Shape((Part(row.round(3)),)), 40, 20) for row in rows]
+    assert sum(each.area for each in filled) == 64 + 64 - 16 + 16
+    assert [str(warn.loss) for warn in written.losses] == ["joined", {"bridge": "bridged", "split": "split"}[parts]]
+
+
+def test_parts_that_overlap_to_one_are_a_plain_row() -> None:
+    written = labels_of(IMAGE, [instance(Part(box(2, 2, 8, 8)), Part(box(6, 6, 8, 8)))])
+    assert len(written.data.split()) == 1 + 2 * 8
+    assert [str(warn.loss) for warn in written.losses] == ["joined"]
+
+
 def _scene(draw: Any) -> Shape:
     """Some boxes on a grid of cells, each with up to two holes."""
     parts = []

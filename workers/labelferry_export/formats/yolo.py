@@ -20,7 +20,7 @@ from labelferry_export.formats._bridge import bridged
 from labelferry_export.formats._holes import BRIDGE, FILL, KINDS, SPLIT, rings_of, what_became
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
-from labelferry_export.formats._regions import counted
+from labelferry_export.formats._regions import counted, valid_parts
 from labelferry_export.formats._yolo import chosen_splits, sayable, yaml_of
 from labelferry_export.geometry.ring import Rings, lay_out
 from labelferry_export.geometry.shape import Part, Ring, Shape
@@ -68,10 +68,17 @@ def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge"
 
 def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], list[tuple[Loss, str]]]:
     """Return the rings that an object becomes, a row each, and what was done, in words too."""
+    done: list[tuple[Loss, str]] = []
+    if (apart := valid_parts(shape)) is not shape.parts:
+        # Readers fill a ring by the even-odd rule: what two parts share would be a hole.
+        shape = Shape(apart)
+        done.append((Loss.JOINED, "its parts overlap: joined"))
+        if len(apart) == 1 and not shape.has_holes:
+            return (apart[0].outer,), done
     if parts == holes == BRIDGE:
-        return (bridged(shape),), [(Loss.BRIDGED, f"{counted(shape)} joined to one ring")]
+        return (bridged(shape),), [*done, (Loss.BRIDGED, f"{counted(shape)} joined to one ring")]
     rings = rings_of(shape, holes)
-    done = [(KINDS[holes], what_became(shape, holes, len(rings)))] if shape.has_holes else []
+    done += [(KINDS[holes], what_became(shape, holes, len(rings)))] if shape.has_holes else []
     if len(shape.parts) > 1 and parts == BRIDGE and not (shape.has_holes and holes == SPLIT):
         done.append((Loss.BRIDGED, f"{len(rings)} parts joined to one ring"))
         return (bridged(Shape(tuple(map(Part, rings)))),), done
@@ -136,7 +143,7 @@ FORMAT = Format(
         ),
     },
     lossiness=Lossiness(
-        single=(Loss.BRIDGED, Loss.SPLIT, Loss.FILLED, Loss.DROPPED, Loss.REFUSED),
+        single=(Loss.BRIDGED, Loss.SPLIT, Loss.FILLED, Loss.JOINED, Loss.DROPPED, Loss.REFUSED),
         alike={Loss.ROUNDED: "coordinates are shares of the image, rounded to 6 decimals"},
         unsaid=(Aspect.ATTRIBUTES, Aspect.IMAGE_ATTRIBUTES, Aspect.SUPERCATEGORIES),
     ),

@@ -310,10 +310,7 @@ def _lay_out(path: Path) -> _Layout:
 
 
 def _known_places(path: Path) -> Iterator[tuple[_File, ...]]:
-    folders = [path, path / "annotations"]
-    if not (path / "annotations" / "json").is_dir():
-        folders.append(path / "annotations" / "coco")
-    for folder in folders:
+    for folder in (path, path / "annotations", path / "annotations" / "coco"):
         yield _files(folder.glob("instances.json")) or _files(folder.glob(f"{PREFIX}*.json"))
     yield tuple(
         _File(each, each.parent.name) for each in sorted(path.glob("*/_annotations.coco.json")) if each.is_file()
