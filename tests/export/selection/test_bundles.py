@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.export.selection.conftest import CLASSES, SIDE, Bundle, save_picture, square
+from tests.export.selection.conftest import CLASSES, Bundle
 
 from labelferry_export.catalogue import catalogue
 from labelferry_export.errors import ExportError
@@ -62,48 +62,6 @@ def test_what_is_left_out_is_counted_by_option_and_is_no_warning(zoo: Path, expo
     assert selection["objects"] == {"found": 36, "selected": 4, "left_out": left_out}
     assert bundle.findings == []
     assert "6 of 12 images (left out: 6 by `select`) and 4 of 36 objects" in bundle.readme
-
-
-def test_images_without_objects_stay_unless_only_annotated_ones_are_wanted(zoo: Path, export: Export) -> None:
-    assert len(export(zoo, where="score > 0.9").images) == 12
-    bundle = export(zoo, where="score > 0.9", annotated_only=True)
-    assert bundle.images == ["p3/11.png", "p0/12.png"]
-    assert bundle.manifest["selection"]["images"]["left_out"] == {"annotated_only": 10}
-
-
-def test_an_image_that_no_object_can_qualify_in_is_left_out(zoo: Path, export: Export) -> None:
-    bundle = export(zoo, where="image.patient in ('p1', 'p2') and score < 2")
-    assert {name[:2] for name in bundle.images} == {"p1", "p2"}
-    assert bundle.manifest["selection"]["images"]["left_out"] == {"where": 6}
-
-
-def test_classes_and_names_can_be_asked_for_and_an_attribute_of_that_name_goes_before(
-    zoo: Path, export: Export
-) -> None:
-    where = "(class == 'canid' and score > 0.9 or class == 'cat' and not crowd) and image.name != 'p3/11.png'"
-    bundle = export(zoo, class_map={"dog": "canid", "wolf": "canid"}, where=where)
-    cats = {10 * number + 1: "cat" for number in range(1, 13) if number != 11}
-    assert bundle.objects == {**cats, 122: "canid", 123: "canid"}
-    assert "p3/11.png" not in bundle.images
-    tree = json.loads((zoo / "instances.json").read_text())
-    tree["annotations"][0]["attributes"]["class"] = "first"
-    (zoo / "instances.json").write_text(json.dumps(tree))
-    assert export(zoo, where="class == 'first'").objects == {11: "cat"}
-
-
-def test_a_condition_on_what_nothing_has_is_told(zoo: Path, export: Export) -> None:
-    bundle = export(zoo, where="scroe > 0.5 or image.patinet == 'p1'")
-    assert bundle.findings == [
-        ("selection-unmatched", "the condition asks for 'scroe': no object has such an attribute"),
-        ("selection-unmatched", "the condition asks for 'image.patinet': no image has such an attribute"),
-    ]
-    assert bundle.manifest["counts"]["objects"] == 0
-
-
-def test_values_of_another_kind_than_they_are_compared_with_are_told_once(zoo: Path, export: Export) -> None:
-    bundle = export(zoo, where="score in ('1', '2') or image.patient == 1 or score == 1")
-    odd = "the condition compares 'image.patient' with a number, and 'p1' is a text: values of different kinds never match"
-    assert bundle.findings == [("selection-unmatched", odd)]
 
 
 def test_lists_name_images_and_objects_and_what_they_name_in_vain_is_told(
@@ -204,159 +162,6 @@ def test_ids_that_are_missing_or_taken_are_given_the_same_way_whatever_is_select
         part = export(zoo, **options).objects
         assert part
         assert part.items() <= whole.items()
-
-
-def test_groups_are_not_cut_and_an_image_without_one_is_told(zoo: Path, export: Export) -> None:
-    tree = json.loads((zoo / "instances.json").read_text())
-    del tree["images"][4]["patient"]
-    (zoo / "instances.json").write_text(json.dumps(tree))
-    bundle = export(zoo, split=SHARES, split_by="attribute:patient", seed=5)
-    by_patient: dict[str, set[str]] = {}
-    for name, split in bundle.splits.items():
-        if name != "p1/05.png":
-            by_patient.setdefault(name[:2], set()).add(split)
-    assert all(len(splits) == 1 for splits in by_patient.values())
-    unassigned = (
-        "1 image without a group by 'attribute:patient': each is split by its own name; the first is 'p1/05.png'"
-    )
-    assert ("split-unassigned", unassigned) in bundle.findings
-    by_name = export(zoo, split=SHARES, split_by=r"regex:^(p\d)/", seed=5).splits
-    assert {name: split for name, split in by_name.items() if name != "p1/05.png"} == {
-        name: split for name, split in bundle.splits.items() if name != "p1/05.png"
-    }
-
-
-def test_counts_by_split_and_class_are_told_and_so_is_what_a_split_lacks(zoo: Path, export: Export) -> None:
-    bundle = export(zoo, split={"train": 0.999, "val": 0.001}, classes=("cat", "dog"))
-    assert bundle.manifest["splits"]["train"] == {
-        "images": 12,
-        "objects": 24,
-        "classes": [
-            {"id": 1, "name": "cat", "images": 12, "objects": 12},
-            {"id": 2, "name": "dog", "images": 12, "objects": 12},
-            {"id": 3, "name": "wolf", "images": 0, "objects": 0},
-        ],
-    }
-    assert bundle.findings == [("split-gap", "the split 'val' has no images")]
-    assert "| cat | 12 | 0 |" in bundle.readme
-
-
-@pytest.fixture
-def yolo(tmp_path: Path) -> Path:
-    """A YOLO folder with train2017 and val2017, an image in both lists, and an image of a third folder."""
-    root = tmp_path / "yolo"
-    for name in ("train/a", "train/b", "val/c", "both/d"):
-        save_picture(root / "images" / f"{name}.png")
-        label = root / "labels" / f"{name}.txt"
-        label.parent.mkdir(parents=True, exist_ok=True)
-        label.write_text("0 0.25 0.25 0.5 0.25 0.5 0.5\n")
-    (root / "data.yaml").write_text(
-        "train: [images/train, images/both]\nval: [images/val, images/both]\nnames: [cell]\n"
-    )
-    return root
-
-
-def test_the_subsets_of_a_yolo_project_are_its_splits(yolo: Path, export: Export) -> None:
-    bundle = export(yolo, source_split=True, formats=("json", "coco", "yolo"))
-    assert bundle.splits == {
-        "train/a.png": "train",
-        "train/b.png": "train",
-        "val/c.png": "val",
-        "both/d.png": "unassigned",
-    }
-    assert (bundle.folder / "images/train/a.png").is_file()
-    assert len(bundle.json("annotations/coco/instances_train.json")["annotations"]) == 2
-    assert 'train: "images/train"\nval: "images/val"\n' in (bundle.folder / "data.yaml").read_text()
-    assert bundle.findings == [
-        (
-            "split-unassigned",
-            "1 image the project puts into no subset, or into several: they are the split 'unassigned'; the first is 'both/d.png'",
-        )
-    ]
-
-
-def test_what_images_are_asked_for_is_in_coco_again(zoo: Path, export: Export, tmp_path: Path) -> None:
-    first = export(zoo, formats=("coco",), split=SHARES, split_by="attribute:patient")
-    for split in SHARES:
-        for each in first.json(f"annotations/coco/instances_{split}.json")["images"]:
-            assert each["attributes"] == {"patient": f"p{(each['id'] - 100) % 4}"}
-    second = export(first.folder, source_split=True, where="image.patient == 'p2'")
-    assert len(second.objects) == 9
-    assert [each for each in first.manifest["findings"] if each["code"] == "format-loss"] == []
-
-
-def test_a_subset_can_be_asked_for(yolo: Path, export: Export) -> None:
-    assert export(yolo, where="image.subset == 'train'").images == ["train/a.png", "train/b.png"]
-    assert export(yolo, where="image.subset == null").images == ["both/d.png"]
-
-
-def test_a_bundle_that_was_split_is_a_project_with_these_subsets(zoo: Path, export: Export) -> None:
-    first = export(zoo, split=SHARES, split_by="folder")
-    second = export(first.folder, source_split=True)
-    assert second.splits == first.splits
-    assert set(second.manifest["splits"]) == set(first.splits.values())
-
-
-def test_several_coco_files_are_the_splits_that_their_names_say(tmp_path: Path, export: Export) -> None:
-    root = tmp_path / "several"
-    for number, subset in enumerate(("val2017", "train2017", "my extra"), 1):
-        save_picture(root / "images" / f"{number}.png")
-        tree = {
-            "images": [{"id": 1, "file_name": f"{number}.png", "width": SIDE, "height": SIDE}],
-            "annotations": [{"id": number, "image_id": 1, "category_id": 1, "segmentation": [square(2, 2, 4)]}],
-            "categories": [{"id": 1, "name": "cell"}],
-        }
-        (root / "annotations").mkdir(exist_ok=True)
-        (root / f"annotations/instances_{subset}.json").write_text(json.dumps(tree))
-    bundle = export(root, source_split=True, formats=("json", "yolo"))
-    assert set(bundle.splits.values()) == {"train2017", "val2017", "my_extra"}
-    assert 'train: "images/train2017"\nval: "images/val2017"\n' in (bundle.folder / "data.yaml").read_text()
-    assert bundle.findings == [("split-renamed", "the subset 'my extra' is called 'my_extra' in the bundle")]
-
-
-@pytest.fixture
-def cvat(tmp_path: Path) -> Path:
-    """A CVAT folder of two images with typed attributes; one is tagged with its patient."""
-    root = tmp_path / "cvat"
-    for name in ("a", "b"):
-        save_picture(root / "images" / f"{name}.png")
-    box = 'xtl="{0}" ytl="{0}" xbr="{1}" ybr="{1}"'
-
-    def shape(place: int, score: str, stage: str, occluded: int) -> str:
-        values = f'<attribute name="score">{score}</attribute><attribute name="cell stage">{stage}</attribute>'
-        return f'<box label="cell" occluded="{occluded}" {box.format(place, place + 5)}>{values}</box>'
-
-    tag = '<tag label="info"><attribute name="patient">7</attribute></tag>'
-    (root / "annotations.xml").write_text(
-        "<annotations><meta><labels><label><name>cell</name><attributes><attribute><name>score</name><input_type>number</input_type>"
-        "</attribute></attributes></label><label><name>info</name><attributes><attribute><name>patient</name><input_type>number</input_type>"
-        "</attribute></attributes></label></labels></meta>"
-        f'<image id="0" name="a.png" width="{SIDE}" height="{SIDE}">{shape(5, "0.9", "anaphase", 0)}{shape(15, "0.4", "anaphase", 0)}{tag}</image>'
-        f'<image id="1" name="b.png" width="{SIDE}" height="{SIDE}">{shape(5, "0.8", "prophase", 0)}{shape(15, "0.7", "anaphase", 1)}</image>'
-        "</annotations>"
-    )
-    return root
-
-
-@pytest.mark.parametrize(
-    ("where", "objects"),
-    [
-        ("score >= 0.5", {1, 3, 4}),
-        ("not occluded and score >= 0.5 and `cell stage` in ('anaphase', 'metaphase')", {1}),
-        ("occluded == null", {1, 2, 3}),
-        ("image.patient == 7", {1, 2}),
-        ("image.tags != 'info'", {3, 4}),
-        ("image.patient == '7'", None),
-    ],
-)
-def test_attributes_of_cvat_objects_and_images_select(
-    cvat: Path, export: Export, where: str, objects: set[int] | None
-) -> None:
-    if objects is None:
-        with pytest.raises(ExportError, match="none of the 2 images"):
-            export(cvat, where=where)
-        return
-    assert set(export(cvat, where=where).objects) == objects
 
 
 def test_a_selection_of_objects_asks_nothing_of_images_that_cannot_be_exported(zoo: Path, export: Export) -> None:

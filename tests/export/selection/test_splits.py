@@ -63,14 +63,15 @@ def test_an_attribute_groups_images_and_one_without_it_stands_alone() -> None:
     )
 
 
-@pytest.mark.parametrize(("value", "key"), [(1, "1"), (1.0, "1"), (1.5, "1.5"), (True, "true"), ("1", "1"), ("", "")])
-def test_the_value_of_an_attribute_is_one_key_however_it_is_stored(value: Attribute, key: str) -> None:
+@pytest.mark.parametrize(("value", "key"), [(1, "1"), (1.0, "1"), (1.5, "1.5"), (True, "true"), ("1", "1"), ("", None)])
+def test_the_value_of_an_attribute_is_one_key_however_it_is_stored(value: Attribute, key: str | None) -> None:
     assert Grouping.of("attribute:patient").key("a.png", {"patient": value}) == key
 
 
 def test_a_group_of_a_regex_that_took_no_part_is_none() -> None:
     assert Grouping.of("regex:a|(b)").key("a.png", {}) is None
     assert Grouping.of("regex:(x)").key("a.png", {}) is None
+    assert Grouping.of("regex:(x*)").key("a.png", {}) is None
 
 
 def test_the_projects_own_subsets_are_the_splits_and_the_usual_ones_come_first() -> None:

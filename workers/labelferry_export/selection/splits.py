@@ -48,7 +48,7 @@ class Grouping:
             return posixpath.dirname(name.replace("\\", "/"))
         if self.pattern is not None:
             found = self.pattern.search(name)
-            return found.group(1) if found else None
+            return found.group(1) or None if found else None
         if self.kind == "attribute":
             return _as_key(attributes.get(self.attribute))
         return name
@@ -152,9 +152,9 @@ def _pattern(text: str) -> "re.Pattern[str]":
 
 
 def _as_key(value: Attribute | None) -> str | None:
-    """Return an attribute's value as text, the same for 1 and 1.0; None for none."""
+    """Return an attribute's value as text, the same for 1 and 1.0; None for none, and for an empty text."""
     if value is None or isinstance(value, str):
-        return value
+        return value or None
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if value == int(value) else repr(value)
