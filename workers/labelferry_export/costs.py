@@ -26,8 +26,8 @@ class Totals:
 TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0, full_megapixels=20.0)
 """What a project is taken for until it is read: shares, not sizes, come from it."""
 
-READ_IMAGE = 0.9
-READ_OBJECT = 0.09
+READ_IMAGE = 0.75
+READ_OBJECT = 0.075
 COPY_IMAGE = 0.1
 COPY_MEGABYTE = 2.0
 CONVERT_IMAGE = 1.5
@@ -36,9 +36,9 @@ DECODE_MEGAPIXEL = 27.0
 ENCODE_MEGAPIXEL = {"png": 13.0, "jpeg": 5.0, "webp": 65.0, "tiff": 20.0}
 CONVERTED_MEGABYTES = {"png": 1.2, "jpeg": 0.3, "webp": 0.18, "tiff": 1.3}
 """About what a megapixel takes in each."""
-DRAW_IMAGE = 2.8
-DRAW_OBJECT = 0.08
-DRAW_MEGAPIXEL = 65.0
+DRAW_IMAGE = 1.7
+DRAW_OBJECT = 0.04
+DRAW_MEGAPIXEL = 34.0
 """To decode, draw on and encode a megapixel."""
 FINISH_FILE = 0.02
 FINISH_LEAST = 3.0

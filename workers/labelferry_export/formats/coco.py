@@ -244,7 +244,7 @@ FORMAT = Format(
         splits="a file each",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.3, object=0.052),
+    cost=Cost(image=0.25, object=0.016),
     write=write,
     recount=lambda claim: CocoRecount("annotations/coco/", claim.classes),
     options={

@@ -130,7 +130,7 @@ FORMAT = Format(
         coordinates="pixels, 16 bits",
         depth="masks of 16 bits",
     ),
-    cost=Cost(image=1.6, object=0.055),
+    cost=Cost(image=1.8, object=0.024),
     write=write,
     options={"preview": Option(True, "masks in colour beside those in numbers")},
     recount=lambda _: MaskRecount(f"{FOLDER}/{MASKS}/", ("I;16",), numbered),

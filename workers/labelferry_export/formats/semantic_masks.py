@@ -125,7 +125,7 @@ FORMAT = Format(
         coordinates="pixels",
         depth="masks of 16 bits beyond 254 classes",
     ),
-    cost=Cost(image=0.8, object=0.043),
+    cost=Cost(image=1.1, object=0.022),
     write=write,
     options={
         "palette": Option(

@@ -255,7 +255,7 @@ FORMAT = Format(
         coordinates="whole pixels from 1 (option base), outwards",
         depth="images as they are; masks of 8 bits",
     ),
-    cost=Cost(image=1.6, object=0.055),
+    cost=Cost(image=1.8, object=0.027),
     write=write,
     options={
         "base": Option(1, "the number of the first pixel in boxes: 1 is the devkit's rule", choices=(0, 1)),

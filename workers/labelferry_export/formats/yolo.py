@@ -127,7 +127,7 @@ FORMAT = Format(
         splits="folders",
         coordinates="normalised, 6 decimals",
     ),
-    cost=Cost(image=0.2, object=0.025),
+    cost=Cost(image=0.1, object=0.009),
     write=write,
     recount=lambda claim: YoloRecount("labels/", None, claim.classes, SPLIT not in claim.options.values()),
     options={

@@ -108,5 +108,5 @@ def run(job: Job) -> Generator[Step, None, None]:
 
 
 STAGE = StageWork(
-    "annotations", Stage.ANNOTATIONS, cost, lambda job: len(wanted(job.options)) * job.image_count, run, spread=0.8
+    "annotations", Stage.ANNOTATIONS, cost, lambda job: len(wanted(job.options)) * job.image_count, run, spread=0.85
 )

@@ -64,4 +64,4 @@ def _write(job: Job, writer: MetricWriter, measurements: Measurements) -> Genera
             yield Step(an_object * objects, f"Writing {writer.name} tables", "", objects)
 
 
-STAGE = StageWork("metrics", Stage.METRICS, cost, total, run, spread=0.6)
+STAGE = StageWork("metrics", Stage.METRICS, cost, total, run, spread=0.85)

@@ -97,6 +97,6 @@ WRITER = MetricWriter(
         '(`pandas.read_csv("metrics/objects.csv")`); `columns.csv` says what every column is. A cell is empty where a quantity '
         "is not defined. Text that begins like a formula has an apostrophe before it."
     ),
-    cost=Cost(image=0.03, object=0.016),
+    cost=Cost(image=0.05, object=0.014),
     write=write,
 )

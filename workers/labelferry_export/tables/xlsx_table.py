@@ -161,6 +161,6 @@ WRITER = MetricWriter(
         "`metrics/metrics.xlsx` opens in Excel, LibreOffice and pandas: the sheets `objects`, `images` and `classes`, and "
         "`columns`, which says what every column is and its unit. Cells hold full precision and show it rounded."
     ),
-    cost=Cost(image=0.05, object=0.035),
+    cost=Cost(image=0.06, object=0.019),
     write=write,
 )
