@@ -1,5 +1,6 @@
 """`labelferry doctor`: what is right and what is wrong here, in sentences."""
 
+import contextlib
 import resource
 import shutil
 import sys
@@ -83,6 +84,17 @@ def _state() -> Iterator[str]:
     if free < LEAST_FREE_BYTES:
         raise LabelferryError(f"only {size_in_words(free)} are free for ledger and bundles in {place.state}: make room")
     yield f"State is kept in {place.state}, where {size_in_words(free)} are free"
+    if cached := _bytes_in(place.cache):
+        yield f"The cache of finished work takes {size_in_words(cached)} of it: remove {place.cache} to clear it"
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return how much the files of a folder take, of which some may go at any time."""
+    total = 0
+    for path in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _key(key_file: str | None) -> Iterator[str]:

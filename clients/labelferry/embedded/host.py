@@ -70,7 +70,6 @@ class Host:
 
     def _start_worker(self) -> None:
         self._worker_starts += 1
-        staging = self._place.state / "staging"
         command = [
             "labelferry_workers",
             "--broker",
@@ -78,7 +77,7 @@ class Host:
             "--slots",
             str(self._workers),
             "--staging",
-            str(staging),
+            str(self._place.staging),
             "--until-eof",
         ]
         self._worker = _start(command)

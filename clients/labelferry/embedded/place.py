@@ -54,6 +54,10 @@ class Place:
         self.facts_file = state / "service.json"
         self.failed_file = state / "service.failed"
         self.log_file = state / "service.log"
+        self.staging = state / "staging"
+        """Where the worker of the embedded service makes bundles."""
+        self.cache = self.staging / "cache"
+        """Where that worker keeps finished work for later exports, if it is told to."""
 
     def prepare(self) -> None:
         """Make the directory, for its owner only; raise `Refusal(OUTPUT)` when that cannot be."""

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +31,10 @@ class Desk:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LABELFERRY_")}
         self.environment = {**clean, "LABELFERRY_STATE": str(self.state), "TMPDIR": str(self.temporary)}
 
+    def set(self, name: str, value: str) -> None:
+        """Set an environment variable for what is started from now on."""
+        self.environment[name] = value
+
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", "from labelferry.cli import main; main()", *arguments]
         return subprocess.Popen(
@@ -48,10 +54,11 @@ class Desk:
         broker = int(json.loads((self.state / "service.json").read_text())["pid"])
         return int(Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()[1])
 
-    def everything_is_gone(self) -> bool:
-        """Whether no process of the service, no socket directory and no file of a job is left."""
+    def everything_is_gone(self, *, but_kept: bool = False) -> bool:
+        """Whether no process of the service, no socket directory and no file of a job is left, `but_kept`: but for its next attempt."""
         running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         staged = [path for path in (self.state / "staging").rglob("*") if path.is_file() and path.suffix != ".lock"]
+        staged = [path for path in staged if not (but_kept and "checkpoints" in path.parts)]
         incoming = list((self.state / "incoming").glob("*"))
         return (
             str(self.state) not in running
@@ -122,7 +129,7 @@ def test_a_client_that_is_killed_takes_the_service_with_it(desk: Desk, project: 
     read_to(process, 10)
     process.kill()
     process.communicate()
-    wait_until(desk.everything_is_gone, "the end of the service", seconds=10)
+    wait_until(lambda: desk.everything_is_gone(but_kept=True), "the end of the service", seconds=10)
 
 
 def test_a_broker_that_dies_ends_the_export_with_a_sentence(desk: Desk, project: Path, tmp_path: Path) -> None:
@@ -133,7 +140,7 @@ def test_a_broker_that_dies_ends_the_export_with_a_sentence(desk: Desk, project:
     assert process.returncode == 1
     assert "the embedded broker was killed by signal 9" in err
     assert "Traceback" not in err
-    wait_until(desk.everything_is_gone, "the end of the service", seconds=10)
+    wait_until(lambda: desk.everything_is_gone(but_kept=True), "the end of the service", seconds=10)
     assert desk.run("history")[0] == 0
 
 
@@ -162,3 +169,23 @@ def test_a_selection_goes_through_the_service_and_one_that_fits_nothing_is_wrong
     (tmp_path / "list.txt").write_text("nobody.png\n")
     code, out, err = desk.run("export", str(project), "-o", str(tmp_path / "none.zip"), *said)
     assert (code, "no image that list.txt lists" in out) == (2, True), err
+
+
+def test_with_a_cache_the_second_export_of_the_same_project_finds_what_the_first_has_made(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "small").mkdir()
+    project = make_coco_project(tmp_path / "small", images_wanted=5, size=(300, 200))
+    desk.set("LABELFERRY_CACHE_BYTES", "100MB")
+    bundles = []
+    for number in range(3):
+        if number == 2:
+            shutil.rmtree(desk.state / "staging" / "cache")
+        out, error = desk.export(project, tmp_path / f"{number}.zip").communicate(timeout=90)
+        assert '"completed"' in out, error
+        bundles.append((tmp_path / f"{number}.zip").read_bytes())
+    assert bundles[0] == bundles[1] == bundles[2]
+    found = [int(number) for number in re.findall(r"results_found=(\d+)", (desk.state / "service.log").read_text())]
+    assert found[0] == found[2] == 0
+    assert found[1] >= 5, "the overlays at least"
+    assert "cache of finished work takes" in desk.run("doctor")[1]
