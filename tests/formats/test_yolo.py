@@ -82,6 +82,22 @@ def test_parts_that_overlap_to_one_are_a_plain_row() -> None:
     assert [str(warn.loss) for warn in written.losses] == ["joined"]
 
 
+def test_an_outline_with_the_class_and_the_box_of_another_is_reported_as_readers_drop_it() -> None:
+    square, diamond = box(2, 2, 8, 8), np.array([(6, 2), (10, 6), (6, 10), (2, 6)], np.float64)
+    alike = [instance(Part(ring), number=number) for number, ring in ((3, square), (4, diamond), (5, box(2, 2, 8, 9)))]
+    other = Instance(id=6, image_id=5, category_id=1, shape=Shape((Part(square),)))
+    written = labels_of(IMAGE, [*alike, other])
+    assert len(written.data.splitlines()) == 4
+    (warn,) = written.losses
+    assert (warn.object_id, str(warn.loss)) == (4, "refused")
+    assert warn.message == "object 4 has the class and the box of object 3: YOLO readers take them for one"
+
+
+def test_rows_of_one_object_are_no_doubles_of_each_other() -> None:
+    parts = instance(Part(box(2, 2, 5, 5)), Part(box(12, 2, 5, 5)), number=8)
+    assert [str(warn.loss) for warn in labels_of(IMAGE, [parts], "split").losses] == ["split"]
+
+
 def _scene(draw: Any) -> Shape:
     """Some boxes on a grid of cells, each with up to two holes."""
     parts = []

@@ -59,6 +59,12 @@ def crowd_loss(image: Image, number: int, format_name: str) -> Warn:
     return loss(Loss.DROPPED, format_name, message, image, number)
 
 
+def double_loss(image: Image, number: int, earlier: int, format_name: str) -> Warn:
+    """Return the finding that the object `number` has the class and the box of an `earlier` one."""
+    message = f"object {number} has the class and the box of object {earlier}: YOLO readers take them for one"
+    return loss(Loss.REFUSED, format_name, message, image, number)
+
+
 def sayable(image: Image, instances: Sequence[Instance], format_name: str) -> tuple[Columns, list[Warn]]:
     """Return the objects that YOLO can say, and what is lost of the image and the others."""
     columns = columns_of(instances)
@@ -80,8 +86,7 @@ def rows_of(image: Image, columns: Columns, numbers: bytes, format_name: str) ->
         rows.append(row)
         earlier = first.setdefault(row, number)
         if earlier != number:
-            message = f"object {number} has the class and the box of object {earlier}: YOLO readers take them for one"
-            losses.append(loss(Loss.REFUSED, format_name, message, image, number))
+            losses.append(double_loss(image, number, earlier, format_name))
     return b"".join(rows), losses
 
 

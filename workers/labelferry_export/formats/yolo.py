@@ -14,15 +14,15 @@ import msgspec
 import numpy as np
 
 from labelferry_export.bundle.packed import pack
-from labelferry_export.findings import Loss
+from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
 from labelferry_export.formats._holes import BRIDGE, FILL, KINDS, SPLIT, rings_of, what_became
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
 from labelferry_export.formats._regions import counted, valid_parts
-from labelferry_export.formats._yolo import chosen_splits, sayable, yaml_of
-from labelferry_export.geometry.ring import Rings, lay_out
+from labelferry_export.formats._yolo import chosen_splits, double_loss, sayable, yaml_of
+from labelferry_export.geometry.ring import Integers, Rings, lay_out
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.instances import Instances
 from labelferry_export.lanes.task import Piece
@@ -32,6 +32,8 @@ from labelferry_export.plan import Step
 
 DECIMALS = 6
 NUMBER_BYTES = 1 + 2 + DECIMALS
+MIXED = np.array([1, 7919, 104_729, 1_299_709, 15_485_863], np.int64)
+"""What class and edges of a box are multiplied with, so that their sum tells boxes apart."""
 
 
 class YoloRows(msgspec.Struct, frozen=True):
@@ -53,7 +55,9 @@ def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge"
     """Return an image's label file: empty for an image without objects; `parts` and `holes` are the options."""
     columns, losses = sayable(image, instances, "yolo")
     if columns.rings.are_single:
-        return Written(_rows(image, columns.categories.tolist(), columns.rings), tuple(losses))
+        data, doubles = _rows(image, columns.ids.tolist(), columns.categories.tolist(), columns.rings)
+        return Written(data, (*losses, *doubles))
+    numbers: list[int] = []
     classes: list[int] = []
     rings: list[Ring] = []
     for each in Instances(image.id, columns):
@@ -61,9 +65,11 @@ def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge"
         if len(each.shape.parts) > 1 or each.shape.has_holes:
             said, done = _rings(each.shape, parts, holes)
             losses += [loss(kind, "yolo", f"object {each.id}: {what}", image, each.id) for kind, what in done]
+        numbers += [each.id] * len(said)
         classes += [each.category_id] * len(said)
         rings += said
-    return Written(_rows(image, classes, lay_out([Shape((Part(ring),)) for ring in rings])), tuple(losses))
+    data, doubles = _rows(image, numbers, classes, lay_out([Shape((Part(ring),)) for ring in rings]))
+    return Written(data, (*losses, *doubles))
 
 
 def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], list[tuple[Loss, str]]]:
@@ -87,13 +93,36 @@ def _rings(shape: Shape, parts: str, holes: str) -> tuple[tuple[Ring, ...], list
     return rings, done
 
 
-def _rows(image: Image, classes: Sequence[int], rings: Rings) -> bytes:
-    """Return a row a ring; `classes` are the numbers of theirs, from 1."""
+def _rows(image: Image, ids: Sequence[int], classes: Sequence[int], rings: Rings) -> tuple[bytes, list[Warn]]:
+    """Return a row a ring, and what the reader takes for one; `ids` are those of their objects, `classes` the numbers of theirs, from 1."""
     values = (rings.points / (image.width, image.height)).clip(0.0, 1.0)
-    numbers = spelled(np.rint(values * 10**DECIMALS).astype(np.int64), DECIMALS)
+    units = np.rint(values * 10**DECIMALS).astype(np.int64)
+    numbers = spelled(units, DECIMALS)
     ends = (2 * NUMBER_BYTES * np.cumsum(rings.sizes)).tolist()
     rows = zip(classes, pairwise([0, *ends]), strict=True)
-    return b"".join([b"%d%b\n" % (number - 1, numbers[start:end]) for number, (start, end) in rows])
+    data = b"".join([b"%d%b\n" % (number - 1, numbers[start:end]) for number, (start, end) in rows])
+    return data, _doubles(image, ids, classes, units, rings)
+
+
+def _doubles(image: Image, ids: Sequence[int], classes: Sequence[int], units: Integers, rings: Rings) -> list[Warn]:
+    """Return a finding for each ring of a class and a box that an earlier one has, of another object: the reader drops its row.
+
+    So does Ultralytics (`verify_image_label`): it puts a box around every outline and keeps the first of rows that are equal then.
+    """
+    if len(ids) < 2:
+        return []
+    low, high = (edge.reduceat(units, rings.starts) for edge in (np.minimum, np.maximum))
+    boxes = np.column_stack([np.array(classes), low, high])
+    # A sum that is equal for equal rows, and hardly ever for others: in one look, as nearly no image has any.
+    if len(np.unique(boxes @ MIXED)) == len(ids):
+        return []
+    first: dict[tuple[int, ...], int] = {}
+    earlier = [first.setdefault(tuple(box), number) for number, box in zip(ids, boxes.tolist(), strict=True)]
+    return [
+        double_loss(image, number, before, "yolo")
+        for number, before in zip(ids, earlier, strict=True)
+        if number != before
+    ]
 
 
 def data_yaml(splits: Sequence[str], names: Sequence[str]) -> str:
