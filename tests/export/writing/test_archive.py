@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from labelferry_export.bundle import archive as archive_module
 from labelferry_export.bundle.archive import Archive
-from labelferry_export.bundle.packed import pack
+from labelferry_export.bundle.packed import pack, stretch
 from labelferry_export.bundle.records import Bounds
 
 Files = list[tuple[str, list[bytes]]]
@@ -78,6 +78,26 @@ def test_a_packed_file_needs_a_free_and_safe_name(tmp_path: Path) -> None:
         archive.add_packed(pack("d.txt", b"3"))
     assert [entry.name for entry in archive.entries()] == ["a.txt", "c.txt"]
     archive.suspend()
+
+
+@given(
+    parts=st.lists(st.tuples(st.booleans(), st.binary(max_size=400)), max_size=8),
+    name=st.sampled_from(["a.json", "a.png"]),
+)
+def test_what_is_packed_in_stretches_and_what_is_not_are_read_back_as_one(
+    parts: list[tuple[bool, bytes]], name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("archive")
+    archive = Archive(folder / "a.zip", folder / "listing")
+    with archive.open(name) as entry:
+        for packed, data in parts:
+            if packed:
+                entry.write_stretch(data, stretch(data))
+            else:
+                entry.write(data)
+    for _ in archive.finish():
+        pass
+    assert content(archive.path) == {name: b"".join(data for _, data in parts)}
 
 
 def test_the_checksum_and_size_are_those_of_the_file(tmp_path: Path, any_way: str) -> None:

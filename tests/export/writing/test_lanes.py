@@ -1,7 +1,9 @@
 """Lanes: other processes, the same bytes; ended with their export, however that ends; a lane that dies ends the job with a sentence."""
 
+import io
 import os
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +42,24 @@ def test_the_bytes_do_not_depend_on_the_number_of_lanes(make_project: MakeProjec
     project, everything = make_project(7), tuple(formats.known())
     alone, two, three = (exported(make_exporter(project, lanes=count, formats=everything)) for count in (1, 2, 3))
     assert alone == two == three
+
+
+def test_tables_of_many_blocks_are_the_same_with_lanes(
+    make_project: MakeProject, make_exporter: MakeExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(7)
+    whole = exported(make_exporter(project, lanes=1))
+    monkeypatch.setattr("labelferry_export.tables.rowfile.BLOCK_ROWS", 2)
+    alone, two = (exported(make_exporter(project, lanes=count)) for count in (1, 2))
+    assert alone == two
+    tables = [_tables_in(data) for data in (whole, alone)]
+    assert tables[0] == tables[1]
+    assert len(tables[0]) == 4
+
+
+def _tables_in(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        return {name: file.read(name) for name in file.namelist() if name.endswith(".csv")}
 
 
 def test_findings_and_left_out_images_are_the_same_with_lanes(
