@@ -17,7 +17,8 @@ from pycocotools.coco import COCO
 
 from labelferry_export.formats import find
 from labelferry_export.formats._voc_colours import voc_colours
-from labelferry_export.formats.voc import VocFiles, annotation_of, image_sets, labelmap
+from labelferry_export.formats._voc_lists import image_sets, labelmap
+from labelferry_export.formats.voc import VocFiles, annotation_of
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.model import Attribute, Category, Image, Instance, ProjectFacts
 
