@@ -1,6 +1,6 @@
 """The pass over the images of a project that was read: each file's header, each object's outline, each image's split."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.clean import Cleaned, flawless, mend
 from labelferry_export.geometry.placement import Placement
+from labelferry_export.geometry.ring import Flags, joined
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.instances import Columns
 from labelferry_export.picture import Header, read_header
@@ -21,7 +22,10 @@ from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_protocol.options import ExportOptions
 
 OBJECTS_AT_ONCE = 500
-"""Objects cleaned between two yields."""
+"""Objects cleaned between two yields, and about as many looked at together."""
+MOST_AT_ONCE = 1000
+IMAGES_AT_ONCE = 64
+NO_OBJECTS = Columns.of(())
 DROPPED = "The object was left out: "
 """How the geometry begins its reason; whether it is left out is for `on_error` to say."""
 
@@ -38,66 +42,77 @@ class Settling:
 
     def run(self) -> Iterator[tuple[int, str]]:
         """Yield position and name of the image that is being settled, several times for one with many objects."""
+        for batch in self._batches():
+            flags = yield from _look(batch)
+            for each, some in zip(batch, flags, strict=True):
+                yield from self._settle(each, some)
+
+    def _batches(self) -> Iterator[list["_Opened"]]:
+        """Yield the images, some at once, so that many small ones are not looked at one by one."""
+        batch: list[_Opened] = []
+        objects = 0
         row = self.writer.next_image(0)
         while row is not None:
-            yield from self._settle(row)
+            batch.append(self._open(row))
+            objects += len(batch[-1].columns)
+            if len(batch) >= IMAGES_AT_ONCE or objects >= OBJECTS_AT_ONCE:
+                yield batch
+                batch, objects = [], 0
             row = self.writer.next_image(row.position)
+        if batch:
+            yield batch
 
-    def _settle(self, row: ImageRow) -> Iterator[tuple[int, str]]:
-        header = self._header(row)
-        conversion = None if header is None else self._conversion(row, header)
-        placement = None if header is None or conversion is None else self._placement(row, header, conversion)
-        if header is None or conversion is None or placement is None:
+    def _open(self, row: ImageRow) -> "_Opened":
+        """Look at an image without a word: what is to be said of it comes when those before it are settled."""
+        assert row.path is not None  # noqa: S101 - only images with a file are kept
+        try:
+            header = read_header(row.path, row.name, page=self.options.page)
+        except ExportError as error:
+            return _Opened(row, error)
+        conversion = conversion_of(header, self.options)
+        placement = _placement(row, header, conversion)
+        columns, stored = self.writer.objects.of(row.position)
+        if placement is not None and not placement.keeps:
+            columns, stored = replace(columns, rings=placement.place_all(columns.rings)), False
+        return _Opened(row, header, conversion, placement, columns, stored)
+
+    def _settle(self, opened: "_Opened", fine: Flags) -> Iterator[tuple[int, str]]:
+        row, columns = opened.row, opened.columns
+        placement = self._complain(opened)
+        if placement is None or opened.conversion is None or isinstance(opened.header, ExportError):
             self.writer.leave_out_image(row.position)
             yield row.position, row.name
             return
-        settled = self._settled(row, header, conversion)
+        settled = self._settled(row, opened.header, opened.conversion)
         self._tell_of_name(row, settled)
-        self._tell_of_file(row, header, placement)
-        columns, stored = self.writer.objects.of(row.position)
-        if not placement.keeps:
-            columns, stored = replace(columns, rings=placement.place_all(columns.rings)), False
-        cleaned = yield from self._clean(row, columns, placement)
+        self._tell_of_file(row, opened.header, placement)
+        cleaned = yield from self._clean(row, columns, placement, fine)
         if not len(cleaned) and self.selection.annotated_only:
             self.writer.leave_out_image(row.position)
             self.selection.leave_out_unannotated()
         else:
-            if cleaned is not columns or not stored:
+            if cleaned is not columns or not opened.stored:
                 self.writer.objects.put(row.position, cleaned)
             self.writer.settle_image(row, settled, cleaned.categories, len(cleaned.rings.points))
         yield row.position, row.name
 
-    def _header(self, row: ImageRow) -> Header | None:
-        assert row.path is not None  # noqa: S101 - only images with a file are kept
-        try:
-            return read_header(row.path, row.name, page=self.options.page)
-        except ExportError as error:
-            self.complaints.refuse(error, Finding.IMAGE_BROKEN)
+    def _complain(self, opened: "_Opened") -> Placement | None:
+        """Return how the project's outlines got to the canvas; complain when the image cannot be exported."""
+        row, header, conversion = opened.row, opened.header, opened.conversion
+        if isinstance(header, ExportError):
+            self.complaints.refuse(header, Finding.IMAGE_BROKEN)
             return None
-
-    def _conversion(self, row: ImageRow, header: Header) -> Conversion | None:
-        """Return what is written of the file; complain when that cannot be."""
-        conversion = conversion_of(header, self.options)
-        if conversion.too_long:
+        if conversion is not None and conversion.too_long:
             message = f"the image {row.name!r} would have {conversion.width}x{conversion.height} px, {conversion.written} holds {conversion.too_long} a side: use --max-side, or another --image-format"
             self.complaints.complain(Finding.IMAGE_SIZE, message, row.name)
             return None
-        return conversion
-
-    def _placement(self, row: ImageRow, header: Header, conversion: Conversion) -> Placement | None:
-        """Return how the project's outlines get to the canvas, by the size that it says; complain when that is not the file's."""
-        upright, canvas = (header.width, header.height), (conversion.width, conversion.height)
-        said = (row.width or upright[0], row.height or upright[1])
-        if said == upright:
-            return Placement(upright, canvas)
-        if said == header.stored:
-            return Placement(said, canvas, header.orientation)
-        self.complaints.complain(
-            Finding.IMAGE_SIZE,
-            f"the image {row.name!r} has {upright[0]}x{upright[1]} px, the project says {said[0]}x{said[1]}",
-            row.name,
-        )
-        return None
+        if opened.placement is None:
+            said = (row.width or header.width, row.height or header.height)
+            message = (
+                f"the image {row.name!r} has {header.width}x{header.height} px, the project says {said[0]}x{said[1]}"
+            )
+            self.complaints.complain(Finding.IMAGE_SIZE, message, row.name)
+        return opened.placement
 
     def _tell_of_name(self, row: ImageRow, settled: Settled) -> None:
         if row.bundle_name != row.name.replace("\\", "/").rpartition("/")[2]:
@@ -134,9 +149,11 @@ class Settling:
         )
 
     def _clean(
-        self, row: ImageRow, columns: Columns, placement: Placement
+        self, row: ImageRow, columns: Columns, placement: Placement, fine: Flags
     ) -> Generator[tuple[int, str], None, Columns]:
         """Return the objects of one image that are left; `columns` itself when that is all of them as they are."""
+        if fine.all() and self.selection.shapes is None:
+            return columns
         changed: dict[int, Shape | None] = {}
         for start in range(0, len(columns), OBJECTS_AT_ONCE):
             if start:
@@ -144,14 +161,16 @@ class Settling:
             some = columns
             if len(columns) > OBJECTS_AT_ONCE:
                 some = columns.taken(np.arange(start, min(start + OBJECTS_AT_ONCE, len(columns))))
-            for place, shape in self._changes(row, some, placement):
+            for place, shape in self._changes(row, some, placement, fine[start : start + OBJECTS_AT_ONCE]):
                 changed[start + place] = shape
         return columns.with_shapes(changed) if changed else columns
 
-    def _changes(self, row: ImageRow, columns: Columns, placement: Placement) -> Iterator[tuple[int, Shape | None]]:
+    def _changes(
+        self, row: ImageRow, columns: Columns, placement: Placement, fine: Flags
+    ) -> Iterator[tuple[int, Shape | None]]:
         """Yield index and new shape of those objects that do not stay as they are; None is the shape of one that is left out."""
         cleaned: dict[int, Cleaned] = {}
-        for place in np.flatnonzero(~flawless(columns.rings, *placement.canvas)).tolist():
+        for place in np.flatnonzero(~fine).tolist():
             (shape,) = columns.rings.taken(np.array([place])).shape_list()
             cleaned[place] = mend(shape, *placement.canvas)
         unwanted = self._unwanted(columns, cleaned, placement)
@@ -188,6 +207,44 @@ class Settling:
                     f"{name}: {_inside_sentence(finding.message)}{_areas(finding.area_before, finding.area_after)}"
                 )
                 self.complaints.note(finding.kind, message, row.name, number)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An image whose file was looked at: its header or what is wrong with it, and its objects on the canvas, where there is one."""
+
+    row: ImageRow
+    header: Header | ExportError
+    conversion: Conversion | None = None
+    placement: Placement | None = None
+    columns: Columns = NO_OBJECTS
+    stored: bool = True
+    """Whether the objects stand in the snapshot just so."""
+
+
+def _placement(row: ImageRow, header: Header, conversion: Conversion) -> Placement | None:
+    """Return how the project's outlines get to the canvas, by the size that it says; None when that is not the file's."""
+    upright, canvas = (header.width, header.height), (conversion.width, conversion.height)
+    said = (row.width or upright[0], row.height or upright[1])
+    if said == upright:
+        return Placement(upright, canvas)
+    return Placement(said, canvas, header.orientation) if said == header.stored else None
+
+
+def _look(batch: Sequence[_Opened]) -> Generator[tuple[int, str], None, list[Flags]]:
+    """Return which objects of each image are flawless; yields now and then where they are many."""
+    counts = [len(each.columns) for each in batch]
+    sizes = [each.placement.canvas if each.placement else (0, 0) for each in batch]
+    widths, heights = (np.repeat(np.array(side, np.int64), counts) for side in zip(*sizes, strict=True))
+    rings = joined([each.columns.rings for each in batch])
+    flags = []
+    for start in range(0, len(rings), MOST_AT_ONCE):
+        if start:
+            yield batch[-1].row.position, batch[-1].row.name
+        some = slice(start, start + MOST_AT_ONCE)
+        chosen = rings if len(rings) <= MOST_AT_ONCE else rings.taken(np.arange(len(rings))[some])
+        flags.append(flawless(chosen, widths[some], heights[some]))
+    return np.split(np.concatenate([np.empty(0, np.bool_), *flags]), np.cumsum(counts)[:-1])
 
 
 def _inside_sentence(sentence: str) -> str:

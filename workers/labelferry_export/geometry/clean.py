@@ -15,8 +15,9 @@ from shapely import Geometry
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.raster import FARTHEST
 from labelferry_export.geometry.repair import even_odd, have_area, parts_of, tangled
-from labelferry_export.geometry.ring import Flags, Floats, Rings, lay_out, signed_area
+from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, lay_out, signed_area
 from labelferry_export.geometry.shape import Part, Shape
+from labelferry_export.geometry.steps import simple_steps
 
 RawRing = Sequence[object] | NDArray[np.generic]
 """Vertices as a file holds them: x, y, x, y, ... or [x, y], [x, y], ...; anything may be wrong with them."""
@@ -98,27 +99,34 @@ def _vertices(ring: RawRing) -> Floats:
     return points
 
 
-def flawless(rings: Rings, width: int, height: int) -> Flags:
+def flawless(rings: Rings, width: int | Integers, height: int | Integers) -> Flags:
     """Return which shapes `clean` would leave as they are, (n,): finite, inside the image, without repeated vertices, valid, with an area.
 
-    All at once; what is not among them has to go to `clean`, one by one.
+    All at once, in images of one size, or each of its own, (n,); what is not among them has to go to `mend`, one by one.
     """
+    ring_flawed = _flawed_rings(rings, width, height)
     part_flawed = np.zeros(len(rings.part_shape), np.bool_)
-    part_flawed[rings.part[_flawed_rings(rings, width, height)]] = True
-    usable = ~part_flawed[rings.part]
+    part_flawed[rings.part[ring_flawed]] = True
+    known = (rings.rings_of_part == 1) & ~part_flawed
+    known[known] = simple_steps(rings, known[rings.part])[known[rings.part]]
+    asked = ~(part_flawed | known)
+    usable = asked[rings.part]
     if usable.any():
         of_usable = np.repeat(usable, rings.sizes)
         lines = shapely.linearrings(rings.points[of_usable], indices=_renumbered(rings.ring[of_usable]))
         polygons = shapely.polygons(lines, indices=_renumbered(rings.part[usable]))
-        part_flawed[~part_flawed] = ~(shapely.is_valid(polygons) & have_area(polygons))
+        part_flawed[asked] = ~(shapely.is_valid(polygons) & have_area(polygons))
     fine: Flags = rings.parts_of_shape > 0
     fine[rings.part_shape[part_flawed]] = False
     return fine
 
 
-def _flawed_rings(rings: Rings, width: int, height: int) -> Flags:
+def _flawed_rings(rings: Rings, width: int | Integers, height: int | Integers) -> Flags:
     """Return which rings have too few vertices, one that is not in the image, or one that repeats the one before it."""
     x, y = np.ascontiguousarray(rings.points.T)
+    if not isinstance(width, int):
+        shape = rings.part_shape[rings.part]
+        width, height = np.repeat(width[shape], rings.sizes), np.repeat(np.asarray(height)[shape], rings.sizes)
     wrong = ~((x >= 0) & (x <= width) & (y >= 0) & (y <= height))
     same = (x[1:] == x[:-1]) & (y[1:] == y[:-1])
     same[rings.starts[(rings.starts > 0) & (rings.starts < len(x))] - 1] = False

@@ -69,9 +69,10 @@ class Rings:
 
     @property
     def following(self) -> Integers:
-        """For every vertex the index of the next one of its ring, (n,). No ring is empty."""
+        """For every vertex the index of the next one of its ring, (n,)."""
         ahead = np.arange(1, len(self.points) + 1)
-        ahead[self.starts + self.sizes - 1] = self.starts
+        there = self.sizes > 0
+        ahead[(self.starts + self.sizes - 1)[there]] = self.starts[there]
         return ahead
 
     @property
