@@ -74,8 +74,9 @@ class Reception:
             speaker = speaker_of(parts[-1], open_door=self._open_door)
             if len(parts) != 3:
                 raise Malformed(f"a message has a header and a body, not {len(parts) - 1} frames")
-            ref = codec.parse_header(parts[1].bytes).ref
-            message = codec.unpack(parts[2].bytes, lane)
+            header = codec.parse_header(parts[1].bytes)
+            ref = header.ref
+            message = codec.read(header, parts[2].bytes, lane)
             return do(peer, ref, speaker, message)
         except Malformed as error:
             return [back(peer, ref, _refused(Refusal(Code.MALFORMED, str(error))))]

@@ -18,12 +18,14 @@ from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.message import Message
 
 M = TypeVar("M")
+TIMELESS = frozenset({"hello", "refused"})
+"""Kinds that every version understands, for they never change."""
 Lane = type[M] | Any
 """A message class or a union of message classes: what may come in on one lane from one side."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The frame before a body: the protocol version and the correlation id, which the answer repeats."""
+    """The frame before a body: the correlation id, which the answer repeats, and the oldest protocol version whose readers understand the message."""
 
     version: int
     ref: str = ""
@@ -53,7 +55,7 @@ def unpack(body: bytes, lane: Any) -> Any:
 
 def frames(message: Message, ref: str = "", payload: bytes | memoryview | None = None) -> list[bytes | memoryview]:
     """Return `[header, body]`, and the payload behind them where there is one."""
-    head: bytes = msgpack.packb({"version": version.MAXIMUM, "ref": ref})
+    head: bytes = msgpack.packb({"version": version.MINIMUM, "ref": ref})
     parts: list[bytes | memoryview] = [head, pack(message)]
     if payload is not None:
         parts.append(payload)
@@ -65,18 +67,32 @@ def parse(parts: Sequence[bytes], lane: Any) -> tuple[str, Any]:
     if not 2 <= len(parts) <= 3:
         raise Malformed(f"a message has a header and a body, not {len(parts)} frames")
     header = parse_header(parts[0])
-    return header.ref, unpack(parts[1], lane)
+    return header.ref, read(header, parts[1], lane)
+
+
+def read(header: Header, body: bytes, lane: Any) -> Any:
+    """Return the message in a body behind its header; `Refusal(PROTOCOL)` when it is of a version that is not spoken here.
+
+    A greeting and a refusal are read whatever their version: by these two ends of different times tell each other so.
+    """
+    try:
+        message = unpack(body, lane)
+    except (Malformed, Refusal):
+        version.check(header.version)
+        raise
+    if kind(message) not in TIMELESS:
+        version.check(header.version)
+    return message
 
 
 def parse_header(frame: bytes) -> Header:
-    """Return the header in a frame; `Refusal(PROTOCOL)` when its version is not spoken here."""
+    """Return the header in a frame, of any version."""
     try:
         header = msgspec.convert(_unpack_map(frame), Header)
     except msgspec.ValidationError as error:
         raise Malformed(f"header: {error}") from None
     if len(header.ref) > 64:
         raise Malformed("header: a correlation id has at most 64 characters")
-    version.agree(header.version, header.version)
     return header
 
 

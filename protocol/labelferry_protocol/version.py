@@ -11,6 +11,15 @@ MAXIMUM = 1
 FEATURES: frozenset[str] = frozenset({"snapshot-first", "cancel-confirmed", "partial", "resume", "templates"})
 
 
+def check(said: int) -> None:
+    """Raise `Refusal(PROTOCOL)` for a message of a version that is not spoken here."""
+    if not MINIMUM <= said <= MAXIMUM:
+        raise Refusal(
+            Code.PROTOCOL,
+            f"a message of protocol {said} came, and {MINIMUM} to {MAXIMUM} is spoken here: update labelferry at the older end",
+        )
+
+
 def agree(minimum: int, maximum: int) -> int:
     """Return the highest version both ends speak; raise `Refusal(PROTOCOL)` with what to do when there is none."""
     best = min(maximum, MAXIMUM)

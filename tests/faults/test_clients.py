@@ -8,71 +8,55 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-import zmq
 from tests.ledger.bench import W1, Bench
+from tests.support.crowd import Crowd
 from tests.support.processes import Service, wait_until
 from tests.support.promises import ask_ledger, attempts_of, bundles_of, check_order, check_promises, follow_to
 from tests.support.proxy import Proxy
 
-from labelferry import Cancelled, Client, Code, Completed, ExportOptions, Progress, Refusal, State
-from labelferry_protocol import codec
+from labelferry import Cancelled, Client, Code, Completed, ExportOptions, Failed, Progress, Refusal, State
 from labelferry_protocol.endpoints import Lane, parse_endpoint
-from labelferry_protocol.events import Beat
-from labelferry_protocol.topics import BEAT
 from labelferry_protocol.work import Holding
+from labelferry_transport.sockets import new_context
 
 pytestmark = pytest.mark.processes
 OPTIONS = ExportOptions(formats=("coco",), metrics=())
 Build = Callable[..., Service]
 
 
+LONG = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
 @pytest.mark.parametrize(
-    ("jobs", "subscribers"), [(50, 40), pytest.param(1000, 200, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    ("jobs", "subscribers", "workers"),
+    [(50, 40, 20), pytest.param(1000, 200, 20, marks=LONG), pytest.param(100, 1000, 200, marks=LONG)],
 )
 def test_row_08_a_broker_that_is_killed_under_a_crowd_is_back_soon_for_everybody(
-    build: Build, small: Path, jobs: int, subscribers: int
+    build: Build, small: Path, jobs: int, subscribers: int, workers: int
 ) -> None:
     service = build("worker")
     assert service.world is not None
     service.world.tell("child", "linger")
-    with Client(service.endpoint) as client, zmq.Context() as context, ExitStack() as closing:
+    with Client(service.endpoint) as client, ExitStack() as closing:
         running = client.submit(small, OPTIONS).job_id
         events = client.events(running)
         follow_to(events)
         queued = [client.submit(small, OPTIONS).job_id for _ in range(jobs)]
-        crowd = []
-        for _ in range(subscribers):
-            crowd.append(closing.enter_context(context.socket(zmq.SUB)))
-            crowd[-1].setsockopt(zmq.LINGER, 0)
-            crowd[-1].setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-            crowd[-1].subscribe(BEAT)
-            crowd[-1].connect(parse_endpoint(service.endpoint).lane(Lane.EVENTS))
-        await_epoch(crowd, 1)
+        context = closing.enter_context(new_context())
+        crowd = closing.enter_context(Crowd(context, service.endpoint, subscribers, workers))
+        crowd.await_epoch(1)
         service.kill("broker")
         restarted_at = time.monotonic()
         service.start("broker")
-        await_epoch(crowd, 2)
+        crowd.await_epoch(2)
         assert time.monotonic() - restarted_at < 10
         assert client.status(queued[-1]).state is State.QUEUED
         counts = {state: count for state, count in client.overview().jobs.items() if count}
         assert counts == {State.RUNNING: 1, State.QUEUED: jobs}
+        service.world.tell("go")
+        last = next(event for event in events if isinstance(event, Completed | Failed | Cancelled))
+        assert isinstance(last, Completed)
         assert len(attempts_of(service, running)) == 1, "the running attempt is adopted"
-
-
-def await_epoch(crowd: "list[zmq.Socket[bytes]]", epoch: int) -> None:
-    """Wait until every subscriber has heard a broker of this epoch."""
-    deaf = set(crowd)
-
-    def everybody_heard() -> bool:
-        for each in list(deaf):
-            with suppress(zmq.Again):
-                while each in deaf:
-                    beat = codec.unpack(each.recv_multipart(zmq.NOBLOCK)[1], Beat)
-                    if beat.epoch == epoch:
-                        deaf.discard(each)
-        return not deaf
-
-    wait_until(everybody_heard, "the beat at every subscriber")
 
 
 def test_row_18_whoever_subscribes_after_the_end_is_told_the_end(service: Service, client: Client, small: Path) -> None:

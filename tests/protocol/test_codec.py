@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelferry_protocol import codec, depot, events, limits, requests, work
+from labelferry_protocol import codec, depot, events, limits, requests, version, work
 from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.message import Message
 from labelferry_protocol.options import ExportOptions, Source
@@ -171,10 +171,27 @@ def test_wrong_types_in_known_kinds_are_malformed_and_nothing_worse(kind: str, f
         codec.unpack(msgpack.packb({**fields, "kind": kind}), requests.ClientSays)
 
 
-def test_a_header_of_another_version_says_which_side_is_too_old() -> None:
-    with pytest.raises(Refusal, match="too new for a broker") as refused:
-        codec.parse_header(msgpack.packb({"version": 99, "ref": ""}))
+def of_version(number: int, message: Message) -> list[bytes]:
+    return [msgpack.packb({"version": number, "ref": "7"}), codec.pack(message)]
+
+
+@pytest.mark.parametrize("body", [{"kind": "get-overview"}, {"kind": "of-the-future"}, {"kind": "cancel", "job_id": 7}])
+def test_a_message_of_another_version_is_refused_for_that_and_for_nothing_else(body: dict[str, Any]) -> None:
+    parts = [msgpack.packb({"version": 99, "ref": "7"}), msgpack.packb(body)]
+    with pytest.raises(Refusal, match="protocol 99 came, and 1 to 1 is spoken here") as refused:
+        codec.parse(parts, requests.ClientSays)
     assert refused.value.code is Code.PROTOCOL
+
+
+def test_a_greeting_and_a_refusal_are_read_whatever_their_version() -> None:
+    hello = requests.Hello(minimum_version=99, maximum_version=99)
+    assert codec.parse(of_version(99, hello), requests.ClientSays) == ("7", hello)
+    refused = requests.Refused(code=Code.PROTOCOL, message="too old")
+    assert codec.parse(of_version(99, refused), requests.BrokerAnswers) == ("7", refused)
+
+
+def test_a_message_says_the_oldest_version_that_understands_it() -> None:
+    assert codec.parse_header(bytes(codec.frames(requests.GetOverview())[0])).version == version.MINIMUM
 
 
 def test_a_message_over_the_limit_is_not_sent() -> None:

@@ -232,7 +232,7 @@ def run_worker(world: World, arguments: list[str]) -> int:
 
 def run_child(world: World, arguments: list[str]) -> int:
     """Run a job child that misbehaves in its third unit of work, or a later one, if the world says how."""
-    from labelferry_export import exporter
+    from labelferry_export import beginning
     from labelferry_workers import child
     from labelferry_workers.engine import Export, Result, Reused, Workplace
     from labelferry_workers.engine import Update as Step
@@ -264,7 +264,7 @@ def run_child(world: World, arguments: list[str]) -> int:
         return Disturbed(child.open_export(lease, place))
 
     if world.settings.get("always_lanes"):
-        vars(exporter)["LANES_WORTH"] = 0.0
+        vars(beginning)["LANES_WORTH"] = 0.0
         arguments = [*arguments, "--lanes", "2"]
     child.warm_up()
     return child.main(arguments, opened_by)
