@@ -4,11 +4,15 @@ Decoded here from what COCO says of its form, not with the functions that wrote 
 to those of its vertices, which no mask of it can exceed by more than its outline's length.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 
 from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.formats._recounts.lines import LEAST_RING, JsonRecount
+from labelferry_export.geometry.ring import Floats
 from labelferry_export.geometry.rle import RleError, unpack
 
 BATCH = 500
@@ -93,36 +97,50 @@ def check_runs(row: AnnotationRow, rle: RleRow) -> None:
         raise ValueError(f"object {row.id}: its box {row.bbox} is not that of its mask")
 
 
-def check_polygons(rows: list[AnnotationRow]) -> None:
+def check_polygons(rows: Sequence[AnnotationRow]) -> None:
     """Raise ValueError when a ring has fewer than three points, or an area or box cannot be that of the rings."""
-    rings = [ring for row in rows if isinstance(row.segmentation, list) for ring in row.segmentation]
-    lengths = np.array([len(ring) for ring in rings], np.int64)
-    owners = np.repeat(
-        np.arange(len(rows)), [len(row.segmentation) for row in rows if isinstance(row.segmentation, list)]
-    )
-    missing = np.bincount(owners, minlength=len(rows)) == 0
-    if missing.any() or (lengths < LEAST_RING).any() or (lengths % 2).any():
-        wrong = rows[
-            int(np.flatnonzero(missing)[0] if missing.any() else owners[(lengths < LEAST_RING) | (lengths % 2 == 1)][0])
-        ]
-        raise ValueError(f"object {wrong.id}: a ring of its segmentation is none of three or more points")
-    points = np.concatenate([np.asarray(ring, np.float64) for ring in rings]).reshape(-1, 2)
-    starts = np.cumsum(lengths // 2) - lengths // 2
-    following = np.arange(1, len(points) + 1)
-    following[np.append(starts[1:], len(points)) - 1] = starts
-    ahead = points[following]
-    enclosed = np.abs(np.add.reduceat(points[:, 0] * ahead[:, 1] - ahead[:, 0] * points[:, 1], starts)) / 2
-    length = np.add.reduceat(np.hypot(*(ahead - points).T), starts)
-    firsts = np.flatnonzero(np.diff(owners, prepend=-1))
-    most = np.add.reduceat(enclosed + length, firsts) + SLACK
-    least = np.add.reduceat(enclosed - length, firsts) - SLACK
-    least[np.bincount(owners, minlength=len(rows)) > 1] = 0
-    low = np.minimum.reduceat(np.minimum.reduceat(points, starts), firsts)
-    high = np.maximum.reduceat(np.maximum.reduceat(points, starts), firsts)
+    rings = [row.segmentation if isinstance(row.segmentation, list) else [] for row in rows]
+    for row, each in zip(rows, rings, strict=True):
+        if not each or any(len(ring) < LEAST_RING or len(ring) % 2 for ring in each):
+            raise ValueError(f"object {row.id}: a ring of its segmentation is none of three or more points")
+    allowed = _allowed(rings)
     areas, boxes = np.array([row.area for row in rows]), np.array([row.bbox for row in rows])
-    near = (boxes[:, :2] >= low - 1).all(axis=1) & (boxes[:, :2] + boxes[:, 2:] <= high + 1).all(axis=1)
-    # A comparison that is false for what is not a number.
-    right = near & (areas <= most) & (areas >= least) & (areas <= np.maximum(boxes[:, 2] * boxes[:, 3], 0))
+    low, size = boxes[:, :2], boxes[:, 2:]
+    near = (low >= allowed.low - 1).all(axis=1) & (low + size <= allowed.high + 1).all(axis=1)
+    # Comparisons that are false for what is not a number.
+    right = near & (areas >= allowed.least) & (areas <= allowed.most) & (areas <= size.prod(axis=1))
     if not right.all():
         wrong = rows[int(np.flatnonzero(~right)[0])]
         raise ValueError(f"object {wrong.id}: its area {wrong.area} and box {wrong.bbox} are not those of its rings")
+
+
+class _Allowed(NamedTuple):
+    """What the masks of objects can be: corners of the box around their vertices, (n, 2), and the least and greatest area, (n,)."""
+
+    low: Floats
+    high: Floats
+    least: Floats
+    most: Floats
+
+
+def _allowed(rings: Sequence[Sequence[Sequence[float]]]) -> _Allowed:
+    """Return what the masks of objects of these rings can be: an area differs from the enclosed one by the outline's length at most."""
+    flat = [ring for each in rings for ring in each]
+    counts = np.array([len(each) for each in rings])
+    firsts = np.cumsum(counts) - counts
+    sizes = np.array([len(ring) // 2 for ring in flat])
+    starts = np.cumsum(sizes) - sizes
+    points = np.concatenate([np.asarray(ring, np.float64) for ring in flat]).reshape(-1, 2)
+    following = np.arange(1, len(points) + 1)
+    following[starts + sizes - 1] = starts
+    ahead = points[following]
+    enclosed = np.abs(np.add.reduceat(points[:, 0] * ahead[:, 1] - ahead[:, 0] * points[:, 1], starts)) / 2
+    length = np.add.reduceat(np.hypot(*(ahead - points).T), starts)
+    # Rings of one object may overlap: then its mask may be as small as one of them.
+    least = np.where(counts > 1, 0.0, np.add.reduceat(enclosed - length, firsts) - SLACK)
+    return _Allowed(
+        low=np.minimum.reduceat(np.minimum.reduceat(points, starts), firsts),
+        high=np.maximum.reduceat(np.maximum.reduceat(points, starts), firsts),
+        least=least,
+        most=np.add.reduceat(enclosed + length, firsts) + SLACK,
+    )
