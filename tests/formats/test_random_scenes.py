@@ -22,7 +22,7 @@ from tests.support.scenes import Bundle, Thing, export_to, make_scene
 
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.model import Image, Instance
-from labelferry_export.project import read_project
+from labelferry_export.reading.project import read_project
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
 

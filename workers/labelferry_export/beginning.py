@@ -11,7 +11,7 @@ from labelferry_export.job import totals_of
 from labelferry_export.lanes import Lanes
 from labelferry_export.past import Past
 from labelferry_export.plan import Meter, Planned, Step, Update
-from labelferry_export.project import read_project
+from labelferry_export.reading.project import read_project
 from labelferry_export.snapshot import Snapshot
 from labelferry_export.stage import StageWork
 from labelferry_protocol.options import ExportOptions

@@ -14,8 +14,8 @@ import msgspec
 from labelferry_export.findings import FindingLog, Warn
 from labelferry_export.instances import Columns, Instances
 from labelferry_export.model import Attribute, Image, ProjectFacts
-from labelferry_export.object_rows import blocks_of
 from labelferry_export.packing import packed, unpack
+from labelferry_export.reading.object_rows import blocks_of
 
 CACHE_KIB = 16 * 1024
 _IMAGE_COLUMNS = (

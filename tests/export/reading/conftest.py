@@ -18,7 +18,7 @@ from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.ring import signed_area
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.model import Image, Instance
-from labelferry_export.project import ReadStep, read_project
+from labelferry_export.reading.project import ReadStep, read_project
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import OnError

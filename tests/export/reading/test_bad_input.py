@@ -189,7 +189,7 @@ def test_an_annotation_file_that_may_not_be_opened_is_said(
 
     coco.add_image()
     coco.write()
-    monkeypatch.setattr("labelferry_export.json_stream.open_plain", refuse)
+    monkeypatch.setattr("labelferry_export.reading.json_stream.open_plain", refuse)
     assert str(fail(coco.root)) == "instances.json cannot be opened: Permission denied"
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labelferry_export import json_cursor, json_stream
 from labelferry_export.errors import ExportError
-from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
+from labelferry_export.reading import json_cursor, json_stream
+from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, first_keys
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -105,7 +105,7 @@ def test_reading_twice_gives_the_same(zoo: CocoProject, read: Reader) -> None:
 
 
 def test_reading_can_be_stopped_at_every_step(zoo: CocoProject, tmp_path: Path) -> None:
-    from labelferry_export.project import read_project
+    from labelferry_export.reading.project import read_project
 
     steps = 0
     while True:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.export.selection.conftest import CLASSES, SIDE, make_zoo
 
 from labelferry_export.errors import ExportError
-from labelferry_export.project import read_project
+from labelferry_export.reading.project import read_project
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions

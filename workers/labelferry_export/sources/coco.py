@@ -18,8 +18,8 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.rle import RleError, size_of_rle
 from labelferry_export.geometry.shape import Part, Shape
-from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
 from labelferry_export.paths import inside
+from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, first_keys
 from labelferry_export.selection import listed
 from labelferry_export.source import (
     FoundCategory,

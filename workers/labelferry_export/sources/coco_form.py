@@ -11,10 +11,10 @@ from labelferry_export.geometry.ring import Rings
 from labelferry_export.geometry.rle import runs_of_rle, size_of_rle
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.geometry.trace import shape_of_runs
-from labelferry_export.json_cursor import Element
-from labelferry_export.json_stream import Decoder
 from labelferry_export.model import LARGEST_ID
 from labelferry_export.pillow_guard import MAX_PIXELS
+from labelferry_export.reading.json_cursor import Element
+from labelferry_export.reading.json_stream import Decoder
 
 STANDARD = frozenset(
     ["id", "file_name", "width", "height", "license", "flickr_url", "coco_url", "date_captured", "attributes", "path"]

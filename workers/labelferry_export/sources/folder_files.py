@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from labelferry_export.errors import ExportError
-from labelferry_export.json_cursor import Cursor, Element
 from labelferry_export.paths import inside, open_plain
+from labelferry_export.reading.json_cursor import Cursor, Element
 from labelferry_protocol.errors import Code
 
 IMAGE_SUFFIXES = frozenset(

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.json_cursor import Element
-from labelferry_export.json_stream import JsonStream, WrongType, first_keys
 from labelferry_export.paths import inside
+from labelferry_export.reading.json_cursor import Element
+from labelferry_export.reading.json_stream import JsonStream, WrongType, first_keys
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.folder_files import ImageFiles, files_below, first_byte
 from labelferry_export.sources.geojson_form import FEATURE, HEAD, Properties, attributes_of, class_name, id_of, shape_of

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from labelferry_export.geometry.shape import Part, Shape
-from labelferry_export.json_stream import Decoder
+from labelferry_export.reading.json_stream import Decoder
 from labelferry_export.sources.outlines import Unusable, ring_of
 
 UNCLASSIFIED = "object"

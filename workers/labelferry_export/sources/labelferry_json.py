@@ -11,7 +11,7 @@ from msgspec import Struct
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Ring, Shape
-from labelferry_export.json_stream import Decoder, JsonStream, WrongType, first_keys
+from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, first_keys
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.labelferry_form import (

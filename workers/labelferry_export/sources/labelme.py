@@ -20,8 +20,8 @@ import msgspec
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Ring
-from labelferry_export.json_stream import WrongType, first_keys
 from labelferry_export.paths import inside
+from labelferry_export.reading.json_stream import WrongType, first_keys
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
 from labelferry_export.sources.class_list import read_class_list

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from labelferry_export.geometry.nest import nest
 from labelferry_export.geometry.shape import Part, Ring, Shape
-from labelferry_export.json_stream import Decoder
+from labelferry_export.reading.json_stream import Decoder
 from labelferry_export.sources.label_pixels import mask_in_text, traced
 from labelferry_export.sources.outlines import FARTHEST, Unusable, box_ring, ellipse_ring, is_sound, ring_of
 

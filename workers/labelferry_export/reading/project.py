@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from labelferry_export.complaints import Complaints
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
-from labelferry_export.intake import Intake, Wanted
 from labelferry_export.model import ProjectFacts
 from labelferry_export.options_check import check_options
 from labelferry_export.paths import check_access
 from labelferry_export.plugins import blamed
+from labelferry_export.reading.complaints import Complaints
+from labelferry_export.reading.intake import Intake, Wanted
+from labelferry_export.reading.settling import Settling
+from labelferry_export.reading.snapshot_writer import SnapshotWriter
 from labelferry_export.selection import Selection
 from labelferry_export.selection.classes import Classes
 from labelferry_export.selection.gaps import gaps
 from labelferry_export.selection.listed import Lists, lists_path
 from labelferry_export.selection.splits import Splits
-from labelferry_export.settling import Settling
 from labelferry_export.snapshot import Snapshot
-from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_export.source import Source
 from labelferry_export.sources import NOUN, origin, recognise
 from labelferry_protocol.errors import Code

@@ -16,8 +16,8 @@ from typing import BinaryIO, Generic, NamedTuple, TypeVar
 import msgspec
 
 from labelferry_export.errors import ExportError
-from labelferry_export.json_cursor import WINDOW_BYTES, Cursor, Element, not_json
 from labelferry_export.paths import open_plain
+from labelferry_export.reading.json_cursor import WINDOW_BYTES, Cursor, Element, not_json
 from labelferry_protocol.errors import Code
 
 BATCH_BYTES = 1 << 18

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from labelferry_export.complaints import Complaints
 from labelferry_export.conversion.plan import Conversion, conversion_of, renamed
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
@@ -15,10 +14,11 @@ from labelferry_export.geometry.ring import Flags, joined
 from labelferry_export.geometry.shape import Shape
 from labelferry_export.instances import Columns
 from labelferry_export.picture import Header, read_header
-from labelferry_export.rows import ImageRow, Settled
+from labelferry_export.reading.complaints import Complaints
+from labelferry_export.reading.rows import ImageRow, Settled
+from labelferry_export.reading.snapshot_writer import SnapshotWriter
 from labelferry_export.selection import Selection
 from labelferry_export.selection.splits import Splits
-from labelferry_export.snapshot_writer import SnapshotWriter
 from labelferry_protocol.options import ExportOptions
 
 OBJECTS_AT_ONCE = 500

@@ -13,8 +13,8 @@ import msgspec
 from labelferry_export.findings import FindingLog
 from labelferry_export.geometry.ring import Integers
 from labelferry_export.model import LARGEST_ID, Attribute, Category, ProjectFacts
-from labelferry_export.object_rows import SCHEMA, ObjectRows
-from labelferry_export.rows import ImageRow, Settled, Standing
+from labelferry_export.reading.object_rows import SCHEMA, ObjectRows
+from labelferry_export.reading.rows import ImageRow, Settled, Standing
 from labelferry_export.snapshot import CACHE_KIB, Snapshot, Totals, findings_path
 from labelferry_export.source import FoundCategory, FoundImage, Key
 

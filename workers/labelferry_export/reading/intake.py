@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labelferry_export.complaints import Complaints
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.ring import Flags, Integers, Rings, lay_out
@@ -16,12 +15,13 @@ from labelferry_export.instances import Columns
 from labelferry_export.model import LARGEST_ID, Attribute
 from labelferry_export.names import choose_name
 from labelferry_export.paths import check_access, find
-from labelferry_export.rows import ImageRow, Standing
+from labelferry_export.reading.complaints import Complaints
+from labelferry_export.reading.rows import ImageRow, Standing
+from labelferry_export.reading.snapshot_writer import SnapshotWriter, encoded
 from labelferry_export.selection import Selection
 from labelferry_export.selection.classes import Classes
 from labelferry_export.selection.condition import of_image, of_object
 from labelferry_export.selection.reason import Reason
-from labelferry_export.snapshot_writer import SnapshotWriter, encoded
 from labelferry_export.source import (
     FoundCategory,
     FoundImage,
