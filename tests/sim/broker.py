@@ -101,6 +101,10 @@ class Broker:
         """Take a progress frame."""
         self._take(lambda ledger: ledger.progress_said(user, frame, self._world.moment))
 
+    def check_ended(self, job_id: str) -> None:
+        """See that a job which a worker was told has ended is not one that goes on."""
+        self._promises.check_ended(job_id)
+
     def dropped(self, peer: bytes) -> None:
         """See a connection go."""
         self._take(lambda ledger: ledger.worker_dropped(peer, self._world.moment))

@@ -162,6 +162,10 @@ class Promises:
         self.evictions += 1
         self._just_gone = (row.job_id, known.bundle_attempt or 0, self._world.now)
 
+    def check_ended(self, job_id: str) -> None:
+        """See that a job has ended, of which a worker was told so."""
+        self._check(job_id in self.ended, f"job {job_id} goes on, yet a worker was told that it has ended")
+
     def _published(self, publish: Publish, store: MemoryStore) -> None:
         event, told = publish.event, self._told[publish.event.job_id]
         if told:

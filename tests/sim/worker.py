@@ -76,6 +76,8 @@ class Worker:
         self._held: dict[str, Held] = {}
         self._seen: dict[str, int] = {}
         self._late: list[tuple[str, Message]] = []
+        self._kept: set[str] = set()
+        """Jobs of which finished work is kept here for another attempt."""
         broker.peers.append(self)
         self._connect()
         self._beat()
@@ -125,6 +127,7 @@ class Worker:
                     self._drop(holding.job_id, holding.attempt)
                 for order in message.cancels:
                     self._obey(order)
+                self._forget(message.ended)
             case Refused(code=Code.REGISTER):
                 self._registered = False
                 self._register()
@@ -174,7 +177,9 @@ class Worker:
         self._asked_at[ref] = self._world.now
         holding = self._holding()
         me, slots = self.worker_id, self._slots
-        register = Register(worker_id=me, host=self._user, slots=slots, holding=holding, bundles=self._bundles)
+        register = Register(
+            worker_id=me, host=self._user, slots=slots, holding=holding, bundles=self._bundles, keeping=self._keeping
+        )
         self._say(ref, register)
 
     def _beat(self) -> None:
@@ -188,7 +193,7 @@ class Worker:
             elif self._registered:
                 ref = self._ref()
                 self._asked_at[ref] = self._world.now
-                self._say(ref, Renew(worker_id=self.worker_id, holding=self._holding()))
+                self._say(ref, Renew(worker_id=self.worker_id, holding=self._holding(), keeping=self._keeping))
             else:
                 self._register()
         self._world.after(SETTINGS.renew_seconds, self._beat)
@@ -209,6 +214,16 @@ class Worker:
         if self._world.now - self._fence_from > SETTINGS.lease_seconds - MARGIN:
             self._held.clear()
             self._registered = False
+
+    @property
+    def _keeping(self) -> tuple[str, ...]:
+        return tuple(sorted(self._kept))
+
+    def _forget(self, ended: tuple[str, ...]) -> None:
+        """Remove what is kept of jobs of which the broker says that they have ended."""
+        for job_id in ended:
+            self._broker.check_ended(job_id)
+        self._kept.difference_update(ended)
 
     def _holding(self) -> tuple[Holding, ...]:
         return tuple(held.holding for held in self._held.values())
@@ -232,6 +247,8 @@ class Worker:
             return
         self._seen[lease.job_id] = lease.attempt
         held = Held(Holding(job_id=lease.job_id, attempt=lease.attempt))
+        if self._world.chance(0.7):  # others know nothing of it, and begin at 0
+            held.progress = lease.reached
         self._held[lease.job_id] = held
         started = AttemptStarted(worker_id=self.worker_id, job_id=lease.job_id, attempt=lease.attempt)
         self._say_until_answered(held, started)
@@ -268,6 +285,9 @@ class Worker:
     def _fail(self, held: Held) -> None:
         held.running = False
         held.says.clear()
+        retryable, kept = self._world.chance(0.6), self._world.chance(0.5)
+        if retryable and kept:
+            self._kept.add(held.holding.job_id)
         self._say_until_answered(
             held,
             AttemptFailed(
@@ -276,7 +296,8 @@ class Worker:
                 attempt=held.holding.attempt,
                 code=Code.INTERNAL,
                 message="it broke",
-                retryable=self._world.chance(0.6),
+                retryable=retryable,
+                kept=retryable and kept,
             ),
         )
 
@@ -319,6 +340,7 @@ class Worker:
         self._say_until_answered(held, finished)
 
     def _obey(self, order: CancelOrder, ref: str = "") -> None:
+        self._kept.discard(order.job_id)
         held = self._held.get(order.job_id)
         if held is None and self._seen.get(order.job_id, 0) < order.attempt:
             self._seen[order.job_id] = order.attempt  # its lease was lost: it will not begin here

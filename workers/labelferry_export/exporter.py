@@ -93,7 +93,7 @@ class Exporter:
                 job = self._job = Job(self._options, snapshot, self._staging, self._lanes, maker)
                 for problem in others().problems:
                     job.report(Warn(code=Finding.OTHER, message=problem.message))
-                if job.image_count > 1 and worth_lanes(cost):
+                if job.image_count > 1 and worth_lanes(sum(each.planned(job).left for each in stages)):
                     self._lanes.start()
                 _replan(meter, job, stages)
                 yield from _resumed(meter, job, stages)

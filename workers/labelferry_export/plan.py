@@ -45,6 +45,11 @@ class Planned:
     spared: float = 0.0
     """What of the cost will be spared, for so much is known to be there already."""
 
+    @property
+    def left(self) -> float:
+        """What it will cost."""
+        return self.cost - self.spared
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -117,7 +122,7 @@ class Meter:
         for name, part in plan.items():
             lap = self._laps.setdefault(name, _Lap(part.stage, LEAST_COST, part.total))
             share = min(lap.done / lap.planned, 1.0)
-            lap.planned, lap.total = max(part.cost - part.spared, LEAST_COST), part.total
+            lap.planned, lap.total = max(part.left, LEAST_COST), part.total
             lap.spared = part.spared
             lap.done = lap.planned * share
 

@@ -111,7 +111,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=size,
         default=CHECKPOINT_BYTES,
         metavar="SIZE",
-        help="how much finished work of a job is kept for another attempt (default: 2GB; 0: none)",
+        help="how much finished work of a job is kept for another attempt (default: 20GB; 0: none)",
     )
     parser.add_argument(
         "--cache-bytes",

@@ -69,7 +69,7 @@ def broker(listen: str, state: str | None, keys_directory: str | None, log_level
     help="How much to log.",
 )
 @click.option("--stall-kill", metavar="SECONDS", help="Kill what makes no progress for so long, and try it again.")
-@click.option("--checkpoint-bytes", metavar="SIZE", help="Keep so much of a job for another attempt; 2GB by default.")
+@click.option("--checkpoint-bytes", metavar="SIZE", help="Keep so much of a job for another attempt; 20GB by default.")
 @cache_option
 def worker(
     broker: str,

@@ -322,3 +322,19 @@ def test_a_cache_too_small_for_anything_is_as_good_as_none(
     assert exported(first) == exported(second) == exported(make_exporter(project, lanes=1))
     assert cache.cache is not None
     assert sum(each.stat().st_size for each in cache.cache.glob("*.volume")) <= 500
+
+
+def test_an_attempt_that_has_little_left_starts_no_lanes(
+    make_project: MakeProject, make_exporter: MakeExporter, again: Reuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(IMAGES)
+    exported(make_exporter(project, lanes=1, reuse=again))
+    started: list[bool] = []
+    monkeypatch.setattr(beginning, "LANES_WORTH", 60.0)
+    for reuse in (Reuse(), again):
+        exporter = make_exporter(project, lanes=2, reuse=reuse)
+        exported_with_lanes = False
+        for _ in exporter.run():
+            exported_with_lanes = exported_with_lanes or exporter._lanes.running
+        started.append(exported_with_lanes)
+    assert started == [True, False]

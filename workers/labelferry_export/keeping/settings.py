@@ -7,7 +7,7 @@ import msgspec
 
 SPARE_BYTES = 256 << 20
 """So much stays free on the disk, besides what the bundle itself may need."""
-CHECKPOINT_BYTES = 2_000_000_000
+CHECKPOINT_BYTES = 20_000_000_000
 LEAST_JOB = 500.0
 LEAST_RESULT = 0.0003
 
