@@ -5,7 +5,7 @@ VENV := .venv
 TIMES ?= 1
 MINUTES ?= 30
 
-.PHONY: demo test faults fuzz bench soak lock clean
+.PHONY: demo test faults readers slow fuzz bench soak lock clean
 
 demo: $(VENV)/.has-sample  ## make a real sample project and export it with live progress
 	$(VENV)/bin/labelferry sample sample --force
@@ -21,6 +21,12 @@ test: $(VENV)/.has-dev  ## everything that says the tree is right
 faults: $(VENV)/.has-dev  ## the whole fault matrix, as often as TIMES says
 	for time in $$(seq $(TIMES)); do $(VENV)/bin/pytest -m "" tests/faults || exit 1; done
 
+readers: .venv-readers/.has-readers  ## have LabelMe, Datumaro and GeoPandas read what is written; in an environment of its own, of some 1.6 GB
+	.venv-readers/bin/pytest tests/readers
+
+slow: $(VENV)/.has-dev  ## the tests that take long and need no processes
+	$(VENV)/bin/pytest -m slow tests/edge_cases
+
 fuzz: $(VENV)/.has-dev  ## look for inputs nobody thought of, with new random ones
 	HYPOTHESIS_PROFILE=fuzz $(VENV)/bin/pytest tests/protocol tests/export tests/formats tests/clients/library
 
@@ -34,9 +40,13 @@ $(VENV)/.has-%: requirements/%.txt pyproject.toml requirements/install.sh
 	@sh requirements/install.sh $(PYTHON) $(VENV) $<
 	@touch $@
 
+.venv-readers/.has-readers: requirements/readers.txt pyproject.toml requirements/install.sh
+	@sh requirements/install.sh $(PYTHON) .venv-readers $<
+	@touch $@
+
 lock: $(VENV)/.has-dev  ## resolve the dependencies anew
 	$(VENV)/bin/pip install --quiet pip-tools
-	for extra in sample dev; do $(VENV)/bin/pip-compile --quiet --extra $$extra --extra build --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --strip-extras -o requirements/$$extra.txt pyproject.toml; done
+	for extra in sample dev readers; do $(VENV)/bin/pip-compile --quiet --extra $$extra --extra build --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --strip-extras -o requirements/$$extra.txt pyproject.toml; done
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-readers
