@@ -24,6 +24,7 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 yaml: Any = pytest.importorskip("yaml")
+skimage_io: Any = pytest.importorskip("skimage.io")
 
 CLASSES = ["zebra: #1", 'it\'s "odd"', "- yes", "{no}", "null", "1.5", "empty", "ümläut & <b>", "trailing: "]
 THREE = [(f"{name}.png", 20, 20) for name in "abc"]
@@ -103,10 +104,30 @@ def test_case_18_more_instances_than_16_bits_are_refused_loudly(
     from labelferry_export.errors import ExportError
     from labelferry_export.formats import instance_masks
 
-    monkeypatch.setattr(instance_masks, "MOST_OBJECTS", 40)
+    monkeypatch.setitem(instance_masks.MOST_OBJECTS, 16, 40)
     source = make_scene(tmp_path / "a", many(41), [("a.png", 120, 120)])
     with pytest.raises(ExportError, match=r"'a\.png' has 41 objects, a 16-bit mask holds at most 40"):
         export(source, formats=("instance_masks",))
+
+
+def test_case_18_more_instances_than_16_bits_fit_into_32(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from labelferry_export.formats import instance_masks
+
+    monkeypatch.setitem(instance_masks.MOST_OBJECTS, 16, 40)
+    source = make_scene(tmp_path / "a", many(300), [("a.png", 120, 90)])
+    bundle = export(source, formats=("instance_masks", "coco"), format_options={"instance_masks": {"bits": 32}})
+    path = bundle.folder / "annotations/instance_masks/masks/a.tif"
+    mask = skimage_io.imread(path)
+    assert (mask.dtype, mask.shape) == (np.uint32, (90, 120))
+    assert len(np.unique(mask[mask > 0])) == 300
+    assert (bundle.array("annotations/instance_masks/masks/a.tif") == mask).all()
+    coco = bundle.coco()
+    for value in (1, 256, 300):
+        assert (coco.annToMask(coco.anns[value]).astype(bool) == (mask == value)).all()
+    again = export(bundle.folder, formats=("coco",), source_format="masks")
+    assert [each["area"] for each in again.annotations()] == [9] * 300
 
 
 def test_case_19_overlaps(export_scene: Export) -> None:

@@ -18,6 +18,7 @@ from skimage.io import imread
 from labelferry_export.errors import ExportError
 from labelferry_export.formats import find
 from labelferry_export.formats._painting import Painting, in_painting_order
+from labelferry_export.formats._tiff import encode_tiff
 from labelferry_export.formats.instance_masks import check_count
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.shape import Part, Shape
@@ -163,3 +164,18 @@ def test_a_painting_equals_masks_laid_over_each_other_and_counts_what_they_hide(
     assert (painting.mask(np.arange(len(order) + 1, dtype=np.uint16)) == laid).all()
     counts = {value: int(mask.sum() - (seen == value).sum()) for value, mask in covered.items()}
     assert painting.hidden(values) == {value: count for value, count in counts.items() if count}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (40, 30), (7, 300)])
+def test_a_tiff_of_32_bits_is_read_by_other_people_with_every_number(tmp_path: Path, size: tuple[int, int]) -> None:
+    values = np.random.default_rng(3).integers(0, 2**32, size, np.uint32)
+    (tmp_path / "a.tif").write_bytes(encode_tiff(values))
+    tifffile = pytest.importorskip("tifffile")
+    assert (tifffile.imread(tmp_path / "a.tif") == values).all()
+    with Pillow.open(tmp_path / "a.tif") as picture:
+        assert (np.asarray(picture).view(np.uint32) == values).all()
+
+
+def test_a_tiff_that_32_bits_cannot_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot hold 40000 x 40000"):
+        encode_tiff(np.broadcast_to(np.uint32(0), (40_000, 40_000)))

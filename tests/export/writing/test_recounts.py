@@ -209,7 +209,7 @@ def eight_bit(data: bytes) -> bytes:
     ("name", "alter", "said"),
     [
         ("semantic_masks", painted(17), "it has the value 17, which is no class"),
-        ("semantic_masks", lambda data: data[:-30], "it is no PNG"),
+        ("semantic_masks", lambda data: data[:-30], "it is no mask"),
         ("instance_masks", painted(9), "instance_masks holds 3 images and"),
         ("instance_masks", eight_bit, "its pixels are L, not I;16"),
     ],

@@ -5,6 +5,7 @@ objects in ascending order of their ids, later ones on top; crowds below all oth
 
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ def in_painting_order(instances: Sequence[Instance]) -> Sequence[Instance]:
     return sorted(instances, key=lambda each: (not each.crowd, each.id))
 
 
+Value = TypeVar("Value", bound=np.generic)
+
+
 class Painting:
     """A canvas for at most so many objects: each pixel holds the place of the object on top, from 1 in the order they were added."""
 
@@ -59,14 +63,14 @@ class Painting:
             for start, end in zip(edges[::2], edges[1::2], strict=True):
                 self._places[start:end] = place
 
-    def mask(self, values: Pixels) -> Pixels:
+    def mask(self, values: NDArray[Value]) -> NDArray[Value]:
         """Return the image's mask, shape (height, width): `values`, (objects + 1,), by place; the first is the background's."""
         mask = np.empty_like(values, shape=len(self._places))
         for _ in self.fill(mask, values):
             pass
         return mask.reshape(self.width, self.height).T
 
-    def fill(self, mask: Pixels, values: Pixels) -> Iterator[None]:
+    def fill(self, mask: NDArray[Value], values: NDArray[Value]) -> Iterator[None]:
         """Fill `mask`, (width * height,) column by column, as `mask()` does, a yield after every million pixels."""
         for start in range(0, len(self._places), BLOCK):
             block = self._places[start : start + BLOCK]
@@ -134,9 +138,9 @@ def packed_mask(
     return pack(name, b"".join(blocks))
 
 
-def mask_file(folder: str, image: Image) -> str:
+def mask_file(folder: str, image: Image, ending: str = ".png") -> str:
     """Return the name of an image's mask below `folder`: in its split's folder where there is one."""
-    return f"{folder}/{PurePosixPath(image.bundle_file).with_suffix('')}.png"
+    return f"{folder}/{PurePosixPath(image.bundle_file).with_suffix('')}{ending}"
 
 
 def empty_losses(

@@ -31,7 +31,7 @@ class MaskRecount:
 
     def open(self, name: str) -> Reader | None:
         """Return the reader of a mask."""
-        if not (name.startswith(self._folder) and name.endswith(".png")):
+        if not (name.startswith(self._folder) and name.endswith((".png", ".tif"))):
             return None
         self.images = (self.images or 0) + 1
         return _Mask(self)
@@ -43,14 +43,14 @@ class MaskRecount:
 
     def _count(self, data: bytes) -> int | None:
         try:
-            with Pillow.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            with Pillow.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
                 if picture.mode not in self._modes:
                     raise ValueError(f"its pixels are {picture.mode}, not {' or '.join(self._modes)}")
                 if picture.width * picture.height > MOST_PIXELS:
                     return None
                 seen = np.bincount(np.asarray(picture).reshape(-1))
         except (OSError, SyntaxError) as error:
-            raise ValueError(f"it is no PNG: {error}") from None
+            raise ValueError(f"it is no mask: {error}") from None
         return self._judge(np.flatnonzero(seen))
 
 
