@@ -103,6 +103,10 @@ class _Lap:
         return max(self.planned - self.done, 0.0)
 
 
+def _lap_of(part: Planned) -> _Lap:
+    return _Lap(part.stage, max(part.left, LEAST_COST), part.total, spared=part.spared)
+
+
 class Meter:
     """Turns steps into updates: monotone, never more than a point at a time, and as straight over time as the plan allows.
 
@@ -112,7 +116,7 @@ class Meter:
     """
 
     def __init__(self, plan: Mapping[str, Planned], clock: Callable[[], float], reached: float = 0.0) -> None:
-        self._laps = {name: _Lap(part.stage, max(part.cost, LEAST_COST), part.total) for name, part in plan.items()}
+        self._laps = {name: _lap_of(part) for name, part in plan.items()}
         self._clock = clock
         self._last = clock()
         self._goal = self._told = min(max(reached, 0.0), limits.WORKER_SHARE)

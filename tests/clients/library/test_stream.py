@@ -55,6 +55,10 @@ def progress(seq: int, epoch: int = 1, attempt: int = 1) -> Progress:
     )
 
 
+def at(seq: int, percent: float, attempt: int = 1, epoch: int = 1) -> Progress:
+    return msgspec.structs.replace(progress(seq, epoch, attempt), progress=percent)
+
+
 def phase_changed(seq: int, epoch: int = 1) -> PhaseChanged:
     return PhaseChanged(
         job_id=JOB, epoch=epoch, attempt=1, seq=seq, timestamp=0.0, previous=Phase.PROCESSING, phase=Phase.DOWNLOADING
@@ -395,3 +399,14 @@ def test_on_a_lossless_road_every_event_is_shown_whatever_the_order_of_snapshot_
     assert taken == sorted(set(taken))
     assert known <= set(taken)
     assert set(range(seen_first + 1, steps + 3)) <= set(taken)
+
+
+def test_progress_never_falls_though_a_broker_that_was_killed_has_forgotten_some_of_it() -> None:
+    stream = EventStream(JOB, 0.0)
+    stream.pushed(snapshot(started(1), at(2, 60.0)), 0.0)
+    for event in (at(3, 61.5), started(4, attempt=2), at(5, 60.0, attempt=2), at(6, 63.0, attempt=2)):
+        stream.pushed(event, 0.1)
+    shown = []
+    while (taken := stream.take()) is not None:
+        shown.append(taken)
+    assert [each.progress for each in shown if isinstance(each, Progress)] == [60.0, 61.5, 61.5, 63.0]

@@ -104,3 +104,48 @@ def test_a_shortened_text_keeps_both_ends(text: str, characters: int) -> None:
     short = shortened(text, characters)
     assert len(short) <= characters
     assert short == text or (short[0] == text[0] and short[-1] == text[-1])
+
+
+FOUND = st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 10), st.booleans()), max_size=30)
+
+
+@given(units=FOUND, spared=st.floats(0, 2e5), reached=st.floats(0, 120))
+def test_progress_goes_on_from_where_it_was_whatever_is_there_already(
+    units: list[tuple[float, float, bool]], spared: float, reached: float
+) -> None:
+    clock = Clock()
+    cost = sum(each for each, _, _ in units)
+    meter = Meter({"a": Planned(Stage.IMAGES, cost, len(units), min(spared, cost))}, clock, reached)
+    told = [min(reached, limits.WORKER_SHARE)]
+    for each, seconds, found in units:
+        clock.now += seconds
+        for update in meter.advance("a", Step(each, "Copying", "x", found=found)):
+            told.append(update.progress)
+            assert update.estimated_time_remaining is None or update.estimated_time_remaining >= 0
+    told += [update.progress for update in meter.arrive("a", Step(0.0, "Copying", ""))]
+    assert all(-0.006 <= after - before <= 1.006 for before, after in pairwise(told)), "told to two digits"
+    assert told[-1] == limits.WORKER_SHARE
+
+
+def test_work_that_is_known_to_be_there_moves_progress_as_little_as_it_costs() -> None:
+    """Nine of ten images are there, and take a twentieth of the time each."""
+    clock = Clock()
+    meter = Meter({"a": Planned(Stage.VISUALIZATIONS, 1000.0, 10, 9 * 95.0)}, clock)
+    last = 0.0
+    for number in range(10):
+        found = number < 9
+        clock.now += 0.005 if found else 0.1
+        for update in meter.advance("a", Step(100.0, "Drawing", "x", found=found)):
+            last = update.progress if found else last
+    assert last == pytest.approx(100 * 9 * 5 / 145, abs=3)
+
+
+def test_what_is_there_though_nobody_knew_it_leaves_the_plan_as_it_is_met() -> None:
+    clock = Clock()
+    meter = Meter({"a": Planned(Stage.VISUALIZATIONS, 1000.0, 10), "b": Planned(Stage.METRICS, 1000.0, 10)}, clock)
+    for _ in range(10):
+        clock.now += 0.005
+        for update in meter.advance("a", Step(100.0, "Drawing", "x", found=True)):
+            last = update
+    assert last.estimated_time_remaining == pytest.approx(1.0, abs=0.6)
+    assert last.progress < 20
