@@ -1,7 +1,7 @@
 """Workers whose job children run errands instead of exports: nothing at all, a refusal, a loop that can or cannot be stopped, mere talk.
 
 For measuring the service without the engine. `python -m tests.support.errands worker|child ...` runs the product's own `main`;
-what a job does stands in its source: `/errand/nothing/1`. The product has no switch for any of this.
+what a job does stands in its source: `/errand/KIND`, and behind it a number, or a file. The product has no switch for any of this.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.world import PLACE, World
+from tests.support.world import World
 
 from labelferry_export.errors import ExportError
 from labelferry_export.job import Reused
@@ -35,20 +35,13 @@ _BEAT = struct.Struct("d")
 
 @dataclass(frozen=True)
 class Errands(World):
-    """A world like ours, but that workers run errands. `place` holds the beats of those that loop."""
+    """A world without faults, in which workers run errands."""
 
     def command(self, role: str) -> list[str]:
         """Return how a process of this world is started."""
         if role == "broker":
             return [sys.executable, "-m", "labelferry_broker"]
         return [sys.executable, "-m", "tests.support.errands", role]
-
-    def last_beat(self, number: int) -> float | None:
-        """Return when the loop with this number turned last, by the machine's monotonic clock; None before it began."""
-        try:
-            return float(_BEAT.unpack((self.place / f"beat-{number}").read_bytes())[0])
-        except (OSError, struct.error):
-            return None
 
 
 @dataclass(frozen=True)
@@ -80,8 +73,8 @@ class Errand:
     reused = Reused()
 
     def __init__(self, lease: Lease, place: Workplace) -> None:
-        _, _, self._kind, number = lease.source.location.split("/")
-        self._number = int(number)
+        _, _, self._kind, *rest = lease.source.location.split("/")
+        self._rest = "/".join(rest)
         self._target = place.target
 
     def run(self) -> Iterator[Word]:
@@ -112,12 +105,13 @@ class Errand:
 
     def _talk(self) -> Iterator[Word]:
         """Say as many words as the number says, as fast as they can be said; each carries when it was said."""
-        for count in range(self._number):
-            yield Word(99.0 * count / self._number, f"{time.monotonic():.6f}")
+        wanted = int(self._rest)
+        for count in range(wanted):
+            yield Word(99.0 * count / wanted, f"{time.monotonic():.6f}")
 
     def _beats(self) -> Iterator[None]:
-        path = Path(os.environ[PLACE]) / f"beat-{self._number}"
-        with path.open("wb", buffering=0) as beat:
+        """Leave the machine's monotonic time in the file that is named, each millisecond."""
+        with Path("/", self._rest).open("wb", buffering=0) as beat:
             while True:
                 os.pwrite(beat.fileno(), _BEAT.pack(time.monotonic()), 0)
                 time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,145 @@
+"""What is asked of a job queue, ours and others, and how it is timed. Standard library only: it runs where labelferry is not installed.
+
+A queue is a module with `serving(folder)`, which starts its server and two worker processes and gives a `Queue`. Run as a
+program it prints one line of JSON: the figures of `measure`.
+"""
+
+import json
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+PAUSE_SECONDS = 0.001
+WARM_CALLS = 20
+LISTENERS = (1, 10, 50)
+FLOOD_FRAMES = 1000
+PACED_FRAMES = 100
+PACE_SECONDS = 0.01
+QUIET_SECONDS = 2.0
+"""After so long without a frame, those that have not come are lost."""
+BEAT = struct.Struct("d")
+
+
+class CannotDo(Exception):
+    """This queue has no such thing; the sentence says why."""
+
+
+class Queue(Protocol):
+    """A queue that serves. Every method returns when the client has been told."""
+
+    def call(self) -> None:
+        """Have nothing done, and wait for that."""
+
+    def call_many(self, count: int) -> None:
+        """Submit so many such jobs, and wait for all."""
+
+    def spin(self, beat: Path, /) -> Any:
+        """Submit a job that beats until it is stopped; return what names it."""
+
+    def stop(self, job: Any, /) -> None:
+        """Have it stop, as gently as the queue can, and wait until the client is told. `CannotDo`."""
+
+    def kill(self, job: Any, /) -> None:
+        """Have a job stop that will not by itself, and wait until the client is told. `CannotDo`."""
+
+    def tell(self, listeners: int, count: int, pause: float, /) -> list[tuple[float, float]]:
+        """Have one job send so many frames, with a pause (s) between two, to so many listeners; return when each that arrived was sent, and came. `CannotDo`."""
+
+
+def beat_for_ever(beat: str) -> None:
+    """Write the machine's monotonic time to a file each millisecond: what a job does that is to be stopped."""
+    with Path(beat).open("wb", buffering=0) as file:
+        while True:
+            os.pwrite(file.fileno(), BEAT.pack(time.monotonic()), 0)
+            time.sleep(PAUSE_SECONDS)
+
+
+def last_beat(beat: Path) -> float | None:
+    """Return when the job beat last; None before it began."""
+    try:
+        return float(BEAT.unpack(beat.read_bytes())[0])
+    except (OSError, struct.error):
+        return None
+
+
+def send_frames(count: int, pause: float, send: Callable[[str], object]) -> None:
+    """Send so many frames, each with the machine's monotonic time, none before its turn."""
+    begun = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0.0, begun + number * pause - time.monotonic()))
+        send(f"{time.monotonic():.6f}")
+
+
+def measure(queue: Queue, folder: Path, calls: int, jobs: int, stops: int) -> dict[str, object]:
+    """Return the figures of one queue: seconds of single calls, jobs a second, seconds from a stop to the last beat and to being told, frames."""
+    for _ in range(WARM_CALLS):
+        queue.call()
+    latencies = [_timed(queue.call) for _ in range(calls)]
+    queue.call_many(min(jobs, 50))
+    rate = jobs / _timed(lambda: queue.call_many(jobs))
+    return {
+        "latencies": latencies,
+        "rate": rate,
+        "stops": _stopped(queue, queue.stop, folder / "stop", stops),
+        "kills": _stopped(queue, queue.kill, folder / "kill", stops),
+        "frames": _told(queue),
+    }
+
+
+def _told(queue: Queue) -> dict[int, tuple[float, float, list[float]]] | str:
+    """Return for each number of listeners: arrivals a second in a flood, the share that was lost of it, and how late (s) paced frames come."""
+    found = {}
+    for listeners in LISTENERS:
+        try:
+            flood = queue.tell(listeners, FLOOD_FRAMES, 0.0)
+            paced = queue.tell(listeners, PACED_FRAMES, PACE_SECONDS)
+        except CannotDo as reason:
+            return str(reason)
+        seconds = max(came for _, came in flood) - min(sent for sent, _ in flood)
+        lost = 1 - len(flood) / (FLOOD_FRAMES * listeners)
+        found[listeners] = (len(flood) / seconds, lost, [came - sent for sent, came in paced])
+    return found
+
+
+def _timed(do: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    do()
+    return time.perf_counter() - begun
+
+
+def _stopped(queue: Queue, end: Callable[[Any], None], beats: Path, times: int) -> list[tuple[float, float]] | str:
+    """Return for each try how long the job went on after the wish, and when the client was told; or why that cannot be."""
+    found = []
+    for number in range(times):
+        beat = beats.with_name(f"{beats.name}-{number}")
+        try:
+            job = queue.spin(beat)
+        except CannotDo as reason:
+            return str(reason)
+        while last_beat(beat) is None:
+            time.sleep(PAUSE_SECONDS)
+        time.sleep(0.05)
+        wished = time.monotonic()
+        try:
+            end(job)
+        except CannotDo as reason:
+            with suppress(CannotDo):
+                queue.kill(job)
+            return str(reason)
+        told = time.monotonic() - wished
+        found.append((max(0.0, (last_beat(beat) or wished) - wished), told))
+    return found
+
+
+def main(serving: Callable[[Path], AbstractContextManager[Queue]]) -> None:
+    """Serve, measure, print: `FOLDER CALLS JOBS STOPS` are the arguments."""
+    folder = Path(sys.argv[1])
+    calls, jobs, stops = map(int, sys.argv[2:5])
+    with serving(folder) as queue:
+        figures = measure(queue, folder, calls, jobs, stops)
+    print(json.dumps(figures), flush=True)
