@@ -229,3 +229,14 @@ def test_any_json_gives_a_region_or_a_reason(text: str) -> None:
     if isinstance(raw, list):
         cleaned = clean(raw, 40, 40)
         assert cleaned.shape is not None or cleaned.findings
+
+
+def test_a_ring_that_it_would_take_for_ever_to_judge_becomes_its_pixels() -> None:
+    turns = np.arange(200_000) * (2 * np.pi / 200_000)
+    reach = np.where(np.arange(200_000) % 2, 11.0, 6.0)
+    star = np.stack([20 + reach * np.cos(turns), 15 + reach * np.sin(turns)], axis=1)
+    cleaned = clean([star], 40, 30)
+    assert [finding.message for finding in cleaned.findings] == [
+        "The object's outline meets itself so often that its pixels take its place."
+    ]
+    assert cleaned.shape is not None

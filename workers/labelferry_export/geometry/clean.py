@@ -14,7 +14,7 @@ from shapely import Geometry
 
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.raster import FARTHEST
-from labelferry_export.geometry.repair import even_odd, have_area, parts_of, tangled
+from labelferry_export.geometry.repair import FEW, endless, even_odd, have_area, parts_of, tangled
 from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, lay_out, signed_area
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.geometry.steps import simple_steps
@@ -109,6 +109,8 @@ def flawless(rings: Rings, width: int | Integers, height: int | Integers) -> Fla
     part_flawed[rings.part[ring_flawed]] = True
     known = (rings.rings_of_part == 1) & ~part_flawed
     known[known] = simple_steps(rings, known[rings.part])[known[rings.part]]
+    for each in np.flatnonzero((rings.sizes > FEW) & ~(part_flawed | known)[rings.part]).tolist():
+        part_flawed[rings.part[each]] |= endless(rings.points[rings.starts[each] :][: rings.sizes[each]])
     asked = ~(part_flawed | known)
     usable = asked[rings.part]
     if usable.any():
@@ -193,7 +195,7 @@ class _Cleaning:
     def _region(self, ring: Floats, name: str) -> Geometry:
         """Return what a ring encloses, repaired when it meets itself; raises _Flaw when that is nothing."""
         polygon = shapely.polygons(ring)
-        simple = bool(shapely.is_valid(polygon))
+        simple = not endless(ring) and bool(shapely.is_valid(polygon))
         region = polygon if simple else even_odd(ring, self.width, self.height)
         if not have_area(region):
             raise _Flaw("has all its points on one line" if _collinear(ring) else "encloses no area")

@@ -11,7 +11,10 @@ from labelferry_export.geometry.trace import shape_of_runs
 
 NO_AREA = 1e-12
 """A region is a line when its area is at most this share of the square of its longer side: rounding makes that much."""
-SAMPLE = 512
+SAMPLE, SMALL_SAMPLE, FEW = 512, 64, 15_000
+"""So many sides stand for all; a small sample where there are not few."""
+MOST_LOOKED_AT = 3e8
+"""Pairs of sides that are looked at to find out whether a ring meets itself: a second or two."""
 MOST_MEETINGS = 20_000
 MEETINGS_OF_A_VERTEX = 8
 
@@ -56,10 +59,21 @@ def tangled(ring: Ring) -> bool:
     if len(ring) ** 2 <= MOST_MEETINGS + MEETINGS_OF_A_VERTEX * len(ring):
         # Not even if every side met every other one.
         return False
-    sides = shapely.linestrings(np.stack([ring, np.roll(ring, -1, axis=0)], axis=1))
-    sample = sides[:: max(1, len(sides) // SAMPLE)]
-    pairs = shapely.STRtree(sides).query(sample).shape[1]
-    return bool(pairs * len(sides) / len(sample) > MOST_MEETINGS + MEETINGS_OF_A_VERTEX * len(sides))
+    return _meetings(ring) > MOST_MEETINGS + MEETINGS_OF_A_VERTEX * len(ring)
+
+
+def endless(ring: Ring) -> bool:
+    """Return whether it would take for ever to find out if a ring meets itself, so many of its sides lie side by side."""
+    return len(ring) ** 2 > MOST_LOOKED_AT and _meetings(ring) > MOST_LOOKED_AT
+
+
+def _meetings(ring: Ring) -> float:
+    """Return about how many pairs of sides have boxes that meet, each counted twice, judged by an even sample."""
+    ahead = np.roll(ring, -1, axis=0)
+    low, high = np.minimum(ring, ahead), np.maximum(ring, ahead)
+    sample = range(0, len(ring), max(1, len(ring) // (SAMPLE if len(ring) < FEW else SMALL_SAMPLE)))
+    met = sum(np.count_nonzero(((low <= high[each]) & (high >= low[each])).all(axis=1)) for each in sample)
+    return float(met * len(ring) / len(sample))
 
 
 def _part(polygon: Geometry) -> Part:
