@@ -13,15 +13,17 @@ BOX = ("xmin", "ymin", "xmax", "ymax")
 
 
 class XmlReader:
-    """A reader that tells of elements: `start` with name and attributes, `end` with name and text; `done` at the file's end."""
+    """A reader that tells of elements: `start` with name and attributes, `end` with name and the text right before it; `done` at the file's end."""
 
-    def __init__(self, start: Start, end: End, done: Callable[[], None]) -> None:
+    def __init__(self, start: Start | None, end: End, done: Callable[[], None]) -> None:
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._started
+        if start is not None:
+            self._parser.StartElementHandler = self._started
         self._parser.EndElementHandler = self._ended
         self._parser.CharacterDataHandler = self._said
-        self._start, self._end, self._done = start, end, done
+        self._start: Start = start or (lambda *_: None)
+        self._end, self._done = end, done
         self._text = ""
 
     def take(self, data: bytes) -> None:
@@ -116,7 +118,7 @@ class VocRecount:
     def open(self, name: str) -> Reader | None:
         """Return the reader of an xml file."""
         ours = name.startswith(self._folder) and PurePosixPath(name).suffix == ".xml"
-        return XmlReader(lambda *_: None, self._end, self._close) if ours else None
+        return XmlReader(None, self._end, self._close) if ours else None
 
     def _end(self, name: str, text: str) -> None:
         if name in ("width", "height", *BOX):
