@@ -35,21 +35,17 @@ def bundle(folder: Path, bounds: Bounds | None = None) -> tuple[Path, int]:
     return archive.path, archive.crc
 
 
-def nobody(name: str) -> None:
-    return None
-
-
 @pytest.mark.parametrize("bounds", [None, Bounds(size=1), Bounds(entries=2), Bounds(size=700)])
 def test_a_whole_bundle_passes_with_every_byte_read(tmp_path: Path, bounds: Bounds | None) -> None:
     path, crc = bundle(tmp_path, bounds)
-    assert sum(verify(path, crc, nobody)) <= path.stat().st_size
+    assert sum(verify(path, crc)) <= path.stat().st_size
     with pytest.raises(ValueError, match="checksum of the bundle"):
-        list(verify(path, crc ^ 1, nobody))
+        list(verify(path, crc ^ 1))
 
 
 def test_an_entry_that_was_streamed_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labelferry_export.bundle.archive.WHOLE_BYTES", 100)
-    list(verify(*bundle(tmp_path), nobody))
+    list(verify(*bundle(tmp_path)))
 
 
 @settings(max_examples=100, deadline=None)
@@ -60,7 +56,7 @@ def test_any_byte_that_is_changed_is_noticed(data: st.DataObject, tmp_path_facto
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     with pytest.raises((ValueError, OSError, zlib.error, struct.error)):
-        list(verify(path, crc, nobody))
+        list(verify(path, crc))
 
 
 def test_checksums_that_do_not_agree_are_noticed_even_where_the_zip_is_whole(tmp_path: Path) -> None:
@@ -70,7 +66,7 @@ def test_checksums_that_do_not_agree_are_noticed_even_where_the_zip_is_whole(tmp
     list(archive.finish())
     assert zipfile.ZipFile(archive.path).testzip() is None
     with pytest.raises(ValueError, match="SHA256SUMS does not agree"):
-        list(verify(archive.path, archive.crc, nobody))
+        list(verify(archive.path, archive.crc))
 
 
 def test_a_bundle_that_is_damaged_on_disk_is_not_published(

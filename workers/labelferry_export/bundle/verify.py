@@ -1,16 +1,18 @@
-"""Reads a finished bundle as a stranger would, before it is published: every byte of it, in one pass, in bounded memory.
+"""Reads a finished bundle as a stranger would, before it is published: every byte of it, in bounded memory. What is in the files: readers.
 
 Nothing the writer remembers is used but the checksum it tells: the zip is parsed anew, from its end record on. SHA256SUMS is checked by
 rebuilding it, a line an entry, and comparing digests.
 """
 
 import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -47,11 +49,11 @@ class _Record:
     offset: int
 
 
-def verify(path: Path, crc: int, opened: Open) -> Generator[int, None, str]:
+def verify(path: Path, crc: int) -> Generator[int, None, str]:
     """Read the whole bundle; yield the bytes read, block by block, and return its sha256. Raises ValueError naming what is wrong where something is.
 
-    Checked: the zip's structure without a gap, names without repetition, sizes, CRCs, SHA256SUMS, the checksum `crc` of the whole
-    file, and what the readers check.
+    Checked: the zip's structure without a gap, names without repetition, sizes, CRCs, SHA256SUMS, and the checksum `crc` of the whole
+    file.
     """
     with path.open("rb") as file, path.open("rb") as directory, _Whole() as whole:
         count, start = _end_of(directory)
@@ -64,7 +66,7 @@ def verify(path: Path, crc: int, opened: Open) -> Generator[int, None, str]:
             if hash(record.name) in names or record.offset != at:
                 raise ValueError(f"{record.name} is in the bundle twice, or not where its directory says")
             names.add(hash(record.name))
-            entry = _Entry(record, whole, opened(record.name))
+            entry = _Entry(record, whole)
             yield from entry.read(file)
             at = file.tell()
             if record.name == SUMS and entry.digest.digest() != sums.digest():
@@ -122,18 +124,37 @@ class _Whole:
             self._work.result()
 
 
-def stored(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield the files of a bundle that are wanted by name, each with its contents to read here and there; they lie there as they are."""
-    with path.open("rb") as directory:
+def read_again(path: Path, opened: Open) -> Iterator[None]:
+    """Hand the contents of files to the readers that `opened` has for them; a yield after every block. All else is for `verify` to check."""
+    for record, file in _records(path, lambda _: True):
+        reader = opened(record.name)
+        if reader is None:
+            continue
+        with about(record.name):
+            for _, data in _unpacked(file.read, record):
+                reader.take(data)
+                yield
+            reader.close()
+
+
+def _records(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[_Record, BinaryIO]]:
+    """Yield what the directory says of files, each with the bundle open where the file's data begins."""
+    with path.open("rb") as directory, path.open("rb") as file:
         count, start = _end_of(directory)
         directory.seek(start)
         for _ in range(count):
             record = _record(directory)
             if wanted(record.name):
-                with path.open("rb") as file:
-                    file.seek(record.offset)
-                    *_, name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
-                    yield record.name, segment(file, file.tell() + name_length + extra_length, record.size)
+                file.seek(record.offset)
+                *_, name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
+                file.seek(name_length + extra_length, os.SEEK_CUR)
+                yield record, file
+
+
+def stored(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield the files of a bundle that are wanted by name, each with its contents to read here and there; they lie there as they are."""
+    for record, file in _records(path, wanted):
+        yield record.name, segment(file, file.tell(), record.size)
 
 
 @contextmanager
@@ -148,11 +169,10 @@ def about(name: str) -> Iterator[None]:
 class _Entry:
     """One file of the bundle while it is read."""
 
-    def __init__(self, record: _Record, whole: _Whole, reader: Reader | None) -> None:
+    def __init__(self, record: _Record, whole: _Whole) -> None:
         self.record = record
         self.digest = hashlib.sha256()
         self._whole = whole
-        self._reader = reader
         self._crc = self._size = 0
 
     def read(self, file: BinaryIO) -> Iterator[int]:
@@ -170,37 +190,16 @@ class _Entry:
             descriptor = _DESCRIPTOR.unpack(self._take(file, _DESCRIPTOR.size))
             if descriptor != (b"PK\x07\x08", record.crc, record.packed, record.size):
                 raise ValueError(f"the sizes behind {record.name} are not those of the directory")
-        self._close()
 
     def _data(self, file: BinaryIO) -> Iterator[int]:
-        record, left = self.record, self.record.packed
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
-        while left:
-            block = self._take(file, min(left, BLOCK_BYTES // 8 if inflate else BLOCK_BYTES))
-            left -= len(block)
-            packed = len(block)
-            while block:
-                self._content(inflate.decompress(block, BLOCK_BYTES) if inflate else block)
-                block = inflate.unconsumed_tail if inflate else b""
-                yield packed
-                packed = 0
-        if inflate:
-            self._content(inflate.flush())
-        if (self._crc, self._size) != (record.crc, record.size) or (inflate and not inflate.eof):
+        record = self.record
+        for packed, data in _unpacked(partial(self._take, file), record):
+            self._crc = crc32(data, self._crc)
+            self._size += len(data)
+            self.digest.update(data)
+            yield packed
+        if (self._crc, self._size) != (record.crc, record.size):
             raise ValueError(f"{record.name} does not read back as it was written")
-
-    def _content(self, data: bytes) -> None:
-        self._crc = crc32(data, self._crc)
-        self._size += len(data)
-        self.digest.update(data)
-        if self._reader is not None:
-            with about(self.record.name):
-                self._reader.take(data)
-
-    def _close(self) -> None:
-        if self._reader is not None:
-            with about(self.record.name):
-                self._reader.close()
 
     def _take(self, file: BinaryIO, length: int) -> bytes:
         block = file.read(length)
@@ -208,6 +207,24 @@ class _Entry:
             raise ValueError(f"the bundle ends within {self.record.name}")
         self._whole.update(block)
         return block
+
+
+def _unpacked(take: Callable[[int], bytes], record: _Record) -> Iterator[tuple[int, bytes]]:
+    """Yield a file's contents block by block, each with how many bytes of the zip were taken for it."""
+    left = record.packed
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS) if record.method else None
+    while left:
+        block = take(min(left, BLOCK_BYTES // 8 if inflate else BLOCK_BYTES))
+        left -= len(block)
+        packed = len(block)
+        while block:
+            yield packed, inflate.decompress(block, BLOCK_BYTES) if inflate else block
+            block = inflate.unconsumed_tail if inflate else b""
+            packed = 0
+    if inflate:
+        yield 0, inflate.flush()
+        if not inflate.eof:
+            raise ValueError(f"{record.name} does not read back as it was written")
 
 
 def _end_of(file: BinaryIO) -> tuple[int, int]:

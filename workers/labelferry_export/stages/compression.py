@@ -2,23 +2,22 @@
 the checksums and the zip's directory.
 """
 
-import struct
-import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
 
 from labelferry_export import costs, formats
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.bundle.manifest import manifest
-from labelferry_export.bundle.readers import Reader
 from labelferry_export.bundle.readme import readme
-from labelferry_export.bundle.verify import about, stored, verify
+from labelferry_export.bundle.verify import verify
 from labelferry_export.costs import Totals
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding, Loss
 from labelferry_export.job import Job
 from labelferry_export.plan import Step
-from labelferry_export.recount import Claim, Looks, compare
+from labelferry_export.recount import Claim
+from labelferry_export.recounting import FAULTS, Recounting
 from labelferry_export.stage import StageWork
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import ExportOptions
@@ -73,22 +72,18 @@ def run(job: Job) -> Generator[Step, None, None]:
 
 
 def _check(job: Job) -> Generator[Step, None, None]:
-    claims = {name: _claim(job, name) for name in job.finished.formats}
-    recounts = {name: recount(claims[name]) for name in claims if (recount := formats.find(name).recount)}
-    looking = {name: each for name, each in recounts.items() if isinstance(each, Looks)}
-
-    def opened(name: str) -> Reader | None:
-        return next(filter(None, (each.open(name) for each in recounts.values())), None)
-
+    task = Recounting(str(job.archive.path), tuple((name, _claim(job, name)) for name in job.finished.formats))
+    recounts = job.spread_spans(task, task.spans)
     try:
-        job.sha256 = yield from _steps(verify(job.archive.path, job.archive.crc, opened))
-        for name, file in stored(job.archive.path, lambda name: any(each.wants(name) for each in looking.values())):
-            with about(name):
-                for _ in next(each for each in looking.values() if each.wants(name)).look(file):
-                    yield Step(0.0, CHECKING, name, 0)
-        for name, each in recounts.items():
-            compare(name, each, claims[name])
-    except (ValueError, zlib.error, struct.error) as error:
+        # Lanes begin to count when the first is asked for; meanwhile the digests are taken here.
+        first = next(recounts, None)
+        job.sha256 = yield from _steps(verify(job.archive.path, job.archive.crc))
+        for _, pieces in chain([] if first is None else [first], recounts):
+            for piece in pieces:
+                if piece is not None and piece.data:
+                    raise ValueError(piece.data.decode())
+                yield Step(0.0, CHECKING, "", 0)
+    except FAULTS as error:
         message = (
             f"the bundle failed its self-check and is not published: {error}: export again, and tell us if it stays"
         )
