@@ -26,8 +26,8 @@ class Totals:
 TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0, full_megapixels=20.0)
 """What a project is taken for until it is read: shares, not sizes, come from it."""
 
-READ_IMAGE = 0.75
-READ_OBJECT = 0.075
+READ_IMAGE = 0.6
+READ_OBJECT = 0.045
 COPY_IMAGE = 0.1
 COPY_MEGABYTE = 2.0
 CONVERT_IMAGE = 1.5

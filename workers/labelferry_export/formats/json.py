@@ -142,7 +142,7 @@ FORMAT = Format(
         splits="one file, the split is a field",
         coordinates="pixel edges, full precision",
     ),
-    cost=Cost(image=0.1, object=0.033),
+    cost=Cost(image=0.1, object=0.023),
     write=write,
     recount=lambda claim: JsonRecount("annotations/json/", "instances", claim.classes),
 )

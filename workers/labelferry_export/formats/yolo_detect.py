@@ -67,7 +67,7 @@ FORMAT = Format(
         splits="folders and lists",
         coordinates="normalised, centre and size, 7 decimals",
     ),
-    cost=Cost(image=0.2, object=0.01),
+    cost=Cost(image=0.2, object=0.007),
     write=write,
     recount=lambda claim: YoloRecount(f"annotations/{NAME}/labels/", 4, claim.classes),
     lossiness=Lossiness(
