@@ -15,7 +15,6 @@ from benchmarks.conversion.once import Took
 from benchmarks.conversion.ways import TARGETS, WAYS, Way, datumaro_folder
 from benchmarks.projects import first_images, repeated
 
-Results = dict[tuple[str, str], list[Took]]
 SMALL, FEW = 2, 120
 OURS = WAYS[0]
 
@@ -27,18 +26,22 @@ OURS = WAYS[0]
 @click.option("--repeat", default=1, show_default=True, help="Take the project's images this many times.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds; the ways take turns within each.")
 @click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS), help="Only this; repeatable.")
-def main(project: Path, repeat: int, rounds: int, targets: tuple[str, ...]) -> None:
+@click.option(
+    "--without", multiple=True, type=click.Choice([way.name for way in WAYS[1:]]), help="Not this tool; repeatable."
+)
+def main(project: Path, repeat: int, rounds: int, targets: tuple[str, ...], without: tuple[str, ...]) -> None:
     """Compare conversions of a COCO folder with other tools'; those that are not installed are left out with a word."""
     for way in WAYS:
         if not way.is_there:
             click.echo(f"{way.name} is not installed and left out: see benchmarks/peers/requirements.txt")
+    chosen = [way for way in WAYS if way.is_there and way.name not in without]
     root = Path(tempfile.mkdtemp(prefix="labelferry-benchmark-"))
     try:
         whole = _for_all(repeated(project, repeat, root / "whole"))
         few = _for_all(first_images(whole, FEW, root / "few"))
         small = _for_all(first_images(whole, SMALL, root / "small"))
         for target in targets or TARGETS:
-            _measure(target, {"all": whole, "few": few, "small": small}, rounds)
+            _measure(target, [way for way in chosen if target in way.conversions()], (whole, few, small), rounds)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -53,15 +56,14 @@ def _for_all(project: Path) -> Path:
     return project
 
 
-def _measure(target: str, projects: dict[str, Path], rounds: int) -> None:
+def _measure(target: str, ways: list[Way], projects: tuple[Path, Path, Path], rounds: int) -> None:
     """Measure one target: on all images, and on a few where one of the ways cannot hold all."""
-    images = len(list((projects["all"] / "images").iterdir()))
-    ways = [way for way in WAYS if way.is_there and target in way.conversions()]
-    fits = [way for way in ways if images <= way.most_images.get(target, images)]
-    groups = [(projects["all"], fits)] + ([(projects["few"], ways)] if len(fits) < len(ways) else [])
-    for project, group in groups:
+    whole, few, small = projects
+    images = len(list((whole / "images").iterdir()))
+    fits = [way for way in ways if way.most_images is None or images <= way.most_images]
+    for project, group in ((whole, fits), (few, ways if len(fits) < len(ways) else [])):
         if len(group) > 1:
-            _print(target, project, group, _rounds(target, project, projects["small"], group, rounds))
+            _print(target, project, group, _rounds(target, project, small, group, rounds))
 
 
 def _rounds(target: str, project: Path, small: Path, ways: list[Way], rounds: int) -> dict[str, list[Took]]:
