@@ -68,6 +68,7 @@ def test_case_25_bundle_integrity_beyond_4_gib(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_case_25_bundle_integrity_of_an_entry_over_4_gib(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "a.zip", tmp_path / "listing")
     block = bytes(8 << 20)
