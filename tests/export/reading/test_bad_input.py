@@ -204,6 +204,13 @@ def test_what_is_no_project_is_told_what_was_looked_for(tmp_path: Path, fail: Fa
     assert "is not a project of the form COCO" in str(fail(folder, source_format="coco"))
 
 
+def test_an_archive_is_to_be_unpacked_first(tmp_path: Path, fail: Failure) -> None:
+    (tmp_path / "project.zip").write_bytes(b"PK\x03\x04")
+    error = fail(tmp_path / "project.zip")
+    assert error.code is Code.SOURCE
+    assert str(error) == "project.zip is an archive: unpack it, and export the folder that comes out of it"
+
+
 def test_an_unknown_source_format_names_the_known_ones(coco: CocoProject, fail: Failure) -> None:
     coco.add_image()
     error = fail(coco.write(), source_format="voc2")

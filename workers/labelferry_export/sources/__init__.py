@@ -28,6 +28,8 @@ BUILT_IN: dict[str, str] = {
 }
 """Our own sources: the word users type, and the module, whose `SOURCE` it is."""
 GROUP, NOUN = "labelferry.sources", "source format"
+ARCHIVES = frozenset([".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"])
+"""Suffixes of files that a project may be packed in."""
 LOSSLESS, LOSSLESS_PLACE = "labelferry", "annotations/json/annotations.json"
 
 
@@ -88,6 +90,10 @@ def recognise(path: Path, wanted: str | None = None) -> Source:
     if len(sources) > 1:
         names = listed([source.name for source in sources])
         raise ExportError(Code.USAGE, f"{path.name} can be read as {names}: say which with --source-format", path.name)
+    if not sources and path.suffix.lower() in ARCHIVES and path.is_file():
+        raise ExportError(
+            Code.SOURCE, f"{path.name} is an archive: unpack it, and export the folder that comes out of it", path.name
+        )
     if not sources:
         looked = "; ".join(f"{source.title}: {source.looks_for}" for source in known)
         raise ExportError(Code.SOURCE, f"{path.name} is not a project that can be read; looked for {looked}", path.name)
