@@ -27,7 +27,7 @@ from labelferry import ExportOptions
 FULL = ExportOptions(formats=("coco", "yolo", "voc"), metrics=("csv", "xlsx"))
 STAGES = ("images", "visualizations", "annotations", "metrics", "compression")
 PLAIN, PLAIN_FAST, ENGINE, SERVICE = "plain loop", "plain loop, PNG level 1", "engine", "whole service"
-PUBLISHED = "published"
+PUBLISHED, DEVIATION = "published", "deviation"
 
 
 @dataclass
@@ -63,14 +63,20 @@ def main(project: Path, repeat: int, rounds: int, plain: bool) -> None:
     root = Path(tempfile.mkdtemp(prefix="labelferry-benchmark-"))
     try:
         measured = repeated(project, repeat, root / "project") if repeat > 1 else project
-        ways = _measure(root, measured, rounds, plain)
-        images = sum(1 for _ in (measured / "images").iterdir())
+        ways = measure(root, measured, rounds, plain)
+        images = images_of(measured)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    _tell(images, rounds, ways)
+    tell(images, rounds, ways)
 
 
-def _measure(root: Path, project: Path, rounds: int, plain: bool) -> dict[str, Way]:
+def images_of(project: Path) -> int:
+    """Return how many images a COCO folder has."""
+    return sum(1 for _ in (project / "images").iterdir())
+
+
+def measure(root: Path, project: Path, rounds: int, plain: bool) -> dict[str, Way]:
+    """Export `project` by every way in turns, with `root` to work in."""
     ways = {name: Way() for name in ((PLAIN, PLAIN_FAST) if plain else ()) + (ENGINE, SERVICE)}
     (root / "service").mkdir()
     own, clock, target = [os.getpid()], time.perf_counter, root / "out.zip"
@@ -93,10 +99,11 @@ def _measure(root: Path, project: Path, rounds: int, plain: bool) -> dict[str, W
 
 def _serve(service: Service, project: Path, target: Path) -> dict[str, float]:
     run = export_through_service(service, project, target, FULL, time.perf_counter)
-    return {PUBLISHED: run.published}
+    return {PUBLISHED: run.published, DEVIATION: run.deviation}
 
 
-def _tell(images: int, rounds: int, ways: dict[str, Way]) -> None:
+def tell(images: int, rounds: int, ways: dict[str, Way]) -> None:
+    """Print what was measured."""
     click.echo(f"\n{images} images, medians of {rounds} rounds\n")
     click.echo("| way | seconds | images/s | CPU seconds | bundle, MB |\n|---|---|---|---|---|")
     for name, way in ways.items():
@@ -116,6 +123,8 @@ def _tell(images: int, rounds: int, ways: dict[str, Way]) -> None:
     published = [each[PUBLISHED] for each in ways[SERVICE].stages]
     click.echo(f"* service until published / engine: {_ratio(published, ways[ENGINE].wall):.3f}")
     click.echo(f"* service with download / engine: {_ratio(ways[SERVICE].wall, ways[ENGINE].wall):.3f}")
+    strayed = ways[SERVICE].stage(DEVIATION)
+    click.echo(f"* progress of the processing phase, mean absolute deviation from linear: {strayed:.1f} points")
     click.echo(f"* CPU, service / engine: {_ratio(ways[SERVICE].cpu, ways[ENGINE].cpu):.3f}")
 
 

@@ -66,8 +66,15 @@ def _annotations(scenes: list[list[Floats]], images: int) -> Iterator[dict[str, 
     for number in range(images):
         for ring in scenes[number % len(scenes)]:
             identity += 1
-            kind = 1 + identity % 2
-            yield {"id": identity, "image_id": number + 1, "category_id": kind, "segmentation": [ring.ravel().tolist()]}
+            place = {"id": identity, "image_id": number + 1, "category_id": 1 + identity % 2, "iscrowd": 0}
+            yield {**place, **_outline(ring)}
+
+
+def _outline(ring: Floats) -> dict[str, Any]:
+    (left, top), (right, bottom) = ring.min(axis=0).tolist(), ring.max(axis=0).tolist()
+    x, y = ring.T
+    area = abs(float(np.dot(x, np.roll(y, -1)) - np.dot(np.roll(x, -1), y))) / 2
+    return {"segmentation": [ring.ravel().tolist()], "bbox": [left, top, right - left, bottom - top], "area": area}
 
 
 def _joined(records: Iterator[dict[str, Any]]) -> Iterator[str]:
