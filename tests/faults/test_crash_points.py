@@ -1,14 +1,15 @@
-"""Row 7, systematically: broker, depot and worker die right before and right after every persist, send and rename of a job.
+"""Row 7, systematically: broker, depot and worker die right before and right after every persist, send and rename: of an export, a cancel, a retry, a download, of retention.
 
 Each test arms one point, has a job meet it, starts again who died there, and looks whether every promise was kept.
 """
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from _pytest.mark.structures import ParameterSet
-from tests.support.processes import Service, running_service, wait_until
+from tests.support.processes import Service, lives, running_service, wait_until
 from tests.support.promises import ask_ledger, await_fault, check_order, check_promises, follow_to
 from tests.support.world import World
 
@@ -40,13 +41,41 @@ CANCEL = {
     "worker": ("say cancel-seen", "perform stop", "perform kill", "perform clear", "say attempt-cancelled"),
 }  # fmt: skip
 """What a cancel of a job that does not hear passes."""
+RETRY = {
+    "broker": ("persist queued", "persist end of attempt", "persist lease", "send acknowledged", "send lease"),
+    "worker": ("say attempt-failed", "perform clear", "perform begin"),
+}  # fmt: skip
+"""What a job passes whose process is lost, on its way to the next attempt."""
+DOWNLOAD = {
+    "broker": ("persist transfer", "send download-opened", "send download-reported"),
+    "depot": ("send bundle-opened", "send chunk"),
+}  # fmt: skip
+"""What a download passes."""
+RETENTION = {
+    "broker": ("persist eviction", "tell depot discard"),
+    "depot": ("remove bundle", "tell broker discarded"),
+}  # fmt: skip
+"""What a bundle passes that has become too old."""
+TABLES = (EXPORT, CANCEL, RETRY, DOWNLOAD, RETENTION)
 BESIDE = frozenset(
-    {"send welcome", "send renewed", "say renew", "say register", "send registered", "send cancel-order"}
+    {
+        "tell broker depot-ready",
+        "tell broker ask-keep",
+        "tell depot keep",
+        "send snapshot",
+        "send overview",
+        "send welcome",
+        "send renewed",
+        "say renew",
+        "say register",
+        "send registered",
+        "send cancel-order",
+    }
 )
 """What is passed beside a job, or only at times."""
 
 
-def points(table: dict[str, tuple[str, ...]]) -> list[ParameterSet]:
+def points(table: Mapping[str, tuple[str, ...]]) -> list[ParameterSet]:
     """Return both sides of every point; what is durable or renamed stays in the short form, the rest is left to the long one."""
     return [
         pytest.param(f"{side} {each}", marks=[] if each.startswith(("persist", "rename")) else pytest.mark.slow)
@@ -75,6 +104,7 @@ def world(crashing: Service) -> Iterator[World]:
     yield crashing.world
     crashing.world.disarm()
     crashing.world.take_back("child")
+    crashing.world.take_back("go")
     crashing.world.take_back("misbehaves")
 
 
@@ -104,6 +134,17 @@ def cancel(client: Client, job: str) -> object:
             continue
 
 
+def revive_the_dead(service: Service, point: str) -> None:
+    """Wait for the death at a point, then start again who died of it."""
+
+    def somebody_is_dead() -> bool:
+        victim = service.world.told("victim") if service.world is not None else None
+        return victim is not None and not lives(int(victim))
+
+    wait_until(somebody_is_dead, f"a death {point}")
+    service.revive()
+
+
 @pytest.mark.parametrize("point", points(EXPORT))
 def test_an_export_outlives_a_death_at_any_point(
     crashing: Service, world: World, client: Client, small: Path, point: str
@@ -111,8 +152,7 @@ def test_an_export_outlives_a_death_at_any_point(
     world.arm(point)
     job = submit(client, small, f"export {point}")
     events = list(client.events(job))
-    wait_until(lambda: world.told("fired"), f"a death {point}")
-    crashing.revive()
+    revive_the_dead(crashing, point)
     last = events[-1]
     assert isinstance(last, Completed), last
     check_order(events)
@@ -132,15 +172,78 @@ def test_a_cancel_outlives_a_death_at_any_point(
     world.arm(point)
     outcome = cancel(client, job)
     after = list(events)
-    wait_until(lambda: world.told("fired"), f"a death {point}")
-    crashing.revive()
+    revive_the_dead(crashing, point)
     assert isinstance(outcome, Cancelled), outcome
     assert after[-1] == outcome
     check_order(before + after)
     check_promises(crashing, job, outcome)
 
 
-def test_the_tables_name_every_point_that_a_job_passes(build: Callable[..., Service], small: Path) -> None:
+@pytest.mark.parametrize("point", points(RETRY))
+def test_a_job_that_is_run_again_outlives_a_death_at_any_point(
+    crashing: Service, world: World, client: Client, small: Path, point: str
+) -> None:
+    world.tell("child", "linger-and-die")
+    job = submit(client, small, f"retry {point}")
+    events = client.events(job)
+    before = follow_to(events)
+    await_fault(crashing)
+    world.arm(point)
+    world.tell("go")
+    after = list(events)
+    revive_the_dead(crashing, point)
+    assert isinstance(after[-1], Completed), after[-1]
+    check_order(before + after)
+    check_promises(crashing, job, after[-1])
+
+
+@pytest.mark.parametrize("point", points(DOWNLOAD))
+def test_a_download_outlives_a_death_at_any_point(
+    crashing: Service, world: World, client: Client, small: Path, tmp_path: Path, point: str
+) -> None:
+    job = submit(client, small, "to be downloaded")
+    *_, completed = client.events(job)
+    assert isinstance(completed, Completed)
+    world.arm(point)
+    last = download(client, job, tmp_path / "out.zip")
+    revive_the_dead(crashing, point)
+    assert isinstance(last, Completed)
+    assert hashlib.sha256((tmp_path / "out.zip").read_bytes()).hexdigest() == completed.bundle.sha256
+    check_promises(crashing, job, completed)
+
+
+def download(client: Client, job: str, target: Path) -> object:
+    """Download until the bundle is here."""
+    while True:
+        try:
+            *_, last = client.download(job, target, overwrite=True)
+        except Unreachable:
+            continue
+        return last
+
+
+@pytest.mark.parametrize("point", points(RETENTION))
+def test_retention_outlives_a_death_at_any_point(build: Callable[..., Service], small: Path, point: str) -> None:
+    service = build("worker", keep_bytes=1, spare_seconds=0.0, sweep_seconds=0.2)
+    world = service.world
+    assert world is not None
+    world.arm(point)
+    with Client(service.endpoint, vigil=service.revive) as client:
+        job = submit(client, small, "too old")
+        *_, last = client.events(job)
+        assert isinstance(last, Completed)
+        revive_the_dead(service, point)
+        wait_until(lambda: service.bundles() == [], "the end of the bundle")
+        gone = "SELECT state, bundle_attempt FROM jobs WHERE job_id = ?"
+        wait_until(lambda: ask_ledger(service, gone, job) == [("completed", None)], "the word of it in the ledger")
+        (row,) = client.history().jobs
+        assert (row.job_id, row.available) == (job, False)
+        assert service.leftovers() == []
+
+
+def test_the_tables_name_every_point_that_a_job_passes(
+    build: Callable[..., Service], small: Path, tmp_path: Path
+) -> None:
     # A service of its own, in which nobody has died: what is passed to make good for a death is not a job's way.
     service = build("first", "second")
     world = service.world
@@ -149,10 +252,11 @@ def test_the_tables_name_every_point_that_a_job_passes(build: Callable[..., Serv
     with Client(service.endpoint) as client:
         *_, last = client.events(submit(client, small, "plain export"))
         assert isinstance(last, Completed)
+        download(client, last.job_id, tmp_path / "out.zip")
         world.tell("child", "hang")
         job = submit(client, small, "plain cancel")
         await_fault(service)
         assert isinstance(cancel(client, job), Cancelled)
     passed = {each.partition(" ")[2] for each in world.passed()} - BESIDE
-    known = {each for table in (EXPORT, CANCEL) for names in table.values() for each in names}
+    known = {each for table in TABLES for names in table.values() for each in names}
     assert passed <= known, passed - known

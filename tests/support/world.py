@@ -61,7 +61,8 @@ class World:
 
     def arm(self, point: str) -> None:
         """Have the first process that passes this point die there, at once and without a word."""
-        (self.place / "fired").unlink(missing_ok=True)
+        for told in ("fired", "victim"):
+            self.take_back(told)
         self.tell("armed", point)
 
     def disarm(self) -> None:
@@ -103,6 +104,7 @@ class World:
         with suppress(FileNotFoundError):
             # Under a name that says so, whoever of several comes first.
             os.rename(self.place / "armed", self.place / "fired")  # noqa: PTH104 - Path.rename may be the point
+            self.tell("victim", str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
 
     def surround(self, owner: type, method: str, name: Callable[..., Iterable[str]]) -> None:
@@ -176,7 +178,8 @@ def run_broker(world: World, arguments: list[str]) -> int:
     world.surround(Delivery, "_post", lambda socket, peer, ref, message: [f"send {codec.kind(message)}"])
     world.surround(Delivery, "_fan_out", lambda lane, identity, message: [f"publish {codec.kind(message)}"])
     world.surround(depot_post.DepotPost, "tell", lambda message: [f"tell depot {codec.kind(message)}"])
-    sys.argv = ["broker", *arguments]
+    kept = ["--keep-bytes", str(settings["keep_bytes"])] if "keep_bytes" in settings else []
+    sys.argv = ["broker", *arguments, *kept]
     return program.main()
 
 
@@ -192,6 +195,7 @@ def run_depot(world: World, arguments: list[str]) -> int:
     world.surround(vault.Vault, "begin", lambda claims: ["open incoming"])
     world.surround(vault.Incoming, "write", lambda piece: ["write incoming"])
     world.surround(vault.Vault, "discard", lambda job_id, attempt: ["remove bundle"])
+    world.surround(Carrier, "_tell_broker", lambda message: [f"tell broker {codec.kind(message)}"])
     plain_seal = vault.Vault.seal
 
     def seal(self: vault.Vault, coming: Path, claims: Any) -> None:
@@ -282,6 +286,12 @@ def _misbehave(world: World, update: Any) -> Iterator[Any]:
             while world.told("go") is None:
                 time.sleep(0.01)
                 yield update
+        case "linger-and-die":
+            while world.told("go") is None:
+                time.sleep(0.01)
+                yield update
+            world.take_back("child")
+            os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
             while True:
                 time.sleep(0.05)
@@ -324,14 +334,19 @@ def _breed(world: World) -> None:
 
 
 def _persists(saves: Iterable[Any]) -> Iterator[str]:
-    """Name what a turn makes durable: new states, and the beginnings and ends of attempts."""
-    from labelferry_broker.ledger.effects import AddAttempt, AddJob, EndAttempt, UpdateJob
+    """Name what a turn makes durable: new states, beginnings and ends of attempts, downloads, bundles that go."""
+    from labelferry_broker.ledger.effects import AddAttempt, AddJob, EndAttempt, SaveTransfer, UpdateJob
+    from labelferry_protocol.life import TERMINAL
 
     for save in saves:
         if isinstance(save, AddJob):
             yield "persist queued"
         elif isinstance(save, UpdateJob) and save.previous is not save.row.state:
             yield f"persist {save.row.state}"
+        elif isinstance(save, UpdateJob) and save.row.state in TERMINAL and save.row.bundle_attempt is None:
+            yield "persist eviction"
+        elif isinstance(save, SaveTransfer):
+            yield "persist transfer"
         elif isinstance(save, AddAttempt):
             yield "persist lease"
         elif isinstance(save, EndAttempt):
