@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from labelferry.client import Client
 from labelferry.embedded.place import state_directory
@@ -37,7 +38,9 @@ def check_source(source: str, *, here: bool) -> str:
         raise Refusal(
             Code.USAGE, f"{source}: a project is a folder or a file that the workers can reach; fetch it first"
         )
-    path = Path(source.removeprefix("file://")).expanduser()
+    # A URL writes what is not plain as %20 and the like, and may name this machine.
+    local = source.removeprefix("file://").removeprefix("localhost")
+    path = Path(unquote(local)) if source.startswith("file://") else Path(source).expanduser()
     if not path.is_absolute():
         path = Path.cwd() / path
     if here and not path.exists():
