@@ -81,6 +81,8 @@ def unique_key(name: str) -> str:
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return _UNSAFE.sub("_", text)
     text = _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
     return "".join(each if each in _JOINERS or unicodedata.category(each) not in _UNSEEN else "_" for each in text)
 

@@ -19,7 +19,7 @@ from labelferry_export.findings import Finding
 from labelferry_export.geometry.rle import RleError, size_of_rle
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.paths import inside
-from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, first_keys
+from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, collector_off, first_keys
 from labelferry_export.selection import listed
 from labelferry_export.source import (
     FoundCategory,
@@ -55,7 +55,8 @@ ARRAYS = ("categories", "images", "annotations")
 INDEX_SHARE = 0.3
 """Of the time a file takes, what finding its arrays takes."""
 ELEMENTS_AT_ONCE = 64
-OBJECTS_AT_ONCE = 512
+BYTES_PER_STEP = 1 << 16
+"""After so many bytes of annotations the caller may stop."""
 PREFIX = "instances_"
 MOST_OTHERS = 32
 """Of the json files that happen to lie in a folder, how many are looked into."""
@@ -171,9 +172,17 @@ class _FileReading:
             self._tell_image(image, folders)
             if count % ELEMENTS_AT_ONCE == 0:
                 yield self._done()
-        for annotations in self._batches("annotations", ANNOTATION, Finding.OBJECT_DROPPED):
-            for start in range(0, len(annotations), OBJECTS_AT_ONCE):
-                self._tell_objects(annotations[start : start + OBJECTS_AT_ONCE])
+        batches = self._batches("annotations", ANNOTATION, Finding.OBJECT_DROPPED)
+        more, reached = True, 0
+        while more:
+            # What was decoded is gone when the collector is on again: it would look at each of the many lists.
+            with collector_off():
+                annotations = next(batches, [])
+                more = bool(annotations)
+                self._tell_objects(annotations)
+                annotations.clear()
+            if self._offset - reached > BYTES_PER_STEP:
+                reached = self._offset
                 yield self._done()
         self._stream.check_unchanged()
 
