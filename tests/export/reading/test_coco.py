@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labelferry_export.errors import ExportError
+from labelferry_protocol.words import OnError
 
 if TYPE_CHECKING:
     from tests.export.reading.conftest import CocoProject, Failure, Reader
@@ -246,3 +251,47 @@ def test_what_is_said_of_an_image_beside_cocos_own_keys_is_its_attributes(
     coco.add_object()
     found = [image.attributes for image in read(coco.write()).images]
     assert found == [{"patient": "own", "good": True}, *({"patient": f"p{number}"} for number in range(1, count))]
+
+
+NUMBER = st.integers(-3, 45).map(float) | st.sampled_from([0.5, 20.25, 60.0])
+OUTLINES = st.lists(st.lists(NUMBER, max_size=10), max_size=3) | st.just([SQUARE])
+ANNOTATIONS = st.fixed_dictionaries(
+    {"image_id": st.sampled_from([1, 1, 1, 2, 3, 9]), "category_id": st.sampled_from([1, 1, 1, 7])},
+    optional={
+        "id": st.integers(-1, 9) | st.none() | st.just("x") | st.just(2**60),
+        "segmentation": OUTLINES,
+        "bbox": st.lists(st.sampled_from([1, 2, 5]), min_size=4, max_size=4),
+        "iscrowd": st.sampled_from([0, 1]),
+        "attributes": st.dictionaries(st.text(max_size=2), st.integers(0, 9) | st.lists(st.integers(), max_size=1)),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(annotations=st.lists(ANNOTATIONS, max_size=12), on_error=st.sampled_from(OnError))
+def test_objects_told_many_at_once_become_what_they_become_one_by_one(
+    coco: CocoProject, read: Reader, annotations: list[dict[str, Any]], on_error: OnError
+) -> None:
+    coco.images.clear()
+    coco.add_image("a.png")
+    coco.add_image("b.png")
+    if on_error is OnError.SKIP:
+        coco.add_image("gone.png", file=False)
+    coco.annotations = annotations
+    coco.write()
+
+    def told() -> object:
+        try:
+            project = read(coco.root, on_error=on_error)
+        except ExportError as error:
+            return str(error)
+        objects = [
+            (each.id, each.image_id, each.category_id, each.crowd, each.attributes, rings(each.shape))
+            for each in project.objects
+        ]
+        return objects, project.findings
+
+    at_once = told()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("labelferry_export.sources.coco.is_plain", lambda _: False)
+        assert told() == at_once

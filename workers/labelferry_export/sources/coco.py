@@ -8,9 +8,8 @@ The rings of a `segmentation` are a union: COCO has no holes in polygons (pycoco
 edges of its pixels, holes and all. Of an annotation that has only a box, the box is the outline.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, groupby, islice
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from labelferry_export.findings import Finding
 from labelferry_export.geometry.rle import RleError, size_of_rle
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.paths import inside
-from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, collector_off, first_keys
+from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, collector_off
 from labelferry_export.selection import listed
 from labelferry_export.source import (
     FoundCategory,
@@ -31,6 +30,7 @@ from labelferry_export.source import (
     Reads,
     Sink,
 )
+from labelferry_export.sources.coco_files import ARRAYS, CocoFile, CocoLayout, image_folders, lay_out
 from labelferry_export.sources.coco_form import (
     ANNOTATION,
     CATEGORY,
@@ -48,34 +48,15 @@ from labelferry_export.sources.coco_form import (
     outline_of,
     rings_of,
 )
-from labelferry_export.sources.labelferry_form import MARK
 from labelferry_protocol.errors import Code
 
-ARRAYS = ("categories", "images", "annotations")
 INDEX_SHARE = 0.3
 """Of the time a file takes, what finding its arrays takes."""
 ELEMENTS_AT_ONCE = 64
 BYTES_PER_STEP = 1 << 16
 """After so many bytes of annotations the caller may stop."""
-PREFIX = "instances_"
-MOST_OTHERS = 32
-"""Of the json files that happen to lie in a folder, how many are looked into."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _File:
-    """One annotation file of a project. `subset` is what its name, or its folder's, says."""
-
-    path: Path
-    subset: str | None = None
-
-
-@dataclass(frozen=True)
-class _Layout:
-    root: Path
-    files: tuple[_File, ...]
 
 
 class CocoSource:
@@ -96,13 +77,13 @@ class CocoSource:
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`. A json file that is broken counts: reading it says where."""
         try:
-            return bool(_lay_out(path).files)
+            return bool(lay_out(path).files)
         except OSError:
             return False
 
     def read(self, path: Path, sink: Sink) -> Iterator[float]:
         """As `Source.read`."""
-        layout = _lay_out(path)
+        layout = lay_out(path)
         files = layout.files
         if len(files) > 1 and any(file.subset is None for file in files):
             names = listed([file.path.name for file in files])
@@ -129,7 +110,9 @@ SOURCE = CocoSource()
 class _FileReading:
     """The reading of one annotation file. `classes` has the key of each class name, over all files of the project."""
 
-    def __init__(self, layout: _Layout, file: _File, stream: JsonStream, sink: Sink, classes: dict[str, Key]) -> None:
+    def __init__(
+        self, layout: CocoLayout, file: CocoFile, stream: JsonStream, sink: Sink, classes: dict[str, Key]
+    ) -> None:
         self._layout = layout
         self._file = file
         self._stream = stream
@@ -167,7 +150,7 @@ class _FileReading:
         """Tell the sink what is in the arrays; yield how far the file is read."""
         for category in self._each("categories", CATEGORY, Finding.REFERENCE_BROKEN):
             self._tell_category(category)
-        folders = _folders(self._layout.root, self._file)
+        folders = image_folders(self._layout.root, self._file)
         for count, image in enumerate(self._each("images", IMAGE, Finding.IMAGE_MISSING)):
             self._tell_image(image, folders)
             if count % ELEMENTS_AT_ONCE == 0:
@@ -294,61 +277,3 @@ class _FileReading:
 def _size(value: Number) -> int | None:
     """Return a width or height as the project says it, None when it says none that an image can have."""
     return int(value) if value is not None and 1 <= value < 2**31 else None
-
-
-def _folders(root: Path, file: _File) -> tuple[str, ...]:
-    """Return the folders, relative to `root`, that a file's images may lie in."""
-    names = ["images/", ""]
-    if file.subset is not None:
-        names = [f"{file.subset}/", f"images/{file.subset}/", *names]
-    return tuple(name for name in names if (root / name).is_dir())
-
-
-def _lay_out(path: Path) -> _Layout:
-    """Return where the annotation files of a project are; none when it is no COCO project."""
-    if path.is_file():
-        root = path.parent.parent if path.parent.name == "annotations" else path.parent
-        return _Layout(
-            root, (_File(path, _subset(path)),) if path.suffix.lower() == ".json" and _may_be_coco(path) else ()
-        )
-    for files in _known_places(path):
-        if files:
-            return _Layout(path, files)
-    others = [each for each in islice(sorted(path.glob("*.json")), MOST_OTHERS) if _says_coco(each)]
-    return _Layout(path, tuple(_File(each) for each in others))
-
-
-def _known_places(path: Path) -> Iterator[tuple[_File, ...]]:
-    for folder in (path, path / "annotations", path / "annotations" / "coco"):
-        yield _files(folder.glob("instances.json")) or _files(folder.glob(f"{PREFIX}*.json"))
-    yield tuple(
-        _File(each, each.parent.name) for each in sorted(path.glob("*/_annotations.coco.json")) if each.is_file()
-    )
-
-
-def _files(found: Iterable[Path]) -> tuple[_File, ...]:
-    return tuple(_File(each, _subset(each)) for each in sorted(found) if each.is_file())
-
-
-def _subset(path: Path) -> str | None:
-    return path.stem.removeprefix(PREFIX) or None if path.stem.startswith(PREFIX) else None
-
-
-def _may_be_coco(path: Path) -> bool:
-    """Whether a json file that somebody names is COCO, or so broken that reading it must say where."""
-    try:
-        keys = first_keys(path, {*ARRAYS, MARK})
-    except ExportError:
-        return True
-    return MARK not in keys and not keys.isdisjoint(ARRAYS)
-
-
-def _says_coco(path: Path) -> bool:
-    """Whether a json file that happens to lie there is COCO; a link that leads elsewhere is not looked into."""
-    if not path.resolve().is_relative_to(path.parent.resolve()):
-        return False
-    try:
-        keys = first_keys(path, {*ARRAYS, MARK})
-    except ExportError:
-        return False
-    return MARK not in keys and not keys.isdisjoint(ARRAYS)

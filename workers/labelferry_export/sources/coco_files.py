@@ -1,0 +1,89 @@
+"""Where the annotation files of a COCO project lie, and its images. What is in the files is `coco`'s to read."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from labelferry_export.errors import ExportError
+from labelferry_export.reading.json_stream import first_keys
+from labelferry_export.sources.labelferry_form import MARK
+
+ARRAYS = ("categories", "images", "annotations")
+PREFIX = "instances_"
+MOST_OTHERS = 32
+"""Of the json files that happen to lie in a folder, how many are looked into."""
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """One annotation file of a project. `subset` is what its name, or its folder's, says."""
+
+    path: Path
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
+class CocoLayout:
+    """A project: the folder that holds all files, and its annotation files."""
+
+    root: Path
+    files: tuple[CocoFile, ...]
+
+
+def image_folders(root: Path, file: CocoFile) -> tuple[str, ...]:
+    """Return the folders, relative to `root`, that a file's images may lie in."""
+    names = ["images/", ""]
+    if file.subset is not None:
+        names = [f"{file.subset}/", f"images/{file.subset}/", *names]
+    return tuple(name for name in names if (root / name).is_dir())
+
+
+def lay_out(path: Path) -> CocoLayout:
+    """Return where the annotation files of a project are; none when it is no COCO project."""
+    if path.is_file():
+        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+        return CocoLayout(
+            root, (CocoFile(path, _subset(path)),) if path.suffix.lower() == ".json" and _may_be_coco(path) else ()
+        )
+    for files in _known_places(path):
+        if files:
+            return CocoLayout(path, files)
+    others = [each for each in islice(sorted(path.glob("*.json")), MOST_OTHERS) if _says_coco(each)]
+    return CocoLayout(path, tuple(CocoFile(each) for each in others))
+
+
+def _known_places(path: Path) -> Iterator[tuple[CocoFile, ...]]:
+    for folder in (path, path / "annotations", path / "annotations" / "coco"):
+        yield _files(folder.glob("instances.json")) or _files(folder.glob(f"{PREFIX}*.json"))
+    yield tuple(
+        CocoFile(each, each.parent.name) for each in sorted(path.glob("*/_annotations.coco.json")) if each.is_file()
+    )
+
+
+def _files(found: Iterable[Path]) -> tuple[CocoFile, ...]:
+    return tuple(CocoFile(each, _subset(each)) for each in sorted(found) if each.is_file())
+
+
+def _subset(path: Path) -> str | None:
+    return path.stem.removeprefix(PREFIX) or None if path.stem.startswith(PREFIX) else None
+
+
+def _may_be_coco(path: Path) -> bool:
+    """Whether a json file that somebody names is COCO, or so broken that reading it must say where."""
+    try:
+        keys = first_keys(path, {*ARRAYS, MARK})
+    except ExportError:
+        return True
+    return MARK not in keys and not keys.isdisjoint(ARRAYS)
+
+
+def _says_coco(path: Path) -> bool:
+    """Whether a json file that happens to lie there is COCO; a link that leads elsewhere is not looked into."""
+    if not path.resolve().is_relative_to(path.parent.resolve()):
+        return False
+    try:
+        keys = first_keys(path, {*ARRAYS, MARK})
+    except ExportError:
+        return False
+    return MARK not in keys and not keys.isdisjoint(ARRAYS)
