@@ -53,13 +53,15 @@ class Beginning:
             return kept
         if kept is not None:
             yield from meter.advance(READING, Step(0.0, "The project has changed and is read again", kept.image, 0))
-        snapshot = yield from self.read(meter, stages)
+        snapshot = yield from self.read(meter, stages, early=not past.is_hopeful)
         cost = cost_of(self.options, totals_of(snapshot), stages)
         yield from _told(meter, READING_VERB, past.leave(snapshot, cost))
         return snapshot
 
-    def read(self, meter: Meter, stages: Sequence[StageWork]) -> Generator[Update, None, Snapshot]:
-        """Read the project."""
+    def read(
+        self, meter: Meter, stages: Sequence[StageWork], *, early: bool = True
+    ) -> Generator[Update, None, Snapshot]:
+        """Read the project; start lanes `early`, as soon as it is known to be worth them."""
         cost = costs.reading(costs.TYPICAL)
         stages_cost = cost_of(self.options, costs.TYPICAL, stages)
         yield from meter.advance(READING, Step(0.0, READING_VERB, self.source.name, 0))
@@ -79,7 +81,7 @@ class Beginning:
                 current, fraction = each.current, each.fraction
                 # Started early, lanes are ready when there is work for them: what they import takes some time.
                 known = stages_cost * (each.total or 0) / costs.TYPICAL.images
-                if not self.lanes.running and worth_lanes(known):
+                if early and not self.lanes.running and worth_lanes(known):
                     self.lanes.start()
                     meter.replan(self.first_plan(stages))
 

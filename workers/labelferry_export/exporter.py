@@ -87,6 +87,7 @@ class Exporter:
                 self._check()
                 stages = self._stages()
                 meter = Meter(self._beginning.first_plan(stages), self._clock, self._past.reached)
+                hopeful = self._past.is_hopeful
                 snapshot = yield from self._beginning.take_up(meter, stages, self._past)
                 cost = cost_of(self._options, totals_of(snapshot), stages)
                 maker = self._past.maker(cost, totals_of(snapshot))
@@ -94,7 +95,7 @@ class Exporter:
                 for problem in others().problems:
                     job.report(Warn(code=Finding.OTHER, message=problem.message))
                 if job.image_count > 1 and worth_lanes(sum(each.planned(job).left for each in stages)):
-                    self._lanes.start()
+                    self._lanes.start(on_demand=hopeful and not self._lanes.running)
                 _replan(meter, job, stages)
                 yield from _resumed(meter, job, stages)
                 for stage in stages:

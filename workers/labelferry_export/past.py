@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labelferry_export import costs
 from labelferry_export.costs import Totals
+from labelferry_export.keeping.index import NAME as INDEX
 from labelferry_export.keeping.mark import mark
 from labelferry_export.keeping.settings import NOTHING_KEPT, MakerSettings, Reuse, StoreSettings
 from labelferry_export.keeping.snapshots import Changed, KeptSnapshots, request_of
@@ -33,6 +34,12 @@ class Past:
     def reached(self) -> float:
         """What people were told of progress."""
         return self._reuse.reached
+
+    @property
+    def is_hopeful(self) -> bool:
+        """Whether exports before this one have kept results that it may find."""
+        cache = self._reuse.cache
+        return cache is not None and self._reuse.cache_bytes > 0 and (cache / INDEX).exists()
 
     def snapshot(self, path: Path) -> Generator[None, None, Snapshot | Changed | None]:
         """Put the snapshot that an earlier attempt worked from to `path` and return it; None where there is none."""

@@ -62,9 +62,11 @@ def warm_up() -> None:
 
     from labelferry_export import exporter
     from labelferry_export.check import check
+    from labelferry_export.keeping.mark import mark
     from labelferry_protocol.options import ExportOptions
 
     Image.init()
+    mark()
     # Opens every built-in format, table and stage, and those of third parties.
     check(ExportOptions())
     log.debug("warm", engine=exporter.__name__)

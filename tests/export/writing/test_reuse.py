@@ -338,3 +338,24 @@ def test_an_attempt_that_has_little_left_starts_no_lanes(
             exported_with_lanes = exported_with_lanes or exporter._lanes.running
         started.append(exported_with_lanes)
     assert started == [True, False]
+
+
+@pytest.mark.parametrize("changed", [1, 40])
+def test_where_results_may_be_found_lanes_are_started_only_when_many_are_not(
+    make_project: MakeProject,
+    make_exporter: MakeExporter,
+    cache: Reuse,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: int,
+) -> None:
+    monkeypatch.setattr(beginning, "LANES_WORTH", 0.0)
+    project = make_project(60, side=24)
+    exported(make_exporter(project, lanes=1, reuse=cache))
+    for number in range(1, changed + 1):
+        picture = project / "images" / f"image_{number:03}.png"
+        Pillow.fromarray(np.full((24, 24, 3), number, np.uint8)).save(picture)
+    exporter = make_exporter(project, lanes=2, reuse=cache)
+    with_lanes = [exporter._lanes.running for _ in exporter.run()]
+    assert any(with_lanes) is (changed > 1)
+    assert counts(exporter) == (4 * changed, 4 * (60 - changed))
+    assert exporter.result.path.read_bytes() == exported(make_exporter(project, lanes=1))

@@ -45,6 +45,8 @@ WINDOW = 12
 """So many images a lane may be ahead of the one at hand, finished or not."""
 HELD_BYTES = 16 << 20
 """So many bytes of pieces wait here before only the image at hand is listened to."""
+FEW_MADE = 24
+"""So many results are made in place before processes are started on demand."""
 PATIENCE = 0.04
 """Seconds after which a caller that waits for a piece may look at whether to go on."""
 
@@ -74,6 +76,8 @@ class Lanes:
         self._count = min(count, MOST_LANES)
         self._lanes: list[_Lane] = []
         self._held = 0
+        self._on_demand = False
+        """Whether they are started when something has to be made, and not before."""
 
     @property
     def running(self) -> bool:
@@ -85,9 +89,13 @@ class Lanes:
         """Among how many cores the work is divided now."""
         return max(1, min(len(self._lanes), os.cpu_count() or 1))
 
-    def start(self) -> None:
-        """Start the processes, in some milliseconds; where the system gives none, everything runs in place."""
-        if self._lanes or self._count < 2:
+    def start(self, *, on_demand: bool = False) -> None:
+        """Start the processes, in some milliseconds; where the system gives none, everything runs in place.
+
+        `on_demand` starts them when more than a few results have to be made: where most are found, none is needed.
+        """
+        self._on_demand = on_demand
+        if on_demand or self._lanes or self._count < 2:
             return
         try:
             self._lanes = [_started() for _ in range(self._count)]
@@ -112,11 +120,15 @@ class Lanes:
         task runs here. `maker` does it, here and elsewhere, and keeps the results on `shelf`.
         """
         maker = maker or Maker()
-        if not self._lanes:
-            for image in images:
-                yield image, maker.pieces(task, snapshot, image, shelf)
-            return
-        orders = ((image, encode(Order(image.id))) for image in images)
+        rest = iter(images)
+        while not self._lanes:
+            image = next(rest, None)
+            if image is None:
+                return
+            yield image, maker.pieces(task, snapshot, image, shelf)
+            if self._on_demand and maker.made > FEW_MADE:
+                self.start()
+        orders = ((image, encode(Order(image.id))) for image in rest)
         yield from self._spread(begin(task, snapshot.path, maker.settings, shelf), orders)
 
     def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:

@@ -39,11 +39,14 @@ class Maker:
         self._clock = clock
         self._stores = [store for store in (Store(each, wall) for each in settings.stores) if store.on]
         self._cheap: dict[bytes, int] = {}
+        self.made = 0
+        """How many results were made here, but for those that cost too little to be kept."""
 
     def pieces(self, task: Task, snapshot: Snapshot, image: Image, shelf: str = "") -> Iterator[Piece]:
         """Yield the pieces of one image: those that were kept, else new ones, which are kept on `shelf` if they are worth it."""
         name = _name_of(task)
         if not self._stores or name is None or self._cheap.get(name, 0) >= CHEAP:
+            self.made += name is None
             yield from task(image, snapshot.instances(image.id))
             return
         pixels = getattr(task, "pixels", True)
@@ -89,6 +92,7 @@ class Maker:
                 yield piece
                 began = self._clock()
             worth = spent + self._clock() - began >= self.settings.least
+            self.made += worth
             self._cheap[name] = 0 if worth else self._cheap.get(name, 0) + 1
             # An image that was written to meanwhile is not the one any more whose digest stands in the key.
             if worth and (not seen or _digest_of(image) == seen):
