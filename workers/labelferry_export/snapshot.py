@@ -5,7 +5,7 @@ SQLite, used as a file format: `snapshot_writer` fills it once, then it is only 
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import msgspec
 from labelferry_export.findings import FindingLog, Warn
 from labelferry_export.instances import Columns, Instances
 from labelferry_export.model import Attribute, Image, ProjectFacts
-from labelferry_export.packing import packed, unpack
+from labelferry_export.packing import unpack
 from labelferry_export.reading.object_rows import blocks_of
 
 CACHE_KIB = 16 * 1024
@@ -85,14 +85,16 @@ class Snapshot:
 
     def instances(self, image_id: int) -> Instances:
         """Return the objects of an image by ascending id, which is also the order they lie above one another."""
-        row = self._connection.execute("SELECT position FROM image WHERE id = ?", (image_id,)).fetchone()
-        blocks = [] if row is None else blocks_of(self._connection, row[0])
-        return Instances(image_id, Columns.joined([unpack(block) for block in blocks]))
+        return Instances(image_id, Columns.joined([unpack(block) for block in self._blocks(image_id)]))
 
     def fingerprint(self, image: Image) -> bytes:
         """Return all that is known of an image and its objects, as bytes; but not where its file lies, nor when it was written."""
         told = {name: value for name, value in vars(image).items() if name not in ("path", "mtime_ns")}
-        return msgspec.msgpack.encode([told, packed(self.instances(image.id).columns)])
+        return msgspec.msgpack.encode([told, list(self._blocks(image.id))])
+
+    def _blocks(self, image_id: int) -> Iterable[bytes]:
+        row = self._connection.execute("SELECT position FROM image WHERE id = ?", (image_id,)).fetchone()
+        return [] if row is None else blocks_of(self._connection, row[0])
 
     def findings(self) -> Iterator[Warn]:
         """Yield what the reading noticed, in order; `log` has the counts and examples."""
