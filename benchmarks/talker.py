@@ -14,6 +14,7 @@ from labelferry_workers.link import Link
 
 WORKER = "7" * 32
 TURN_SECONDS = 0.001
+LAST_SECONDS = 1.0
 
 
 class Talker(threading.Thread):
@@ -42,8 +43,10 @@ class Talker(threading.Thread):
                 self.ready.set()
                 self.go.wait()
                 self._talk(lambda word: link.publish(_frame(lease.job_id, word)))
+                # The last word travels on the weighty lane: it would overtake what was said before, and end it.
+                time.sleep(LAST_SECONDS)
                 link.say(_over(lease.job_id), "over")
-                time.sleep(1.0)
+                time.sleep(LAST_SECONDS)
             finally:
                 link.close()
 
