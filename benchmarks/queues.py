@@ -78,7 +78,7 @@ class Row:
 @click.option("--jobs", default=500, show_default=True, help="Jobs at once, for throughput.")
 @click.option("--stops", default=10, show_default=True, help="Running jobs to stop, and to kill.")
 def main(peers: str, rounds: int, calls: int, jobs: int, stops: int) -> None:
-    """Measure and print one table."""
+    """Measure and print the tables, after each round what there is by then."""
     rows = {entry: Row() for entry in ENTRIES if _available(entry, peers)}
     for number in range(rounds):
         for entry, row in rows.items():
@@ -86,7 +86,8 @@ def main(peers: str, rounds: int, calls: int, jobs: int, stops: int) -> None:
             figures = _measured(entry, peers, [calls, jobs, stops])
             if figures is not None:
                 row.add(figures)
-    click.echo("\n".join([*_table(rows), "", *_frames_table(rows)]))
+        click.echo(f"\nAfter {number + 1} of {rounds} rounds:\n")
+        click.echo("\n".join([*_table(rows), "", *_frames_table(rows)]))
 
 
 def _interpreter(entry: Entry, peers: str) -> str:
