@@ -67,12 +67,14 @@ def test_two_jobs_run_side_by_side_in_two_slots_and_their_children_are_used_agai
 
 def test_an_error_of_the_export_travels_with_its_code_stage_and_item(broker: Any, start: Start) -> None:
     worker = start()
+    before = worker.children()
     broker.lease(JOB, "refuse/0")
     word = ended(broker, work.AttemptFailed)
     assert (word.code, word.stage, word.item, word.retryable) == (Code.ITEM, Stage.IMAGES, "image-7.png", False)
     assert word.message == "image-7.png is broken: mend it"
     assert word.cleanup_completed
     assert worker.left() == []
+    assert set(before) <= set(worker.children()), "a child that can say what is wrong is sound"
 
 
 @pytest.mark.parametrize(
