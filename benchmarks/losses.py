@@ -51,7 +51,8 @@ def losses(root: Path, times: int, *, hidden: bool, kill: Callable[[Service], No
         service.world.tell("child", "linger")
 
     with running_service(root, "first", "second", prepare=prepare) as service, Client(service.endpoint) as client:
-        took = []
+        took: list[float] = []
+        _heal(service, client)
         for _ in range(times):
             job = client.submit(project, OPTIONS).job_id
             events = client.events(job)
@@ -91,7 +92,9 @@ def _heal(service: Service, client: Client) -> None:
     """Have both workers there again, with children that are warm."""
     service.revive()
     wait_until(lambda: len(client.overview().workers) == 2, "both workers")
-    time.sleep(1.5)  # children are warmed between two losses in real life, too
+    # A worker starts its second child when the first is warm.
+    pids = [service.processes[name].pid for name in ("first", "second")]
+    wait_until(lambda: all(len(job_children(pid)) == 2 for pid in pids), "children that are warm")
 
 
 if __name__ == "__main__":

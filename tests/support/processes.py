@@ -110,8 +110,9 @@ class Service:
         """Wait for the line that says a process is ready."""
         out = self.processes[name].stdout
         assert out is not None
-        readable, _, _ = select.select([out], [], [], SECONDS)
-        assert readable, f"{name} did not become ready: {self.log(name)}"
+        look = select.poll()  # unlike `select`, for descriptors of any number
+        look.register(out, select.POLLIN)
+        assert look.poll(1000 * SECONDS), f"{name} did not become ready: {self.log(name)}"
         assert out.readline().startswith(b"ready"), self.log(name)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
