@@ -244,7 +244,7 @@ class Dispatcher:
     def _show_metrics(self, now: Moment) -> None:
         if self._gauges.watched:
             uptime = now.steady - self._began
-            self._gauges.show(self._ledger.figures(now), self._events.subscriptions, self._store.epoch, uptime)
+            self._gauges.show(self._ledger.figures(now), self._events, self._store.epoch, uptime)
 
     def _beat_of(self, now: Moment) -> Beat:
         return Beat(epoch=self._store.epoch, timestamp=now.wall)

@@ -22,6 +22,7 @@ class Readings:
     turns: Reading
     epoch: int
     uptime: float
+    subscribers: int = 0
     doors_shut: bool = False
     doors_shut_times: int = 0
     descriptors: int = 0
@@ -52,6 +53,7 @@ def _lines(now: Readings) -> Iterator[str]:
     yield from _one("bundles", "gauge", "Bundles kept.", figures.bundles)
     yield from _one("bundle_bytes", "gauge", "Size of all bundles kept.", figures.bundle_bytes)
     yield from _one("depot_ready", "gauge", "Whether the depot serves.", int(figures.depot_ready))
+    yield from _one("subscribers", "gauge", "Connections that have subscribed to events.", now.subscribers)
     yield from _one("subscriptions", "gauge", "Subscriptions to events.", now.subscriptions)
     yield from _one(
         "messages_unsent_total", "counter", "Messages whose receiver had gone or lagged too far.", now.unsent

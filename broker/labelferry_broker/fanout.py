@@ -49,6 +49,11 @@ class Fanout:
         """How many there are, denied ones included."""
         return sum(self._counts.values())
 
+    @property
+    def subscribers(self) -> int:
+        """How many connections have any."""
+        return sum(1 for count in self._counts.values() if count)
+
     def wishes(self, at_most: int) -> Iterator[Wish]:
         """Yield the subscriptions that came. Each must be granted before the next is taken; one that is not, is denied."""
         for descriptor, _ in self._connections.gone():

@@ -1,6 +1,7 @@
 """What the dispatcher counts beside its work, and how it comes to be seen: turns, messages that found nobody, descriptors; the metrics page."""
 
 from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
+from labelferry_broker.fanout import Fanout
 from labelferry_broker.ledger.figures import Figures, Histogram
 from labelferry_broker.metrics import Metrics
 from labelferry_broker.porter import Porter
@@ -21,13 +22,14 @@ class Gauges:
         """Whether nobody new is let in now, for want of descriptors."""
         return self._porter is not None and self._porter.shut
 
-    def show(self, figures: Figures, subscriptions: int, epoch: int, uptime: float) -> None:
+    def show(self, figures: Figures, events: Fanout, epoch: int, uptime: float) -> None:
         """Put a new page out, if anybody may look."""
         if self._metrics is None:
             return
         readings = Readings(
             figures=figures,
-            subscriptions=subscriptions,
+            subscriptions=events.subscriptions,
+            subscribers=events.subscribers,
             unsent=self.unsent,
             turns=self.turns.read(),
             epoch=epoch,
