@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Self, overload
 
 import msgspec
@@ -64,6 +65,11 @@ class Columns:
         """Return the rows with these indices, (k,), in this order."""
         return self._of_rows(chosen, self.rings.taken(chosen))
 
+    def attribute_maps(self) -> Iterator[dict[str, Attribute]]:
+        """Yield the attributes of each object, an empty map for one without."""
+        for said in self.attributes or repeat(b"", len(self)):
+            yield _decode(said) if said else {}
+
     @property
     def without_crowds(self) -> Self:
         """The rows that are no crowds."""
@@ -117,15 +123,14 @@ class Instances(Sequence[Instance]):
     @cached_property
     def _made(self) -> list[Instance]:
         columns = self.columns
-        given = columns.attributes or [b""] * len(columns)
         return [
-            Instance(number, self.image_id, category, shape, crowd, _decode(attributes) if attributes else {})
+            Instance(number, self.image_id, category, shape, crowd, attributes)
             for number, category, shape, crowd, attributes in zip(
                 columns.ids.tolist(),
                 columns.categories.tolist(),
                 columns.rings.shape_list(),
                 columns.crowds.tolist(),
-                given,
+                columns.attribute_maps(),
                 strict=True,
             )
         ]

@@ -5,7 +5,7 @@ masks 0 is background and 255 void; value n of an object mask is the n-th object
 in the bundle's `images/`, where the devkit has `JPEGImages/`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar, Self
 
@@ -29,6 +29,8 @@ from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.formats._voc_lists import MOST_VALUES, NAME, VOID, class_losses, image_sets, labelmap
 from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.geometry.rectangle import upright_boxes
+from labelferry_export.geometry.ring import Shapes
+from labelferry_export.instances import columns_of
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
@@ -94,48 +96,55 @@ def annotation_of(image: Image, instances: Sequence[Instance], task: VocFiles) -
         f"\t\t<depth>{CHANNELS.get(image.mode, 3)}</depth>\n\t</size>\n\t<segmented>{int(task.masks)}</segmented>\n",
     ]
     losses = []
-    for each, box in zip(instances, _boxes(image, instances, task.base), strict=True):
-        lines.append(_object(each, task.names[each.category_id - 1], box))
-        if each.crowd:
-            message = f"object {each.id} is a crowd: `difficult` in the xml, void in masks"
-            losses.append(loss(Loss.MARKED, NAME, message, image, each.id))
-        if not all(is_xml(f"{key}{value}") for key, value in each.attributes.items()):
-            message = f"object {each.id}: characters of its attributes that XML cannot say were replaced"
-            losses.append(loss(Loss.RENAMED, NAME, message, image, each.id))
+    names = [element_text(name) for name in task.names]
+    columns = columns_of(instances)
+    numbers, categories, crowds = columns.ids.tolist(), columns.categories.tolist(), columns.crowds.tolist()
+    boxes = _boxes(image, columns.rings, task.base)
+    for number, category, crowd, given, box in zip(
+        numbers, categories, crowds, columns.attribute_maps(), boxes, strict=True
+    ):
+        lines.append(_object(number, names[category - 1], box, crowd, given))
+        if crowd:
+            message = f"object {number} is a crowd: `difficult` in the xml, void in masks"
+            losses.append(loss(Loss.MARKED, NAME, message, image, number))
+        if given and not all(is_xml(f"{key}{value}") for key, value in given.items()):
+            message = f"object {number}: characters of its attributes that XML cannot say were replaced"
+            losses.append(loss(Loss.RENAMED, NAME, message, image, number))
     return Written("".join([*lines, "</annotation>\n"]).encode(errors="replace"), tuple(losses))
 
 
-def _object(instance: Instance, name: str, box: Sequence[int]) -> str:
-    given = instance.attributes
-    pose = given.get("pose")
+def _object(number: int, name: str, box: Sequence[int], crowd: bool, given: Mapping[str, Attribute]) -> str:
+    """Return the element of an object; `name` is that of its class as XML says it."""
     left, top, right, bottom = box
+    difficult = 1 if crowd else _flag(given.get("difficult"))
     return (
-        f"\t<object>\n\t\t<name>{element_text(name)}</name>\n"
-        f"\t\t<pose>{element_text(pose) if isinstance(pose, str) else 'Unspecified'}</pose>\n"
-        f"\t\t<truncated>{_flag(given.get('truncated'))}</truncated>\n"
-        f"\t\t<difficult>{1 if instance.crowd else _flag(given.get('difficult'))}</difficult>\n"
-        f"\t\t<occluded>{_flag(given.get('occluded'))}</occluded>\n"
-        f"\t\t<id>{instance.id}</id>\n"
+        f"\t<object>\n\t\t<name>{name}</name>\n"
+        f"\t\t<pose>{_pose(given.get('pose'))}</pose>\n\t\t<truncated>{_flag(given.get('truncated'))}</truncated>\n"
+        f"\t\t<difficult>{difficult}</difficult>\n\t\t<occluded>{_flag(given.get('occluded'))}</occluded>\n\t\t<id>{number}</id>\n"
         f"\t\t<bndbox>\n\t\t\t<xmin>{left}</xmin>\n\t\t\t<ymin>{top}</ymin>\n"
         f"\t\t\t<xmax>{right}</xmax>\n\t\t\t<ymax>{bottom}</ymax>\n\t\t</bndbox>\n"
-        f"{_attributes(given)}\t</object>\n"
+        f"{_attributes(given) if given else ''}\t</object>\n"
     )
 
 
-def _boxes(image: Image, instances: Sequence[Instance], base: int) -> list[list[int]]:
+def _boxes(image: Image, outlines: Shapes, base: int) -> list[list[int]]:
     """Return the first and last column and row that each outline touches: left, top, right, bottom."""
-    edges = upright_boxes([each.shape for each in instances])
+    edges = upright_boxes(outlines)
     first = np.minimum(np.floor(edges[:, :2]), (image.width - 1, image.height - 1))
     last = np.maximum(np.ceil(edges[:, 2:]) - 1, first)
     boxes: list[list[int]] = (np.concatenate([first, last], axis=1).astype(np.int64) + base).tolist()
     return boxes
 
 
+def _pose(value: Attribute | None) -> str:
+    return element_text(value) if isinstance(value, str) else "Unspecified"
+
+
 def _flag(value: Attribute | None) -> int:
-    return int(value.lower() in TRUE if isinstance(value, str) else bool(value))
+    return 0 if value is None else int(value.lower() in TRUE if isinstance(value, str) else bool(value))
 
 
-def _attributes(given: dict[str, Attribute]) -> str:
+def _attributes(given: Mapping[str, Attribute]) -> str:
     """Return what VOC has no place for, in the form of CVAT and Datumaro."""
     rows = [
         f"\t\t\t<attribute>\n\t\t\t\t<name>{element_text(key)}</name>\n\t\t\t\t<value>{_value(value)}</value>\n\t\t\t</attribute>\n"
