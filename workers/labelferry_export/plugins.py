@@ -44,11 +44,14 @@ class Brought(Generic[Thing]):
     origins: Mapping[str, Origin]
     problems: tuple[Problem, ...] = ()
 
-    def refuse(self, name: str) -> None:
-        """Raise `ExportError(USAGE)` when `name` is something that cannot be used."""
+    def find(self, name: str, unknown: str) -> Thing:
+        """Return what is called `name`; raise `ExportError(USAGE)` saying why it cannot be used, or `unknown` when nobody brings it."""
+        if name in self.things:
+            return self.things[name]
         for problem in self.problems:
             if problem.name == name:
                 raise ExportError(Code.USAGE, problem.message, name)
+        raise ExportError(Code.USAGE, unknown, name)
 
 
 def brought(

@@ -46,11 +46,7 @@ def find(name: str) -> Format:
     """Return the format of this name; a usage error names the known ones, or says why it cannot be used."""
     if name in ours():
         return ours()[name]
-    found = others()
-    if name in found.things:
-        return found.things[name]
-    found.refuse(name)
-    raise ExportError(Code.USAGE, f"no format is called {name!r}: choose from {', '.join(known())}", item=name)
+    return others().find(name, f"no format is called {name!r}: choose from {', '.join(known())}")
 
 
 def check_needs(wanted: Format) -> None:

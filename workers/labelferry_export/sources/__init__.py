@@ -42,11 +42,7 @@ def find_source(name: str) -> Source:
     """Return the source with this name; raise `ExportError(USAGE)` naming the known ones when there is none, or it cannot be used."""
     if name in BUILT_IN:
         return cast("Source", import_module(BUILT_IN[name]).SOURCE)
-    found = others()
-    if name in found.things:
-        return found.things[name]
-    found.refuse(name)
-    raise ExportError(Code.USAGE, f"there is no source format {name!r}; known are {listed(source_names())}", name)
+    return others().find(name, f"there is no source format {name!r}; known are {listed(source_names())}")
 
 
 def origin(name: str) -> Origin | None:

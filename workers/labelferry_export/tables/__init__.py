@@ -8,12 +8,10 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
-from labelferry_export.errors import ExportError
 from labelferry_export.format import Cost
 from labelferry_export.plugins import Brought, Origin, brought, checked
 from labelferry_export.tables.measuring import Measurements
 from labelferry_export.tables.writer import MetricWriter
-from labelferry_protocol.errors import Code
 
 __all__ = ["MEASURING", "Measurements", "MetricWriter", "find", "known"]
 
@@ -51,8 +49,4 @@ def find(name: str) -> MetricWriter:
     """Return the writer of this name; a usage error names the known ones, or says why it cannot be used."""
     if name in ours():
         return ours()[name]
-    found = others()
-    if name in found.things:
-        return found.things[name]
-    found.refuse(name)
-    raise ExportError(Code.USAGE, f"no metrics are called {name!r}: choose from {', '.join(known())}", item=name)
+    return others().find(name, f"no metrics are called {name!r}: choose from {', '.join(known())}")
