@@ -111,7 +111,7 @@ class Client:
     `vigil` is called before each wait, at least twice a second; what it raises ends the wait (for whoever knows better that
     the broker has died).
     One Client belongs to one thread; several iterators of one Client may be used in turn. Whatever the broker refuses is
-    raised as `Refusal`. `vigil` is called a few times a second while waiting; it may raise to say that waiting is in vain.
+    raised as `Refusal`.
     """
 
     def __init__(

@@ -19,7 +19,6 @@ from labelferry_protocol.events import JobEvent
 from labelferry_transport.sockets import new_context
 
 R = TypeVar("R")
-VIGIL_SECONDS = 0.25
 
 
 class Wires:
@@ -44,8 +43,6 @@ class Wires:
         os.set_blocking(self._bell, False)
         self._poller.register(self._alarm, zmq.POLLIN)
         self._closed = False
-        self._vigil = vigil
-        self._vigil_due = 0.0
 
     def run(self, flow: Flow[R]) -> R:
         """Take a flow that yields no events to its end, and return its value."""
@@ -109,16 +106,6 @@ class Wires:
             else:
                 self._take(names[source], source)
         self._perform()
-
-    def _keep_vigil(self) -> float:
-        """Ask whether the broker can still be there, if somebody knows; return the seconds until it is to be asked again."""
-        if self._vigil is None:
-            return math.inf
-        now = time.monotonic()
-        if now >= self._vigil_due:
-            self._vigil()
-            self._vigil_due = now + VIGIL_SECONDS
-        return self._vigil_due - now
 
     def _take(self, name: str, socket: zmq.Socket[bytes]) -> None:
         for _ in range(MOST_AT_ONCE):

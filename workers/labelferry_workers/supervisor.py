@@ -36,7 +36,6 @@ from labelferry_workers.staging import BUNDLE, Staging
 from labelferry_workers.uploader import start_uploader
 
 LONGEST_PATIENCE_SECONDS = 1.0
-WAITING_LOG_SECONDS = 30.0
 
 log = Log("supervisor")
 

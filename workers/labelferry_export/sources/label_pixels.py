@@ -42,13 +42,6 @@ def read_labels(root: Path, name: str) -> Labels:
     return _labels(*_decoded(root, name))
 
 
-def read_palette(root: Path, name: str) -> list[tuple[int, int, int]]:
-    """Return the colours of an image file's palette, red, green, blue, by index; none when it has no palette."""
-    with os.fdopen(_open(root, name), "rb") as file, guarded(file, name, MAX_MASK_PIXELS) as picture:
-        flat = picture.getpalette("RGB") or []
-    return list(zip(flat[::3], flat[1::3], flat[2::3], strict=False))
-
-
 def read_mask(root: Path, name: str) -> Flags:
     """Return which pixels of an image file inside `root` are not black, shape (height, width); transparency has no meaning."""
     pixels, mode = _decoded(root, name)

@@ -69,11 +69,3 @@ class FormInstance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: list[FormPart]
     crowd: bool = False
     attributes: dict[str, Plain] = {}
-
-
-class FormHead(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stands before the arrays."""
-
-    labelferry: int = FORM_VERSION
-    name: str = ""
-    info: dict[str, Plain] = {}

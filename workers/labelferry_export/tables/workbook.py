@@ -15,7 +15,6 @@ from labelferry_export.tables.small_zip import Part, SmallZip
 MAX_ROWS = 1_048_576
 MAX_SHEET_BYTES = 3 << 29
 """Bytes of a sheet's xml; zip without its 64-bit extension, which some readers refuse in workbooks, ends at 2 GiB."""
-MAX_TITLE = 31
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
