@@ -1,19 +1,23 @@
 import pytest
 from tests.ledger.bench import W1, W2, Bench, holding, only
 
+from labelferry_broker.ledger.crew import MOST_REPLACED
 from labelferry_broker.ledger.effects import Publish, Tell, TellDepot
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_protocol import limits
 from labelferry_protocol.depot import AskKeep, Discard, Keep
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import Failed, Started
+from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.words import State
 from labelferry_protocol.work import (
     Acknowledged,
     AttemptFailed,
+    AttemptStarted,
     Drain,
     Fenced,
+    Holding,
     Lease,
     Register,
     Registered,
@@ -252,6 +256,39 @@ def test_of_two_connections_of_one_worker_the_later_is_right(bench: Bench) -> No
     bench.register(W1, holding(job_id), peer=b"later")
     assert only(bench.renew(W1, holding(job_id)), Refused).code is Code.REGISTER
     assert bench.tell(Renew(worker_id=W1, holding=(holding(job_id),)), peer=b"later") == [Renewed(epoch=1)]
+
+
+def test_of_two_processes_with_one_worker_id_the_later_is_right_and_the_earlier_stays_out(bench: Bench) -> None:
+    def register(process: str, *held: Holding) -> Message:
+        message = Register(worker_id=W1, host="host", slots=1, process=process, holding=held)
+        return bench.tell(message, peer=process.encode())[0]
+
+    assert isinstance(register("first"), Registered)
+    job_id = bench.submit()
+    bench.tell(AttemptStarted(worker_id=W1, job_id=job_id, attempt=1), peer=b"first")
+    assert isinstance(register("first", holding(job_id)), Registered), "the same process may come back"
+    assert len(bench.leases(job_id)) == 1
+
+    assert isinstance(register("second"), Registered)
+    (fenced,) = bench.sent(Fenced)
+    assert isinstance(fenced, Tell)
+    assert (fenced.peer, fenced.message) == (b"first", Fenced(job_id=job_id, attempt=1))
+    assert bench.leases(job_id)[-1].attempt == 2
+    assert only(bench.tell(Renew(worker_id=W1), peer=b"first"), Refused).code is Code.REGISTER
+    refused = register("first", holding(job_id))
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.retry_after) == (Code.ACCESS, None)
+    assert bench.tell(Renew(worker_id=W1, holding=(holding(job_id, 2),)), peer=b"second") == [Renewed(epoch=1)]
+
+
+def test_so_many_replaced_processes_are_remembered_and_no_more(bench: Bench) -> None:
+    for number in range(MOST_REPLACED + 2):
+        bench.tell(Register(worker_id=W1, host="host", slots=1, process=f"{number}"))
+    oldest, next_oldest = (
+        bench.tell(Register(worker_id=W1, host="host", slots=1, process=process))[0] for process in ("1", "0")
+    )
+    assert isinstance(oldest, Refused)
+    assert isinstance(next_oldest, Registered)
 
 
 def test_a_worker_id_of_another_user_is_refused(bench: Bench) -> None:

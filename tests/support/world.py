@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -174,6 +175,8 @@ def run_broker(world: World, arguments: list[str]) -> int:
     vars(service)["depot_command"] = depot_command
     # However often this world kills it, a depot is started again without a longer and longer pause.
     depot_post.HEALTHY_SECONDS = 0.0
+    for method in ("apply", "begin_epoch"):
+        _fill(world, Store, method)
     world.surround(Store, "apply", _persists)
     world.surround(Delivery, "_post", lambda socket, peer, ref, message: [f"send {codec.kind(message)}"])
     world.surround(Delivery, "_fan_out", lambda lane, identity, message: [f"publish {codec.kind(message)}"])
@@ -181,6 +184,20 @@ def run_broker(world: World, arguments: list[str]) -> int:
     kept = ["--keep-bytes", str(settings["keep_bytes"])] if "keep_bytes" in settings else []
     sys.argv = ["broker", *arguments, *kept]
     return program.main()
+
+
+def _fill(world: World, store: type, method: str) -> None:
+    """Have a method of the ledger's store fail as it does where the disk is full, while the world says so."""
+    from labelferry_protocol.errors import Code, Refusal
+
+    plain = getattr(store, method)
+
+    def full(this: Any, *arguments: Any) -> Any:
+        if world.told("ledger-full") is not None:
+            raise Refusal(Code.STORE, "the ledger cannot be written now: the disk of this world is full")
+        return plain(this, *arguments)
+
+    setattr(store, method, full)
 
 
 def run_depot(world: World, arguments: list[str]) -> int:
@@ -228,6 +245,9 @@ def run_worker(world: World, arguments: list[str]) -> int:
     if world.settings.get("hidden_workers"):
         # As on another machine: the broker cannot look whether this process lives.
         vars(supervisor)["own_mark"] = lambda: ""
+    identity = world.told("identity")
+    if identity is not None:
+        vars(supervisor)["secrets"] = SimpleNamespace(token_hex=lambda size: identity)
     vars(service)["CrewSettings"] = partial(settings.CrewSettings, **numbers)
     world.surround(Supervisor, "_perform", performs)
     world.surround(Uploader, "_tell_depot", lambda message, ref, payload=None: [f"say {codec.kind(message)}"])

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from labelferry_broker.ledger.jobs import Job
 
+MOST_REPLACED = 256
+"""Processes remembered that another one with the same worker id has replaced."""
+
 
 @dataclass(slots=True, eq=False)
 class Worker:
@@ -28,6 +31,8 @@ class Worker:
     """Jobs of which it keeps finished work for another attempt."""
     bundles: int = 0
     """How many attempts that bring their bundle take no slot."""
+    process: str = ""
+    """The mark of its process; empty when it did not say."""
 
 
 class Crew:
@@ -37,6 +42,23 @@ class Crew:
         self.workers: dict[str, Worker] = {}
         self._of_peer: dict[bytes, Worker] = {}
         self._held: defaultdict[str, dict[str, Job]] = defaultdict(dict)
+        self._replaced: dict[tuple[str, str], None] = {}
+
+    def replaced_by(self, worker_id: str, process: str) -> Worker | None:
+        """Return the worker that goes when another process comes with its id; None when it is the same process, or cannot be told."""
+        known = self.workers.get(worker_id)
+        return known if known is not None and "" not in (known.process, process) and known.process != process else None
+
+    def replace(self, worker: Worker) -> None:
+        """Forget a worker whose id another process has come with; its own process is not to come back."""
+        self._replaced[worker.worker_id, worker.process] = None
+        while len(self._replaced) > MOST_REPLACED:
+            del self._replaced[next(iter(self._replaced))]
+        self.leave(worker.worker_id)
+
+    def was_replaced(self, worker_id: str, process: str) -> bool:
+        """Whether another process has come with this process's id."""
+        return (worker_id, process) in self._replaced
 
     def enter(self, worker: Worker) -> None:
         """Let a worker in, in the place of an older connection of the same process."""

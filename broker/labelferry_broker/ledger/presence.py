@@ -10,7 +10,7 @@ from labelferry_broker.ledger.effects import Tell
 from labelferry_broker.ledger.leases import Leases
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.words import State
-from labelferry_protocol.work import Acknowledged, CancelOrder, Jobs, Register, Registered, Renew, Renewed
+from labelferry_protocol.work import Acknowledged, CancelOrder, Fenced, Jobs, Register, Registered, Renew, Renewed
 
 
 class Presence:
@@ -36,6 +36,8 @@ class Presence:
         held_by = {job.row.worker_user for job in book.crew.held_by(message.worker_id)}
         if (known is not None and known.user != user) or held_by - {user}:
             raise Refusal(Code.ACCESS, "that worker id is another user's: start the worker again, for a new one")
+        self._tell_apart(message)
+        known = book.crew.workers.get(message.worker_id)
         worker = Worker(
             worker_id=message.worker_id,
             user=user,
@@ -48,6 +50,7 @@ class Presence:
             software=message.software,
             keeping=set(message.keeping),
             bundles=message.bundles,
+            process=message.process,
         )
         other = book.crew.of_peer(peer)
         if other is not None:
@@ -65,6 +68,21 @@ class Presence:
         )
         book.emit(Tell(peer, ref, registered))
         self._leases.remind(worker, message.holding)
+
+    def _tell_apart(self, message: Register) -> None:
+        """Of two processes with one worker id let the later one stand: the other is told to stop, loses what it holds, and stays out."""
+        book = self._book
+        if book.crew.was_replaced(message.worker_id, message.process):
+            raise Refusal(
+                Code.ACCESS, "another process has come with this worker's id: start this one again, for a new id"
+            )
+        replaced = book.crew.replaced_by(message.worker_id, message.process)
+        if replaced is None:
+            return
+        for job in book.crew.held_by(replaced.worker_id):
+            book.emit(Tell(replaced.peer, "", Fenced(job_id=job.row.job_id, attempt=job.row.attempt)))
+        book.crew.replace(replaced)
+        self._leases.lapse_all(replaced.worker_id, "another process came with the worker's id")
 
     def renew(self, worker: Worker, ref: str, message: Renew) -> None:
         """Let a worker's leases run on."""
