@@ -1,7 +1,6 @@
 """The broker's process as raw peers see it, in the wire format, over unix sockets and over tcp with keys."""
 
 import hashlib
-import json
 import os
 import random
 import resource
@@ -22,6 +21,7 @@ from typing import TypeVar
 import msgpack
 import pytest
 import zmq
+from tests.support.garbage import garbage
 
 from labelferry_protocol import codec, limits
 from labelferry_protocol.depot import BundleStored, Chunk, DepotSays, OfferBundle, RequestChunk
@@ -671,7 +671,7 @@ def test_garbage_of_every_kind_is_survived(broker: Process) -> None:
     lanes += [broker.socket(zmq.XSUB, Lane.CONTROL)]
     for _ in range(4000):
         socket = chance.choice(lanes)
-        socket.send_multipart(_garbage(chance))
+        socket.send_multipart(garbage(chance))
         while socket.type == zmq.DEALER and socket.poll(0):
             socket.recv_multipart()
     assert broker.alive()
@@ -730,6 +730,24 @@ def test_over_tcp_with_keys_each_sees_just_their_own(keys: Path, tmp_path: Path)
         worker.finish(lease, b"x")
         assert all(each.until(Completed) for each in watchers)
         assert all(each.quiet() for each in outside)
+    finally:
+        broker.close()
+
+
+def test_over_tcp_somebody_with_very_many_jobs_delays_nobodys_first_one(keys: Path, tmp_path: Path) -> None:
+    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+    try:
+        alice, bob, worker = broker.client("alice"), broker.client("bob"), broker.worker("w1")
+        flood = {alice.submit(str(number)) for number in range(500)}
+        wanted = bob.submit()
+        worker.register()
+        begun = []
+        while wanted not in begun:
+            lease = worker.begin()
+            worker.finish(lease, b"x")
+            begun.append(lease.job_id)
+        assert len(begun) <= 2, "users take turns"
+        assert flood >= set(begun[:-1])
     finally:
         broker.close()
 
@@ -810,30 +828,3 @@ def _held(lease: Lease) -> tuple[Holding, ...]:
 
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _garbage(chance: random.Random) -> list[bytes]:
-    """Return frames between noise and nearly right."""
-    match chance.randrange(6):
-        case 0:
-            return [
-                chance.randbytes(chance.choice([0, 1, 33, 60, 400])) for _ in range(chance.choice([1, 2, 3, 9, 100]))
-            ]
-        case 1:
-            return [b"\x01" + chance.randbytes(33)]
-        case 2:
-            return [
-                msgpack.packb({"version": chance.choice([1, -1, 2**40, "1", None]), "ref": "x" * chance.randrange(90)})
-            ] * 2
-        case 3:
-            body = codec.pack(Submit(idempotency_key="k", source=Source(location="/x")))
-            spot = chance.randrange(len(body))
-            return [msgpack.packb({"version": 1}), body[:spot] + chance.randbytes(1) + body[spot + 1 :]]
-        case 4:
-            kinds = sorted(codec.kinds(BrokerTellsWorker) | codec.kinds(BrokerAnswers) | {"hello", "renew", "register"})
-            nested: object = 0
-            for _ in range(chance.randrange(200)):
-                nested = [nested]
-            return [msgpack.packb({"version": 1}), msgpack.packb({"kind": chance.choice(kinds), "x": nested})]
-        case _:
-            return [topic_of("ab" * 16), json.dumps({"kind": "progress-frame"}).encode()]

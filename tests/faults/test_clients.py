@@ -115,8 +115,12 @@ def test_row_27_a_cancel_of_an_unknown_job_is_refused_and_hits_no_later_one(
     with pytest.raises(Refusal) as refused:
         client.cancel("1" * 32)
     assert refused.value.code is Code.NO_SUCH_JOB
-    *_, last = client.events(client.submit(small, OPTIONS).job_id)
-    assert isinstance(last, Completed)
+    job = client.submit(small, OPTIONS).job_id
+    told = list(client.events(job))
+    assert isinstance(told[-1], Completed)
+    check_order(told)
+    check_promises(service, job, told[-1])
+    assert ask_ledger(service, "SELECT job_id FROM jobs") == [(job,)]
 
 
 def test_row_36_a_job_of_a_whole_day_is_leased_once() -> None:
