@@ -15,6 +15,12 @@ What is read and written, drawn from the code by `python docs/make_formats_page.
 the job, the manifest and the README of the bundle; nothing is lost silently.
 
 """
+PACKED = """
+A project may be a folder, a file, or a zip of either (`labelferry export project.zip -o out.zip`); a bundle too. A zip with one top folder is read as that folder. A zip is
+refused, in one sentence, when it is encrypted or damaged, when it names files outside of it, holds links or two files of one name, or unpacks to too much: more than 400,000 entries,
+256 GB, 200 times its size, or what the disk has room for. Zips inside of it are not unpacked. Other archives are to be unpacked first.
+
+"""
 LOSSES_HEAD = """
 ## Losses
 
@@ -39,7 +45,8 @@ def page() -> str:
     known = formats.ours()
     parts = [HEAD, "## Read\n\n", _table(["name", "form", *Reads.__dataclass_fields__], map(_read, sources.BUILT_IN))]
     parts += [
-        "\n## Written\n\n",
+        PACKED.rstrip("\n"),
+        "\n\n## Written\n\n",
         _table(["name", "format", *WRITTEN.values(), "loss report"], map(_written, known.values())),
     ]
     parts += [

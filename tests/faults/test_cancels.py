@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,24 @@ def test_a_running_job_that_is_cancelled_is_confirmed_and_leaves_nothing(
         client.submit(project, ExportOptions(formats=("coco",), visualizations=False, metrics=())).job_id
     )
     assert isinstance(last, Completed)
+
+
+def test_a_job_that_is_cancelled_while_its_project_is_unpacked_leaves_nothing(
+    service: Service, client: Client, project: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "project.zip", "w") as packed:
+        for path in sorted(each for each in project.rglob("*") if each.is_file()):
+            packed.write(path, path.relative_to(project))
+        for number in range(20_000):
+            packed.writestr(f"notes/{number}.txt", b"")
+    job = client.submit(tmp_path / "project.zip", OPTIONS).job_id
+    for event in client.events(job):
+        if isinstance(event, Progress) and event.message.startswith("Unpacking"):
+            break
+    outcome = client.cancel(job)
+    assert isinstance(outcome, Cancelled), outcome
+    assert outcome.cleanup_completed
+    assert nothing_is_left(service), service.leftovers()
 
 
 def test_a_queued_job_never_starts(service: Service, client: Client, project: Path) -> None:

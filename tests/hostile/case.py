@@ -17,7 +17,7 @@ DONE, FAILED = 0, 1
 class Case:
     """`make` writes a project into a folder that exists; `says` is a pattern of the last sentence, for one that is exported of any warning.
 
-    `arguments` are more of the command line's. `ends` is the exit code; with `skips` it is 0 under `--on-error skip`, and the sentence a warning.
+    `arguments` are more of the command line's; `source` is what is exported, where it is not the folder. `ends` is the exit code; with `skips` it is 0 under `--on-error skip`, and the sentence a warning.
     """
 
     make: Callable[[Path], object]
@@ -25,6 +25,7 @@ class Case:
     ends: int = FAILED
     skips: bool = False
     arguments: tuple[str, ...] = ()
+    source: str = ""
 
 
 def picture(path: Path, size: tuple[int, int] = SIZE, **how: Any) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.hostile import documents, names, pictures
+from tests.hostile import documents, names, pictures, zips
 from tests.hostile.case import DONE, Case
 from tests.support.processes import Service, job_children, running_service
 
@@ -22,7 +22,7 @@ from labelferry.cli.guard import guarded
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
-CASES = {**pictures.CASES, **names.CASES, **documents.CASES}
+CASES = {**pictures.CASES, **names.CASES, **documents.CASES, **zips.CASES}
 MOST_MEGABYTES = 900
 """What the process of a job may take, whatever it is given: the snapshot, one file of 256 MB, and the libraries."""
 
@@ -112,9 +112,9 @@ def test_a_hostile_project_is_one_sentence_or_a_bundle(service: Service, run: Ru
     case.make(root)
     before = everything_below(tmp_path)
     with Memory(service.processes["one"].pid) as memory:
-        judge(case, run(root, tmp_path / "out.zip", *case.arguments), tmp_path / "out.zip", case.ends)
+        judge(case, run(root / case.source, tmp_path / "out.zip", *case.arguments), tmp_path / "out.zip", case.ends)
         if case.skips:
-            skipping = run(root, tmp_path / "out.zip", "--on-error", "skip", *case.arguments)
+            skipping = run(root / case.source, tmp_path / "out.zip", "--on-error", "skip", *case.arguments)
             judge(case, skipping, tmp_path / "out.zip", DONE)
     assert everything_below(tmp_path) - {"out.zip"} == before
     assert service.leftovers() == []

@@ -26,6 +26,8 @@ class Totals:
 TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0, full_megapixels=20.0)
 """What a project is taken for until it is read: shares, not sizes, come from it."""
 
+UNPACK_FILE = 0.08
+UNPACK_MEGABYTE = 5.0
 READ_IMAGE = 0.6
 READ_OBJECT = 0.045
 COPY_IMAGE = 0.1
@@ -47,6 +49,11 @@ OVERLAY_MEGABYTES = 1.2
 """About what the overlay of a megapixel takes."""
 TEXT_MEGABYTES = 0.0004
 """About what an object takes in all formats."""
+
+
+def unpacking(files: int, megabytes: float) -> float:
+    """Return the cost of unpacking so many files that a project came packed in, ms."""
+    return UNPACK_FILE * files + UNPACK_MEGABYTE * megabytes
 
 
 def reading(totals: Totals) -> float:

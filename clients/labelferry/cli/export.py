@@ -1,10 +1,12 @@
 """`labelferry export`: one command from a project to a checked bundle."""
 
+from pathlib import Path
+
 import click
 
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.grouping import GroupedCommand
-from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_CODES, EXIT_DONE, EXIT_FAILED
+from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_CODES, EXIT_DONE, EXIT_FAILED, Code, Refusal
 from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent
 from labelferry_protocol.options import ExportOptions
 
@@ -37,12 +39,10 @@ def export(
     template: str | None,
     **_options: object,
 ) -> None:
-    """Export the project at SOURCE (a folder or a file) into one zip, and show how it goes.
+    """Export the project at SOURCE (a folder, a file, or a zip of a folder) into one zip, and show how it goes.
 
     Ctrl-C cancels and waits for the confirmation; a second one leaves at once.
     """
-    from pathlib import Path
-
     from labelferry.cli.session import DEFAULT_WORKERS, check_source, client_for
     from labelferry.cli.show import show_for
     from labelferry.cli.stopper import Stopper
@@ -57,7 +57,7 @@ def export(
                 options = options_from(context, client.template(template).options)
         tell_beforehand(location, options, as_json=as_json)
         return
-    target = Path(output) if output else Path(f"{_bundle_name(options.name or Path(location).stem)}.zip")
+    target = _target(output, options.name or Path(location).stem, Path(location))
     with (
         Stopper() as stopper,
         client_for(broker, key_file, workers=workers or DEFAULT_WORKERS, patience=stopper.check) as client,
@@ -84,6 +84,16 @@ def exit_code_of(last: JobEvent | None) -> int:
     if isinstance(last, Failed):
         return EXIT_CODES.get(last.code, EXIT_FAILED)
     return EXIT_CANCELLED if isinstance(last, Cancelled) else EXIT_FAILED
+
+
+def _target(output: str | None, name: str, source: Path) -> Path:
+    """Return where the bundle goes: never over the zip that it is made of."""
+    target = Path(output or f"{_bundle_name(name)}.zip")
+    if target.resolve() != source.resolve():
+        return target
+    if output:
+        raise Refusal(Code.USAGE, f"{output} is the project itself: choose another name for the bundle")
+    return target.with_stem(f"{target.stem}-export")
 
 
 def _bundle_name(name: str) -> str:

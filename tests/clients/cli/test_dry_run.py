@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,13 @@ def test_it_begins_with_a_template_as_an_export_does(project: Path, tmp_path: Pa
 def test_it_is_one_object_for_a_program(project: Path, tmp_path: Path) -> None:
     told = json.loads(dry_run(tmp_path, str(project), "--json").stdout)
     assert (told["kind"], told["total"]) == ("preview", {"images": 60, "objects": 180})
+
+
+def test_a_zip_of_a_project_is_looked_into(project: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "download"), "zip", project)
+    result = dry_run(tmp_path, "download.zip")
+    assert "download (coco): 60 images, 180 objects" in result.stdout, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["download.zip"]
 
 
 def test_what_would_end_the_job_ends_it(tmp_path: Path) -> None:

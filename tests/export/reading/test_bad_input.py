@@ -205,10 +205,10 @@ def test_what_is_no_project_is_told_what_was_looked_for(tmp_path: Path, fail: Fa
 
 
 def test_an_archive_is_to_be_unpacked_first(tmp_path: Path, fail: Failure) -> None:
-    (tmp_path / "project.zip").write_bytes(b"PK\x03\x04")
-    error = fail(tmp_path / "project.zip")
+    (tmp_path / "project.tar").write_bytes(b"ustar")
+    error = fail(tmp_path / "project.tar")
     assert error.code is Code.SOURCE
-    assert str(error) == "project.zip is an archive: unpack it, and export the folder that comes out of it"
+    assert str(error).startswith("project.tar is an archive: unpack it, and export the folder that comes out of it")
 
 
 def test_an_unknown_source_format_names_the_known_ones(coco: CocoProject, fail: Failure) -> None:

@@ -69,31 +69,39 @@ def _shaped(found: object) -> Source:
 
 def recognise(path: Path, wanted: str | None = None) -> Source:
     """Return the source that reads the project at `path`: the one that is wanted, else the only one that recognises it."""
-    if wanted is not None:
-        source = find_source(wanted)
-        if not _recognises(source, path):
-            raise ExportError(
-                Code.SOURCE,
-                f"{path.name} is not a project of the form {source.title}: looked for {source.looks_for}",
-                path.name,
-            )
-        return source
-    known = [find_source(name) for name in source_names()]
-    sources = [source for source in known if _recognises(source, path)]
-    if (path / LOSSLESS_PLACE).is_file():
-        # An unzipped bundle holds one project in many forms; this one says all of it.
-        sources = [source for source in sources if source.name == LOSSLESS] or sources
+    sources = readers_of(path, wanted)
     if len(sources) > 1:
         names = listed([source.name for source in sources])
         raise ExportError(Code.USAGE, f"{path.name} can be read as {names}: say which with --source-format", path.name)
-    if not sources and path.suffix.lower() in ARCHIVES and path.is_file():
-        raise ExportError(
-            Code.SOURCE, f"{path.name} is an archive: unpack it, and export the folder that comes out of it", path.name
-        )
     if not sources:
-        looked = "; ".join(f"{source.title}: {source.looks_for}" for source in known)
-        raise ExportError(Code.SOURCE, f"{path.name} is not a project that can be read; looked for {looked}", path.name)
+        raise _unrecognised(path, wanted)
     return sources[0]
+
+
+def readers_of(path: Path, wanted: str | None = None) -> list[Source]:
+    """Return the sources that recognise the project at `path`; none but the one that is wanted, if one is."""
+    names = source_names() if wanted is None else [wanted]
+    sources = [source for source in map(find_source, names) if _recognises(source, path)]
+    if (path / LOSSLESS_PLACE).is_file():
+        # An unzipped bundle holds one project in many forms; this one says all of it.
+        return [source for source in sources if source.name == LOSSLESS] or sources
+    return sources
+
+
+def _unrecognised(path: Path, wanted: str | None) -> ExportError:
+    if wanted is not None:
+        source = find_source(wanted)
+        why = f"is not a project of the form {source.title}: looked for {source.looks_for}"
+    elif path.suffix.lower() in ARCHIVES and path.is_file():
+        why = "is an archive: unpack it, and export the folder that comes out of it; only zips are unpacked here"
+    else:
+        why = f"is not a project that can be read; looked for {all_looked_for()}"
+    return ExportError(Code.SOURCE, f"{path.name} {why}", path.name)
+
+
+def all_looked_for() -> str:
+    """Return in words by what each source recognises a project."""
+    return "; ".join(f"{each.title}: {each.looks_for}" for each in map(find_source, source_names()))
 
 
 def _recognises(source: Source, path: Path) -> bool:
