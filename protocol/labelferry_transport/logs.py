@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 
 LEVELS = ("debug", "info", "warning", "error")
 _ROOT = "labelferry"
@@ -41,12 +42,15 @@ class Log:
 
     def fault(self, event: str, **facts: object) -> None:
         """Log an unexpected exception with its traceback, from inside its `except`."""
-        logging.getLogger(f"{_ROOT}.{self.actor}").error(event, extra={"facts": facts}, exc_info=True)
+        _logger(self.actor).error(event, extra={"facts": facts}, exc_info=True)
 
     def _write(self, level: int, event: str, facts: dict[str, object]) -> None:
-        logger = logging.getLogger(f"{_ROOT}.{self.actor}")
+        logger = _logger(self.actor)
         if logger.isEnabledFor(level):
-            logger.log(level, event, extra={"facts": facts})
+            # Made here, for `Logger.log` looks through the stack for the line that called it, which no line of ours tells.
+            record = logging.LogRecord(logger.name, level, "", 0, event, (), None)
+            record.facts = facts
+            logger.handle(record)
 
 
 def start_logging(level: str = "info") -> None:
@@ -57,11 +61,24 @@ def start_logging(level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     root.propagate = False
+    # No line tells these, and to look them up is most of what a line costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+@cache
+def _logger(actor: str) -> logging.Logger:
+    return logging.getLogger(f"{_ROOT}.{actor}")
 
 
 class _Line(logging.Formatter):
+    _second = -1
+    _told = ""
+
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._told = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        moment = f"{self._told}.{int(record.msecs):03d}Z"
         actor = record.name.removeprefix(_ROOT + ".")
         facts: dict[str, object] = getattr(record, "facts", {})
         words = [moment, record.levelname.lower(), actor, record.getMessage()]
