@@ -1,17 +1,22 @@
-"""The sockets of one asyncio client: a reader task a socket and one timer turn its session. All of it runs in the loop but `wake`."""
+"""The sockets of one asyncio client: what comes on them and one timer turn its session. All of it runs in the loop but `wake`.
+
+libzmq tells by a descriptor that a socket has something, once, and any call on the socket may take that word away. So after
+whatever was done with a socket it is looked at again, before the loop waits for its descriptor.
+"""
 
 import asyncio
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import zmq
-import zmq.asyncio
 
 from labelferry.connection import resolve_connection
 from labelferry.effects import Close, Effect, Open, Send, Subscribe
 from labelferry.flow import Flow, Wait, Work
+from labelferry.session import Stirred
 from labelferry.sockets import MOST_AT_ONCE, open_socket
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import JobEvent
@@ -21,18 +26,17 @@ R = TypeVar("R")
 
 
 class AsyncWires:
-    """Owns a context, its sockets, their readers, and what wakes the tasks that wait."""
+    """Owns a context, its sockets, and what wakes the tasks that wait."""
 
     def __init__(self, broker: str | None, key: Path | None, timeout: float, patience: float) -> None:
         self._connection = resolve_connection(broker, key, timeout=timeout, patience=patience)
         self.session = self._connection.session()
         self._context = new_context()
-        self._sockets: dict[str, zmq.asyncio.Socket] = {}
-        self._plain: dict[str, zmq.Socket[bytes]] = {}
-        self._readers: dict[str, asyncio.Task[None]] = {}
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._descriptors: dict[str, int] = {}
         self._working: dict[Flow[None], asyncio.Future[None]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
+        self._waiting: dict[Stirred | None, list[asyncio.Future[None]]] = {}
+        """Who waits for what: for one thing of the session's, or (None) for whatever changes."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
@@ -54,7 +58,7 @@ class AsyncWires:
             await self.finish_work(flow)
             for step in flow:
                 if isinstance(step, Wait):
-                    await self._wait()
+                    await self._wait(step.on)
                 elif isinstance(step, Work):
                     self._working[flow] = asyncio.ensure_future(asyncio.to_thread(step.run))
                     await self.finish_work(flow)
@@ -81,8 +85,10 @@ class AsyncWires:
             self._flushing.cancel()
             self._flushing = None
         self.session.step(time.monotonic())
-        for effect in self.session.turn():
-            self._do(effect)
+        touched = {self._do(effect) for effect in self.session.turn()}
+        for name in touched & self._sockets.keys():
+            self._loop.call_soon(self._read, name, self._sockets[name])
+        self._wake_stirred(came=False)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if self.session.idle else self._loop.call_later(self.session.wait(), self._turned)
@@ -103,77 +109,96 @@ class AsyncWires:
             self._timer.cancel()
         for name in list(self._sockets):
             self._drop(name)
-        await asyncio.gather(*self._leaving, return_exceptions=True)
         self._context.term()
-        self._changed.set()
+        self._wake_all()
 
     def _flush_soon(self) -> None:
         """Flush once for all tasks that have their turn now: a turn of the session looks at each stream, and there may be very many."""
         if self._flushing is None and self._loop is not None:
             self._flushing = self._loop.call_soon(self.flush)
 
-    async def _wait(self) -> None:
+    async def _wait(self, on: Stirred | None) -> None:
         self._flush_soon()
-        await self._changed.wait()
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(on, []).append(woken)
+        await woken
         if self._closed:
             raise Refusal(Code.USAGE, "this client was closed while something waited on it")
         if self._fault is not None:
             raise self._fault
 
     def _turned(self) -> None:
-        """Turn the session and wake whoever waits, for it may have changed."""
+        """Turn the session and wake whoever waits, for time has passed for all of them."""
         self.flush()
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._wake_all()
 
-    async def _read(self, name: str, socket: zmq.asyncio.Socket) -> None:
-        while True:
-            parts = await socket.recv_multipart()
+    def _wake_stirred(self, *, came: bool) -> None:
+        """Wake whoever waits for what has changed. There may be very many who wait, and most for something else."""
+        stirred = self.session.stirred()
+        for on in stirred:
+            self._wake(self._waiting.pop(on, ()))
+        if came or stirred:
+            self._wake(self._waiting.pop(None, ()))
+
+    def _wake_all(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for each in waiting.values():
+            self._wake(each)
+
+    def _wake(self, waiting: Iterable[asyncio.Future[None]]) -> None:
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
+    def _read(self, name: str, socket: zmq.Socket[bytes]) -> None:
+        """Take what has come to a socket, a bounded number; what came to one that is closed by now is nobody's."""
+        if self._closed or self._loop is None or self._sockets.get(name) is not socket:
+            return
+        taken = 0
+        try:
             self.session.step(time.monotonic())
-            self.session.received(name, parts)
-            with suppress(zmq.Again):
-                for _ in range(MOST_AT_ONCE):
-                    self.session.received(name, self._plain[name].recv_multipart(zmq.NOBLOCK))
-            self._changed.set()
-            self._changed = asyncio.Event()
+            while taken < MOST_AT_ONCE and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                self.session.received(name, socket.recv_multipart(zmq.NOBLOCK))
+                taken += 1
+        except Exception as fault:  # noqa: BLE001 - nobody awaits this call: those who wait for an answer must hear of it
+            self._fault = fault
+            self._turned()
+            return
+        if taken == MOST_AT_ONCE:
+            self._loop.call_soon(self._read, name, socket)
+        if taken:
+            self._wake_stirred(came=True)
             self._flush_soon()
 
-    def _reader_ended(self, reader: asyncio.Task[None]) -> None:
-        """Let those who wait have what ended a reader: nobody else would hear of it."""
-        if not reader.cancelled() and reader.exception() is not None:
-            self._fault = reader.exception()
-            self._turned()
-
-    def _do(self, effect: Effect) -> None:
+    def _do(self, effect: Effect) -> str:
+        """Perform an effect; return the name of its socket."""
         if isinstance(effect, Open):
-            self._drop(effect.name)
-            plain = open_socket(self._context, self._connection, effect)
-            socket = zmq.asyncio.Socket.from_socket(plain)
-            self._plain[effect.name] = plain
-            self._sockets[effect.name] = socket
-            reader = asyncio.ensure_future(self._read(effect.name, socket))
-            reader.add_done_callback(self._reader_ended)
-            self._readers[effect.name] = reader
+            self._open(effect)
         elif isinstance(effect, Close):
             self._drop(effect.name)
         elif isinstance(effect, Send):
-            sent = asyncio.ensure_future(self._sockets[effect.name].send_multipart(effect.frames, zmq.NOBLOCK))
-            if isinstance(sent.exception(), zmq.Again):  # with NOBLOCK it is done when it is returned
+            try:
+                self._sockets[effect.name].send_multipart(effect.frames, zmq.NOBLOCK)
+            except zmq.Again:
                 self.session.not_sent(effect)
         else:
             option = zmq.SUBSCRIBE if isinstance(effect, Subscribe) else zmq.UNSUBSCRIBE
             self._sockets["events"].setsockopt(option, effect.topic)
+            return "events"
+        return effect.name
+
+    def _open(self, effect: Open) -> None:
+        self._drop(effect.name)
+        socket = open_socket(self._context, self._connection, effect)
+        self._sockets[effect.name] = socket
+        self._descriptors[effect.name] = int(socket.getsockopt(zmq.FD))
+        asyncio.get_running_loop().add_reader(self._descriptors[effect.name], self._read, effect.name, socket)
 
     def _drop(self, name: str) -> None:
         socket = self._sockets.pop(name, None)
-        if socket is None:
-            return
-        reader = self._readers.pop(name)
-        reader.cancel()
-        self._leaving.add(reader)
-        reader.add_done_callback(self._leaving.discard)
-        socket.close()
-        self._plain.pop(name).close()
+        if socket is not None and self._loop is not None:
+            self._loop.remove_reader(self._descriptors.pop(name))
+            socket.close()
 
 
 def _kept(flow: Flow[R], values: list[R]) -> Flow[None]:

@@ -88,18 +88,24 @@ class Conversation:
         self.forget(question)
         return question
 
-    def failed(self, ref: str, error: LabelferryError) -> None:
-        """End the question of this correlation id with an error of our own."""
+    def failed(self, ref: str, error: LabelferryError) -> Question[Any] | None:
+        """End the question of this correlation id with an error of our own, and return it if it is there."""
         question = self._open.pop(ref, None)
         if question is not None:
             question.error = error
+        return question
+
+    def expire(self, now: float) -> list[Question[Any]]:
+        """End the questions whose time is over, and return them."""
+        expired = [question for question in self._open.values() if now >= question.expires_at]
+        for question in expired:
+            question.expired = True
+            self.forget(question)
+        return expired
 
     def due(self, now: float) -> list[Question[Any]]:
         """Return what must be sent now, after ending the questions whose time is over."""
-        for question in self.open:
-            if now >= question.expires_at:
-                question.expired = True
-                self.forget(question)
+        self.expire(now)
         return [question for question in self._open.values() if now >= question.send_at]
 
     def sent(self, question: Question[Any], now: float) -> None:

@@ -1,16 +1,16 @@
 """Flows: what a client does, step by step, written once for the blocking and the async shell.
 
-A flow is a generator. It yields an event for the user, `WAIT` (turn the session until something has changed), or `Work`
+A flow is a generator. It yields an event for the user, `Wait` (turn the session until something has changed), or `Work`
 (run this now, where blocking is allowed). It touches no socket; it looks at the session's questions, streams and fetches.
 """
 
 from collections.abc import Callable, Generator
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from labelferry.conversation import Question
 from labelferry.errors import Unconfirmed
-from labelferry.session import Session
+from labelferry.session import Session, Stirred
 from labelferry_protocol.errors import Code, LabelferryError, Refusal
 from labelferry_protocol.events import JobEvent, Terminal
 from labelferry_protocol.message import Message
@@ -21,13 +21,14 @@ T = TypeVar("T")
 A = TypeVar("A", bound=Message)
 
 
-class Wait(Enum):
-    """The step of a flow that cannot go on before something has come or time has passed."""
+@dataclass(frozen=True)
+class Wait:
+    """The step of a flow that cannot go on before something has come or time has passed; `on` the thing that it looks at, if it is one."""
 
-    WAIT = "wait"
+    on: Stirred | None = None
 
 
-WAIT = Wait.WAIT
+WAIT = Wait()
 
 
 class Work(Generic[T]):
@@ -94,7 +95,7 @@ def answer(session: Session, question: Question[A]) -> Flow[A]:
     try:
         while question.open:
             session.check()
-            yield WAIT
+            yield Wait(question)
     finally:
         session.forget(question)
     if question.error is not None:
@@ -118,7 +119,7 @@ def watch(session: Session, job_id: str) -> Flow[None]:
                 return
             else:
                 session.check(stream)
-                yield WAIT
+                yield Wait(stream)
     finally:
         session.unwatch(stream)
 

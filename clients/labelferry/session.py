@@ -21,6 +21,8 @@ from labelferry_protocol.message import Message
 from labelferry_protocol.requests import BrokerAnswers, DownloadOpened, GetSnapshot, Hello, Refused, Welcome
 
 A = TypeVar("A", bound=Message)
+Stirred = Question[Any] | EventStream
+"""What a flow may wait for alone."""
 
 REQUESTS = "requests"
 EVENTS = "events"
@@ -56,7 +58,10 @@ class Session:
         self._conversation = Conversation(new_ref)
         self._hello: Question[Welcome] | None = None
         self._failure: LabelferryError | None = None
-        self._streams: list[EventStream] = []
+        self._streams: dict[str, list[EventStream]] = {}
+        self._streams_due = float("inf")
+        """No stream has anything to do before; there may be very many, so they are not all asked each time."""
+        self._stirred: set[Stirred] = set()
         self._snapshots: dict[EventStream, Question[Snapshot]] = {}
         self._refused: dict[EventStream, LabelferryError] = {}
         self._fetches: dict[str, Fetch] = {}
@@ -88,22 +93,25 @@ class Session:
         if EVENTS not in self._opened:
             self._open(EVENTS, Lane.EVENTS)
             self._effects.append(Subscribe(topics.BEAT))
-        if not self._watched(job_id):
+        if job_id not in self._streams:
             self._effects.append(Subscribe(topics.topic_of(job_id)))
         stream = EventStream(job_id, self.now)
-        self._streams.append(stream)
+        self._streams.setdefault(job_id, []).append(stream)
+        self._stir(stream)
         return stream
 
     def unwatch(self, stream: EventStream) -> None:
         """Let go of a stream; its topic is unsubscribed from with the last one."""
-        if stream not in self._streams:
+        others = self._streams.get(stream.job_id, [])
+        if stream not in others:
             return
-        self._streams.remove(stream)
+        others.remove(stream)
         self._refused.pop(stream, None)
         question = self._snapshots.pop(stream, None)
         if question is not None:
             self._conversation.forget(question)
-        if not self._watched(stream.job_id):
+        if not others:
+            del self._streams[stream.job_id]
             self._effects.append(Unsubscribe(topics.topic_of(stream.job_id)))
 
     def fetch(self, opened: DownloadOpened, received: int) -> Fetch:
@@ -155,6 +163,7 @@ class Session:
         except Refusal as refusal:
             if refusal.code is Code.PROTOCOL:
                 self._failure = refusal
+                self._stirred.update((*self._conversation.open, *self._all_streams()))
 
     def step(self, now: float) -> None:
         """Let time pass, to `now` (s, any steady clock); called before `received`, so that what came has the right time."""
@@ -162,8 +171,9 @@ class Session:
             passed = now - self._turned_at
             self.now += min(max(passed, 0.0), MOST_STEP_SECONDS)
             if passed > MOST_STEP_SECONDS:
-                for stream in self._streams:
+                for stream in self._all_streams():
                     stream.paused(self.now)
+                    self._stir(stream)
         self._turned_at = now
 
     def turn(self) -> list[Effect]:
@@ -171,6 +181,7 @@ class Session:
         self._tick_lanes()
         self._tick_streams()
         self._tick_fetches()
+        self._stirred.update(self._conversation.expire(self.now))
         for question in self._conversation.due(self.now):
             if self.welcome is not None or question is self._hello:
                 self._conversation.sent(question, self.now)
@@ -194,10 +205,15 @@ class Session:
         questions = self._hello.send_at if held_back and self._hello is not None else self._conversation.deadline()
         times = [
             questions,
-            *(each.deadline() for each in self._streams),
+            self._streams_due,
             *(each.deadline() for each in self._fetches.values()),
         ]
         return max(0.0, min(MOST_WAIT_SECONDS, min(times) - self.now))
+
+    def stirred(self) -> set[Stirred]:
+        """Return what has changed since the last time: whoever waits for one of these alone must look again."""
+        stirred, self._stirred = self._stirred, set()
+        return stirred
 
     @property
     def idle(self) -> bool:
@@ -206,8 +222,13 @@ class Session:
 
     # Inside
 
-    def _watched(self, job_id: str) -> bool:
-        return any(each.job_id == job_id for each in self._streams)
+    def _all_streams(self) -> list[EventStream]:
+        return [stream for streams in self._streams.values() for stream in streams]
+
+    def _stir(self, stream: EventStream) -> None:
+        """Note that something has happened to a stream: its reader looks again, and it may have something to do sooner."""
+        self._stirred.add(stream)
+        self._streams_due = min(self._streams_due, stream.deadline())
 
     def _open(self, name: str, lane: Lane) -> None:
         told = "" if self.welcome is None else self.welcome.endpoints.get(lane, "")
@@ -235,14 +256,17 @@ class Session:
             ref, message = codec.parse(parts, BrokerAnswers)
         except Malformed as error:
             ref = codec.parse_header(parts[0]).ref if parts else ""
-            self._conversation.failed(
-                ref, Malformed(f"the broker's answer cannot be understood here ({error}): update labelferry")
-            )
+            sentence = f"the broker's answer cannot be understood here ({error}): update labelferry"
+            question = self._conversation.failed(ref, Malformed(sentence))
+            if question is not None:
+                self._stirred.add(question)
             return
         hello_ref = "" if self._hello is None else self._hello.ref
         if isinstance(message, Refused) and message.code is Code.REGISTER and ref != hello_ref:
             self._say_hello()
         question = self._conversation.answered(ref, message, self.now)
+        if question is not None:
+            self._stirred.add(question)
         if question is not None and isinstance(question.answer, Welcome):
             self.welcome = question.answer
 
@@ -253,11 +277,9 @@ class Session:
         message = codec.unpack(parts[1], EventsLane)
         if isinstance(message, Beat):
             self._beat(message)
-        for stream in self._streams:
-            if isinstance(message, Beat) or message.job_id == stream.job_id:
-                stream.pushed(message, self.now)
-            else:
-                stream.lane_spoke(self.now)
+        for stream in self._all_streams() if isinstance(message, Beat) else self._streams.get(message.job_id, ()):
+            stream.pushed(message, self.now)
+            self._stir(stream)
 
     def _beat(self, beat: Beat) -> None:
         if self.welcome is not None and beat.epoch > self.welcome.epoch:
@@ -272,8 +294,7 @@ class Session:
                 self._say_hello()
         if self._streams and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
             self._open(EVENTS, Lane.EVENTS)
-            jobs = dict.fromkeys(each.job_id for each in self._streams)
-            self._effects += [Subscribe(topic) for topic in (topics.BEAT, *map(topics.topic_of, jobs))]
+            self._effects += [Subscribe(topic) for topic in (topics.BEAT, *map(topics.topic_of, self._streams))]
 
     def _tick_streams(self) -> None:
         for stream, question in list(self._snapshots.items()):
@@ -286,13 +307,19 @@ class Session:
                 stream.unanswered(self.now)
             else:
                 self._refused[stream] = question.error
-        for stream in self._streams:
+            self._stir(stream)
+        if self.now < self._streams_due:
+            return
+        for stream in self._all_streams():
+            stream.lane_spoke(self._heard[EVENTS])
             for wish in stream.tick(self.now):
                 if isinstance(wish, AskSnapshot):
                     self._snapshots[stream] = self.ask(GetSnapshot(job_id=stream.job_id), Snapshot)
                 else:
                     topic = topics.topic_of(stream.job_id)
                     self._effects += [Unsubscribe(topic), Subscribe(topic)]
+            self._stirred.add(stream)
+        self._streams_due = min((each.deadline() for each in self._all_streams()), default=float("inf"))
 
     def _tick_fetches(self) -> None:
         for name, fetch in self._fetches.items():

@@ -107,8 +107,8 @@ class EventStream:
             self._order(message, now)
 
     def lane_spoke(self, now: float) -> None:
-        """Take it that something about another job came: the lane lives."""
-        self._lane_at = now
+        """Take it that something came on the lane at `now`, of whatever job: it lives."""
+        self._lane_at = max(self._lane_at, now)
 
     def answered(self, snapshot: Snapshot, now: float) -> None:
         """Take the answer to an `AskSnapshot`: what the broker that serves now knows of the job."""
