@@ -14,7 +14,7 @@ import pytest
 from labelferry_export.keeping.draft import HELD_BYTES, Draft
 from labelferry_export.keeping.entry import Place
 from labelferry_export.keeping.settings import StoreSettings
-from labelferry_export.keeping.store import Store
+from labelferry_export.keeping.store import TOGETHER, TOGETHER_SECONDS, Store
 
 Open = Callable[..., Store]
 
@@ -149,7 +149,7 @@ def test_room_is_made_by_what_was_used_least_recently(opened: Open, tmp_path: Pa
         keep(opened(limit=1000, evicts=True), name, name.encode() * 296)
     assert found(opened(limit=1000, evicts=True), "a"), "used just now"
     keep(opened(limit=1000, evicts=True), "d", b"d" * 296)
-    assert [name for name in "abcd" if found(opened(), name)] == ["a", "c", "d"]
+    assert [name for name in "abcd" if found(opened(evicts=True), name)] == ["a", "c", "d"]
     assert sum(volume.stat().st_size for volume in volumes(tmp_path)) <= 1000
 
 
@@ -181,6 +181,25 @@ def test_an_entry_that_fills_half_the_store_is_not_kept(opened: Open, tmp_path: 
     keep(store, "large", *[b"x" * HELD_BYTES] * 3)
     assert (found(store, "small"), found(store, "large")) == ([b"small"], None)
     assert volumes(tmp_path)[0].stat().st_size < 100
+
+
+def test_what_checkpoints_take_in_within_a_moment_can_be_found_together_and_at_the_latest_at_their_end(
+    opened: Open, tmp_path: Path
+) -> None:
+    now = [1000.0]
+    settings = StoreSettings(os.fsencode(tmp_path / "store"), 1 << 30, evicts=False, spare=0)
+    store = Store(settings, lambda: now[0])
+    for name in "abc":
+        keep(store, name, name.encode())
+    assert [name for name in "abcd" if found(opened(), name)] == ["a"]
+    now[0] += 2 * TOGETHER_SECONDS
+    keep(store, "d", b"d")
+    assert [name for name in "abcd" if found(opened(), name)] == ["a", "b", "c", "d"]
+    for number in range(2 * TOGETHER - 1):
+        keep(store, f"{number}", b"x")
+    assert opened().counts() == {"kind": 4 + TOGETHER}
+    store.close()
+    assert opened().counts() == {"kind": 3 + 2 * TOGETHER}
 
 
 def test_a_disk_that_is_nearly_full_is_left_alone(opened: Open, tmp_path: Path) -> None:

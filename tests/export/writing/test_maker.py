@@ -69,8 +69,11 @@ def snapshot(make_project: MakeProject, make_exporter: Callable[..., Exporter]) 
 def done(tmp_path: Path, snapshot: Snapshot) -> Callable[..., list[str]]:
     """Do a task on every image, by a maker of its own; return the images that it was really done on. Each look at the clock is a second."""
 
-    def do(task: Task, *, least: float = 0.0, mark: bytes = b"this engine", kept: bool = True) -> list[str]:
-        stores = (StoreSettings(os.fsencode(tmp_path / "store"), 10**9, evicts=True, spare=0),) if kept else ()
+    def do(
+        task: Task, *, least: float = 0.0, mark: bytes = b"this engine", kept: bool = True, cache: bool = True
+    ) -> list[str]:
+        folder = os.fsencode(tmp_path / ("cache" if cache else "checkpoints"))
+        stores = (StoreSettings(folder, 10**9, evicts=cache, spare=0),) if kept else ()
         ticks = count()
         maker = Maker(MakerSettings(stores, mark, least), lambda: float(next(ticks)), lambda: 0.0)
         DONE.clear()
@@ -121,9 +124,42 @@ def test_the_pixels_count_for_who_looks_at_them_and_for_nobody_else(
     assert done(Blind()) == []
 
 
-def test_a_result_of_an_image_that_was_changed_meanwhile_is_not_kept(done: Callable[..., list[str]]) -> None:
-    done(Clumsy())
-    assert len(done(Clumsy())) == 12
+def test_checkpoints_know_an_image_by_the_state_of_its_file(done: Callable[..., list[str]], snapshot: Snapshot) -> None:
+    done(Revised(), cache=False)
+    done(Blind(), cache=False)
+    assert done(Revised(), cache=False) == []
+    image = list(snapshot.images())[4]
+    before = image.path.stat()
+    beside = image.path.with_name("beside")
+    beside.write_bytes(image.path.read_bytes())
+    os.utime(beside, ns=(before.st_atime_ns, before.st_mtime_ns))
+    beside.replace(image.path)  # another file with the same bytes and date: nobody has looked whether it is the same
+    assert done(Revised(), cache=False) == [image.name]
+    assert done(Blind(), cache=False) == []
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_result_of_an_image_that_was_changed_meanwhile_is_not_kept(
+    done: Callable[..., list[str]], cache: bool
+) -> None:
+    done(Clumsy(), cache=cache)
+    assert len(done(Clumsy(), cache=cache)) == 12
+
+
+def test_what_the_cache_has_is_found_beside_checkpoints_that_have_nothing(
+    tmp_path: Path, snapshot: Snapshot, done: Callable[..., list[str]]
+) -> None:
+    done(Revised())
+    stores = tuple(
+        StoreSettings(os.fsencode(tmp_path / name), 10**9, evicts=name == "cache", spare=0)
+        for name in ("checkpoints", "cache")
+    )
+    maker = Maker(MakerSettings(stores, b"this engine"), lambda: 0.0, lambda: 0.0)
+    DONE.clear()
+    for image in snapshot.images():
+        assert [piece.found for piece in maker.pieces(Revised(), snapshot, image)] == [True, True]
+    maker.close()
+    assert DONE == []
 
 
 def test_results_that_cost_too_little_are_not_kept_nor_looked_for(done: Callable[..., list[str]]) -> None:

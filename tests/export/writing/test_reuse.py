@@ -133,7 +133,7 @@ def test_killed_in_the_middle_it_goes_on_with_what_lanes_or_none_had_finished(
     lanes: int,
 ) -> None:
     monkeypatch.setattr(beginning, "LANES_WORTH", 0.0)
-    project = make_project(30)
+    project = make_project(30, side=400)
     whole = exported(make_exporter(project, lanes=1))
     script = f"""
 import os, signal, time
@@ -156,7 +156,8 @@ for update in Exporter(Path({str(project)!r}), place / "killed" / "b.zip", Expor
     second = make_exporter(project, lanes=3 - lanes, reuse=again)
     assert exported(second) == whole
     made, found = counts(second)
-    assert 27 <= found <= 30
+    # What was made in the last moment is not in the index yet: a few of these, which take milliseconds each.
+    assert 20 <= found <= 30
     assert made + found == 4 * 30
 
 

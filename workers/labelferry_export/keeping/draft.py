@@ -1,11 +1,12 @@
 """An entry of a store, written: it comes block by block, and is kept in the end or leaves no trace."""
 
+import hashlib
 import sqlite3
 from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
-from labelferry_export.keeping.entry import LENGTH, Place, seeded
+from labelferry_export.keeping.entry import LENGTH, Begin, Place
 
 HELD_BYTES = 1 << 20
 """So much of it waits in memory: most entries are written at once, or never."""
@@ -28,11 +29,11 @@ class Desk(Protocol):
 class Draft:
     """A context. What goes wrong with the disk does not leave it: the entry is not kept, and its store gives up."""
 
-    def __init__(self, desk: Desk, key: bytes, kind: str) -> None:
+    def __init__(self, desk: Desk, key: bytes, kind: str, begin: Begin = hashlib.sha256) -> None:
         self._desk = desk
         self._key = key
         self._kind = kind
-        self._digest = seeded(key)
+        self._digest = begin(key)
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._length = 0

@@ -2,10 +2,12 @@
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
+
+from deflate import crc32
 
 LENGTH = struct.Struct(">I")
 READ_BYTES = 1 << 20
@@ -20,6 +22,35 @@ class Place:
     digest: bytes
 
 
+class Digest(Protocol):
+    """A running digest, as hashlib makes it."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more bytes."""
+
+    def digest(self) -> bytes:
+        """Return the digest of what was taken in."""
+
+
+Begin = Callable[[bytes], Digest]
+"""Gives the digest of an entry under a key, before its first byte."""
+
+
+class Crc:
+    """The CRC-32 of an entry: it tells what a kill or a power cut tears, in a tenth of the time of SHA-256, and no more."""
+
+    def __init__(self, key: bytes) -> None:
+        self._crc = crc32(key)
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more bytes."""
+        self._crc = crc32(data, self._crc)
+
+    def digest(self) -> bytes:
+        """Return the checksum of what was taken in."""
+        return self._crc.to_bytes(4, "big")
+
+
 class Entry:
     """A sound entry. Close it when it is read."""
 
@@ -28,14 +59,14 @@ class Entry:
         self._place = place
 
     @classmethod
-    def opened(cls, volume: Path, place: Place, key: bytes) -> "Entry | None":
+    def opened(cls, volume: Path, place: Place, key: bytes, begin: Begin = hashlib.sha256) -> "Entry | None":
         """Return the entry at a place; None where what lies there is not what was put there under this key."""
         try:
             file = volume.open("rb", buffering=0)
         except OSError:
             return None
         try:
-            if _digest(file, place, key) == place.digest:
+            if _digest(file, place, begin(key)) == place.digest:
                 return cls(file, place)
         except OSError:
             pass
@@ -56,13 +87,7 @@ class Entry:
         self._file.close()
 
 
-def seeded(key: bytes) -> "hashlib._Hash":
-    """Return the digest of an entry under this key, before its first byte."""
-    return hashlib.sha256(key)
-
-
-def _digest(file: BinaryIO, place: Place, key: bytes) -> bytes:
-    digest = seeded(key)
+def _digest(file: BinaryIO, place: Place, digest: Digest) -> bytes:
     file.seek(place.start)
     left = place.length
     while left and (data := file.read(min(left, READ_BYTES))):

@@ -1,7 +1,7 @@
 """The index of a store: which entry lies where in which volume, and when a volume was used last. SQLite, shared by processes."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +71,15 @@ class Index:
                 return False
             row = (key, kind, volume.number, place.start, place.length, place.digest)
             return connection.execute("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+
+    def add_all(self, volume: Volume, entries: Sequence[tuple[bytes, str, Place]]) -> None:
+        """Add entries that are whole in a volume, in the order they lie there; where one is there already, it stays."""
+        with self._writing() as connection:
+            last = entries[-1][2]
+            update = "UPDATE volume SET bytes = ? WHERE number = ?"
+            connection.execute(update, (last.start + last.length, volume.number))
+            rows = ((key, kind, volume.number, each.start, each.length, each.digest) for key, kind, each in entries)
+            connection.executemany("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def holds(self, volume: Volume) -> bool:
         """Whether a volume is there still."""

@@ -1,13 +1,17 @@
 """Does tasks on images, and spares what was done before: results are looked for in stores, and kept there when they are made.
 
-A result is found by the task with its settings, by everything the snapshot says of the image and its objects, by the image's bytes
-where the task looks at them, and by the engine that made it. So whoever finds it could have made it, and it is the same bytes.
+A result is found by the task with its settings, by everything the snapshot says of the image and its objects, by the image's file
+where the task looks at it, and by the engine that made it. So whoever finds it could have made it, and it is the same bytes. The file
+stands in the key by the digest of its bytes for the cache, which anybody's export may look into at any time; for the checkpoints of one
+job by its state (which file, size, dates), as the job itself tells by it whether an image is still the one it has read.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
@@ -49,18 +53,16 @@ class Maker:
             self.made += name is None
             yield from task(image, snapshot.instances(image.id))
             return
-        pixels = getattr(task, "pixels", True)
-        seen = _digest_of(image) if pixels else b""
-        key = hashlib.sha256(encode([self.settings.mark, name, seen, snapshot.fingerprint(image)])).digest()
+        sought = _Sought(self.settings.mark, name, getattr(task, "pixels", True), image, snapshot.fingerprint(image))
         for store in self._stores:
-            entry = store.find(key)
+            entry = store.find(sought.key(store))
             if entry is not None:
                 self._cheap[name] = 0
                 with closing(entry):
                     for block in entry.blocks():
                         yield msgspec.structs.replace(_piece(block), found=True)
                 return
-        yield from self._made(task, snapshot, image, (key, name, seen), shelf)
+        yield from self._made(task, snapshot, sought, shelf)
 
     @cached_property
     def kept(self) -> dict[str, int]:
@@ -77,13 +79,11 @@ class Maker:
             store.close()
         self._stores = []
 
-    def _made(
-        self, task: Task, snapshot: Snapshot, image: Image, sought: tuple[bytes, bytes, bytes], shelf: str
-    ) -> Iterator[Piece]:
-        key, name, seen = sought
+    def _made(self, task: Task, snapshot: Snapshot, sought: "_Sought", shelf: str) -> Iterator[Piece]:
+        image, name = sought.image, sought.task
         with ExitStack() as open_drafts:
             kind = f"{shelf}/{type(task).__name__}"
-            drafts = [open_drafts.enter_context(store.draft(key, kind)) for store in self._stores]
+            drafts = [open_drafts.enter_context(store.draft(sought.key(store), kind)) for store in self._stores]
             spent, began = 0.0, self._clock()
             for piece in task(image, snapshot.instances(image.id)):
                 spent += self._clock() - began
@@ -94,10 +94,36 @@ class Maker:
             worth = spent + self._clock() - began >= self.settings.least
             self.made += worth
             self._cheap[name] = 0 if worth else self._cheap.get(name, 0) + 1
-            # An image that was written to meanwhile is not the one any more whose digest stands in the key.
-            if worth and (not seen or _digest_of(image) == seen):
+            if worth and sought.unchanged:
                 for draft in drafts:
                     draft.keep()
+
+
+@dataclass(eq=False)
+class _Sought:
+    """A result, as it is looked for: `task` with its settings, on an image of which `told` is known."""
+
+    mark: bytes
+    task: bytes
+    pixels: bool
+    """Whether the task looks at the image's file."""
+    image: Image
+    told: bytes
+    _seen: dict[bool, bytes] = field(default_factory=dict)
+    """The image's file when it was looked at first: by its bytes (true), and by its state."""
+
+    def key(self, store: Store) -> bytes:
+        """Return what it is found by in a store."""
+        seen = b""
+        if self.pixels:
+            seen = self._seen.get(store.evicts) or _look_at(self.image, whole=store.evicts)
+            self._seen[store.evicts] = seen
+        return hashlib.sha256(encode([self.mark, self.task, seen, self.told])).digest()
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the file is still what stands in the keys: one that was written to meanwhile is another image."""
+        return all(_look_at(self.image, whole=whole) == seen for whole, seen in self._seen.items())
 
 
 def _name_of(task: Task) -> bytes | None:
@@ -110,9 +136,14 @@ def _name_of(task: Task) -> bytes | None:
     return name
 
 
-def _digest_of(image: Image) -> bytes:
-    digest = hashlib.sha256()
+def _look_at(image: Image, *, whole: bool) -> bytes:
+    """Return a digest of an image's bytes (`whole`), or which file it is and in what state."""
     with open_original(image) as file:
+        if not whole:
+            state = os.fstat(file.fileno())
+            told: bytes = encode([state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns])
+            return told
+        digest = hashlib.sha256()
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
-    return digest.digest()
+        return digest.digest()
