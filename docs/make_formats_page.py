@@ -1,11 +1,11 @@
 """Draws docs/formats.md from the code: `python docs/make_formats_page.py`. A test sees that the page is as it would be drawn now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from labelferry_export import formats, sources, tables
 from labelferry_export.findings import LOSSES, Loss
-from labelferry_export.format import Format
+from labelferry_export.format import Format, Option
 from labelferry_export.source import Reads
 
 PAGE = Path(__file__).with_name("formats.md")
@@ -55,10 +55,15 @@ def page() -> str:
         "\n## Options of formats\n\n`--format-option NAME.OPTION=VALUE`\n\n",
         _table(
             ["option", "default", "values", "what it does"],
-            (row for each in known.values() for row in _options(each.name, each)),
+            (row for each in known.values() for row in _options(each.name, each.options)),
         ),
         "\n## Metric tables\n\n",
         _table(["name", "table"], ([each.name, each.title] for each in tables.ours().values())),
+        "\n`--metrics-option NAME.OPTION=VALUE`\n\n",
+        _table(
+            ["option", "default", "values", "what it does"],
+            (row for each in tables.ours().values() for row in _options(each.name, each.options)),
+        ),
     ]
     return "".join(parts)
 
@@ -77,7 +82,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(map(_row, [heads, ["---"] * len(heads), *rows]))
 
 
-def _options(name: str, each: Format) -> list[list[str]]:
+def _options(name: str, options: Mapping[str, Option]) -> list[list[str]]:
     return [
         [
             f"{name}.{key}",
@@ -85,7 +90,7 @@ def _options(name: str, each: Format) -> list[list[str]]:
             ", ".join(map(_said, option.choices)) or type(option.default).__name__,
             option.help,
         ]
-        for key, option in each.options.items()
+        for key, option in options.items()
     ]
 
 

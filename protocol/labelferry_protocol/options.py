@@ -41,6 +41,7 @@ class ExportOptions(Part, frozen=True, kw_only=True):
     formats: Annotated[tuple[Word, ...], Meta(max_length=64)] = ("coco", "json")
     format_options: Annotated[dict[Word, dict[Word, FormatOption]], Meta(max_length=64)] = {}
     metrics: Annotated[tuple[Word, ...], Meta(max_length=16)] = ("csv", "xlsx")
+    metric_options: Annotated[dict[Word, dict[Word, FormatOption]], Meta(max_length=16)] = {}
     scale: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     """Micrometres per pixel; None keeps lengths in pixels."""
     select: Annotated[tuple[Pattern, ...], Meta(max_length=64)] = ()

@@ -12,7 +12,7 @@ def check(options: ExportOptions) -> None:
         wanted = formats.find(name)
         formats.resolve(wanted, options.format_options.get(name, {}))
         formats.check_needs(wanted)
-    for name in options.metrics:
-        tables.find(name)
+    for name in (*options.metrics, *options.metric_options):
+        tables.resolve(tables.find(name), options.metric_options.get(name, {}))
     for name in options.format_options:
         formats.find(name)

@@ -38,7 +38,7 @@ class Properties:
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a format: its default, its allowed values (empty: any of the default's type), and what it does."""
+    """An option of a format or table: its default, its allowed values (empty: any of the default's type), and what it does."""
 
     default: FormatOption
     help: str

@@ -63,6 +63,13 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Metric tables, repeatable (csv and xlsx by default; none for none).",
     ),
     _bundle(
+        "--metrics-option",
+        "metric_options",
+        multiple=True,
+        metavar="NAME.KEY=VALUE",
+        help="An option of one metric table, as csv.bom=true; repeatable.",
+    ),
+    _bundle(
         "--scale", type=float, metavar="UM_PER_PX", help="Micrometres per pixel; lengths stay in pixels without it."
     ),
     _selection("--select", multiple=True, metavar="GLOB", help="Only images whose name matches, repeatable."),

@@ -85,15 +85,20 @@ def _list_file(said: str, *, here: bool) -> str | None:
     return str(path)
 
 
-def _format_options(said: tuple[str, ...]) -> Changes:
+def _options_of(option: str, field: str, example: str) -> Callable[[tuple[str, ...]], Changes]:
+    """Return what makes options of single formats or tables, `example` being one of them."""
+    return lambda said: {field: _by_name(option, said, example)}
+
+
+def _by_name(option: str, said: tuple[str, ...], example: str) -> dict[str, dict[str, str | int | float | bool]]:
     options: dict[str, dict[str, str | int | float | bool]] = {}
     for piece in said:
         place, mark, value = piece.partition("=")
         name, dot, key = place.partition(".")
         if not (mark and dot and name and key):
-            raise click.UsageError(f"--format-option: {piece!r} is not FORMAT.KEY=VALUE, as in coco.holes=rle")
+            raise click.UsageError(f"{option}: {piece!r} is not NAME.KEY=VALUE, as in {example}")
         options.setdefault(name, {})[key] = _scalar(value)
-    return {"format_options": options}
+    return options
 
 
 def _scalar(text: str) -> str | int | float | bool:
@@ -115,7 +120,8 @@ PARSED: dict[str, Callable[[Any], Changes]] = {
     "classes": _texts("classes"),
     "max_area": _most,
     "split": _split,
-    "format_options": _format_options,
+    "format_options": _options_of("--format-option", "format_options", "coco.holes=rle"),
+    "metric_options": _options_of("--metrics-option", "metric_options", "csv.bom=true"),
     "on_error": lambda said: {"on_error": OnError(said)},
     "border": lambda said: {"border": Border(said)},
 }

@@ -14,6 +14,7 @@ from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.lanes import Piece, Span, SpanTask
 from labelferry_export.model import Attribute, Category, Image, Instance
 from labelferry_export.tables import Measurements, find
+from labelferry_protocol.options import FormatOption
 
 Points = Sequence[tuple[float, float]]
 Project = Sequence[tuple[Image, Sequence[Instance]]]
@@ -35,6 +36,7 @@ class Kept:
         self.files: dict[str, bytes] = {}
         self.warnings: list[Warn] = []
         self.objects = 0
+        self.options: dict[str, FormatOption] = {"bom": False}
 
     @contextmanager
     def open(self, name: str) -> Iterator[KeptFile]:

@@ -9,8 +9,9 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
+from labelferry_export.chosen_options import chosen
 from labelferry_export.errors import ExportError
-from labelferry_export.format import Format, Option
+from labelferry_export.format import Format
 from labelferry_export.plugins import Brought, Origin, brought, checked
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import FormatOption
@@ -62,25 +63,4 @@ def check_needs(wanted: Format) -> None:
 
 def resolve(wanted: Format, given: Mapping[str, FormatOption]) -> dict[str, FormatOption]:
     """Return the values of all options of a format; a usage error names what is unknown or out of place."""
-    for name, value in given.items():
-        if name not in wanted.options:
-            names = ", ".join(wanted.options) or "none"
-            raise ExportError(
-                Code.USAGE, f"the format {wanted.name} has no option {name!r}; it has: {names}", item=wanted.name
-            )
-        _check_value(wanted, name, wanted.options[name], value)
-    return {name: given.get(name, option.default) for name, option in wanted.options.items()}
-
-
-def _check_value(wanted: Format, name: str, option: Option, value: FormatOption) -> None:
-    if option.choices:
-        if not any(value == choice and type(value) is type(choice) for choice in option.choices):
-            choices = ", ".join(str(choice) for choice in option.choices)
-            raise ExportError(
-                Code.USAGE, f"the option {name} of {wanted.name} is one of {choices}, not {value!r}", item=wanted.name
-            )
-    elif type(value) is not type(option.default) and not (type(option.default) is float and type(value) is int):
-        kind = type(option.default).__name__
-        raise ExportError(
-            Code.USAGE, f"the option {name} of {wanted.name} is a {kind}, not {value!r}", item=wanted.name
-        )
+    return chosen(NOUN, wanted.name, wanted.options, given)

@@ -1,16 +1,40 @@
 """The stage `metrics`: every object is measured once, then each writer makes its tables of it."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from labelferry_export import tables
+from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.costs import Totals
+from labelferry_export.findings import Warn
 from labelferry_export.job import Job
+from labelferry_export.lanes import Piece, Span, SpanTask
 from labelferry_export.plan import Step
 from labelferry_export.plugins import blamed
 from labelferry_export.stage import StageWork
 from labelferry_export.tables import MEASURING, Measurements, MetricWriter
-from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.options import ExportOptions, FormatOption
 from labelferry_protocol.words import Stage
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A job as one writer of tables sees it."""
+
+    job: Job
+    options: Mapping[str, FormatOption]
+
+    def open(self, name: str) -> EntryWriter:
+        """Begin a file of the bundle."""
+        return self.job.open(name)
+
+    def spread_spans(self, task: SpanTask, spans: Iterable[Span]) -> Iterator[tuple[Span, Iterator[Piece | None]]]:
+        """Do a task on stretches of a file."""
+        return self.job.spread_spans(task, spans)
+
+    def report(self, warn: Warn) -> None:
+        """Keep a finding."""
+        self.job.report(warn)
 
 
 def wanted(options: ExportOptions) -> list[str]:
@@ -60,7 +84,8 @@ def _measure(job: Job, measurements: Measurements) -> Generator[Step, None, None
 def _write(job: Job, writer: MetricWriter, measurements: Measurements) -> Generator[Step, None, None]:
     an_object = writer.cost.of(measurements.images, measurements.objects) / max(measurements.objects, 1)
     with blamed(tables.NOUN, writer.name, tables.origin(writer.name)):
-        for objects in writer.write(job, measurements):
+        view = TableView(job, tables.resolve(writer, job.options.metric_options.get(writer.name, {})))
+        for objects in writer.write(view, measurements):
             yield Step(an_object * objects, f"Writing {writer.name} tables", "", objects)
 
 

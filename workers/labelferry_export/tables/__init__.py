@@ -8,10 +8,12 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
+from labelferry_export.chosen_options import chosen
 from labelferry_export.format import Cost
 from labelferry_export.plugins import Brought, Origin, brought, checked
 from labelferry_export.tables.measuring import Measurements
 from labelferry_export.tables.writer import MetricWriter
+from labelferry_protocol.options import FormatOption
 
 __all__ = ["MEASURING", "Measurements", "MetricWriter", "find", "known"]
 
@@ -50,3 +52,8 @@ def find(name: str) -> MetricWriter:
     if name in ours():
         return ours()[name]
     return others().find(name, f"no metrics are called {name!r}: choose from {', '.join(known())}")
+
+
+def resolve(wanted: MetricWriter, given: Mapping[str, FormatOption]) -> dict[str, FormatOption]:
+    """Return the values of all options of a writer; a usage error names what is unknown or out of place."""
+    return chosen(NOUN, wanted.name, wanted.options, given)

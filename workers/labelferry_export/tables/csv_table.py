@@ -1,4 +1,4 @@
-"""The tables as csv: a file each, RFC 4180, UTF-8 without a byte order mark, lines that end in CR LF, a header, full precision.
+"""The tables as csv: a file each, RFC 4180, UTF-8 (with a byte order mark if wanted), lines that end in CR LF, a header, full precision.
 
 An empty cell is a quantity that is not defined. Text that a spreadsheet would take for a formula has an apostrophe before it; numbers
 are never changed.
@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from labelferry_export.bundle.packed import stretch
-from labelferry_export.format import Cost
+from labelferry_export.format import Cost, Option
 from labelferry_export.lanes.task import Piece, Span
 from labelferry_export.tables.columns import Cell, Row
 from labelferry_export.tables.measuring import Measurements, Table
@@ -20,6 +20,8 @@ from labelferry_export.tables.rowfile import rows_in
 from labelferry_export.tables.writer import FOLDER, MetricWriter, OpenFile, Target
 
 LINE_END = "\r\n"
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark, by which Excel knows UTF-8."""
 
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _QUOTED = re.compile(r'[",\r\n]')
@@ -41,6 +43,7 @@ def write(target: Target, measurements: Measurements) -> Iterator[int]:
     """Write `objects.csv`, `images.csv`, `classes.csv` and `columns.csv`."""
     for table in measurements.tables:
         with target.open(f"{FOLDER}/{table.name}.csv") as file:
+            file.write(MARK if target.options["bom"] else b"")
             file.write(line_of([column.header(measurements.scaled) for column in table.columns]))
             for rows in _write_rows(target, file, table):
                 yield rows if table.name == "objects" else 0
@@ -99,4 +102,5 @@ WRITER = MetricWriter(
     ),
     cost=Cost(image=0.05, object=0.014),
     write=write,
+    options={"bom": Option(False, "begin each file with a byte order mark: Excel shows letters beyond ASCII rightly")},
 )

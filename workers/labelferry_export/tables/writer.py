@@ -1,14 +1,15 @@
 """What a writer of tables is, and where it writes to. To add one: a file `..._table.py` here, or a package with an entry point."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from labelferry_export.findings import Warn
-from labelferry_export.format import Cost
+from labelferry_export.format import Cost, Option
 from labelferry_export.lanes.task import Piece, Span, SpanTask
 from labelferry_export.tables.measuring import Measurements
+from labelferry_protocol.options import FormatOption
 
 FOLDER = "metrics"
 """Where the tables lie in a bundle."""
@@ -26,6 +27,10 @@ class OpenFile(Protocol):
 
 class Target(Protocol):
     """What a writer sees of a job."""
+
+    @property
+    def options(self) -> Mapping[str, FormatOption]:
+        """The writer's own options, every one with a value."""
 
     def open(self, name: str) -> AbstractContextManager[OpenFile]:
         """Begin a file of the bundle; one at a time."""
@@ -50,3 +55,4 @@ class MetricWriter:
     usage: str
     cost: Cost
     write: Callable[[Target, Measurements], Iterator[int]]
+    options: Mapping[str, Option] = field(default_factory=dict)
