@@ -14,7 +14,7 @@ from labelferry_export.bundle.packed import PackedFile, pack
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, loss, no_pixel
 from labelferry_export.geometry.raster import runs_of_all
-from labelferry_export.geometry.ring import Integers
+from labelferry_export.geometry.ring import Flags, Integers
 from labelferry_export.geometry.runs import Runs, areas_of
 from labelferry_export.instances import Instances, shapes_of
 from labelferry_export.lanes.task import Piece
@@ -82,7 +82,7 @@ class Painting:
         """Return how many pixels of each value lie under another value, as far as any do; `values` as of `mask`, 0 is not counted."""
         if sum(self.areas) == np.count_nonzero(self._places):
             return {}
-        seen = self._seen()
+        seen = self.seen()
         places: dict[int, list[int]] = {}
         for place, value in enumerate(values[1:], start=1):
             if value:
@@ -90,16 +90,52 @@ class Painting:
         covered = {value: self._covered(members) - int(seen[members].sum()) for value, members in places.items()}
         return {value: pixels for value, pixels in covered.items() if pixels}
 
+    def borders(self, border: Flags, reach: int) -> Iterator[None]:
+        """Set in `border`, (width * height,) column by column, what lies within `reach` of an object's outermost pixels; yields now and then.
+
+        Within `reach` is a square; outermost are pixels beside which, in the image, another object lies, or none.
+        """
+        places, border = self._places.reshape(self.width, self.height), border.reshape(self.width, self.height)
+        columns, halo = max(BLOCK // self.height, 1), reach + 1
+        for left in range(0, self.width, columns):
+            first, last = max(left - halo, 0), left + columns + halo
+            border[left : left + columns] = _grown(_outermost(places[first:last]), reach)[left - first :][:columns]
+            yield
+
+    def seen(self, where: Flags | None = None) -> Integers:
+        """Return how many pixels of each place are on top, (objects + 1,); of those only that are set in `where`, if it is given."""
+        seen = np.zeros(len(self._runs) + 1, np.int64)
+        for start in range(0, len(self._places), BLOCK):
+            block = self._places[start : start + BLOCK]
+            seen += np.bincount(block if where is None else block[where[start : start + BLOCK]], minlength=len(seen))
+        return seen
+
     def _covered(self, places: Sequence[int]) -> int:
         first, *others = (self._runs[place - 1] for place in places)
         return first.union(*others).area if others else first.area
 
-    def _seen(self) -> Integers:
-        """Return how many pixels of each place are on top, (objects + 1,)."""
-        seen = np.zeros(len(self._runs) + 1, np.int64)
-        for start in range(0, len(self._places), BLOCK):
-            seen += np.bincount(self._places[start : start + BLOCK], minlength=len(seen))
-        return seen
+
+def _outermost(places: NDArray[np.unsignedinteger]) -> Flags:
+    """Return which pixels are an object's and have another place beside them. places: (width, height)."""
+    found = np.zeros(places.shape, np.bool_)
+    across, down = places[1:] != places[:-1], places[:, 1:] != places[:, :-1]
+    found[1:] |= across
+    found[:-1] |= across
+    found[:, 1:] |= down
+    found[:, :-1] |= down
+    return found & (places > 0)
+
+
+def _grown(flags: Flags, reach: int) -> Flags:
+    """Return the pixels within `reach` of a set one, along both axes."""
+    for turned in (False, True):
+        flags = flags.T if turned else flags
+        wide = flags.copy()
+        for shift in range(1, reach + 1):
+            wide[shift:] |= flags[:-shift]
+            wide[:-shift] |= flags[shift:]
+        flags = wide.T if turned else wide
+    return flags
 
 
 def painted(image: Image, instances: Sequence[Instance]) -> Generator[Piece, None, tuple[Painting, int]]:
@@ -125,12 +161,17 @@ def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Genera
 
 
 def packed_mask(
-    name: str, painting: Painting, values: Pixels, palette: Bytes | None = None
+    name: str, painting: Painting, values: Pixels, palette: Bytes | None = None, void: Flags | None = None
 ) -> Generator[Piece, None, PackedFile]:
-    """Return the mask of a painting, its `values` by place, as a PNG of the bundle; yields empty pieces in between."""
+    """Return the mask of a painting, its `values` by place, as a PNG of the bundle; yields empty pieces in between.
+
+    The pixels that are set in `void`, (width * height,) column by column, get the greatest value there is.
+    """
     mask = np.empty_like(values, shape=painting.width * painting.height)
     for _ in painting.fill(mask, values):
         yield Piece()
+    if void is not None:
+        mask[void] = np.iinfo(mask.dtype).max
     blocks = []
     for block in encode_png(mask.reshape(painting.width, painting.height).T, Extras(palette)):
         blocks.append(block)

@@ -1,7 +1,7 @@
 """Pascal VOC: an xml of boxes an image, lists of images, and masks of classes and objects with the VOC palette.
 
 After the VOC devkit: boxes are whole pixels, both ends included, the first pixel is 1 (`base` 0 counts from 0, as many tools do). In
-masks 0 is background and 255 void; value n of an object mask is the n-th object of the xml. The images are not stored again: they are
+masks 0 is background and 255 void (crowds, and, where it is wanted, the border of objects); value n of an object mask is the n-th object of the xml. The images are not stored again: they are
 in the bundle's `images/`, where the devkit has `JPEGImages/`.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from labelferry_export.bundle.packed import pack
 from labelferry_export.findings import Loss, Warn
-from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
+from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss, loss_of_all
 from labelferry_export.formats._painting import (
     ORDER,
     Painting,
@@ -25,11 +25,12 @@ from labelferry_export.formats._painting import (
     painted,
 )
 from labelferry_export.formats._recounts.xml import VocRecount
+from labelferry_export.formats._voc_border import WIDTHS, border_losses, void_border
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.formats._voc_lists import MOST_VALUES, NAME, VOID, class_losses, image_sets, labelmap
 from labelferry_export.formats._xml import element_text, is_xml
 from labelferry_export.geometry.rectangle import upright_boxes
-from labelferry_export.geometry.ring import Shapes
+from labelferry_export.geometry.ring import Flags, Shapes
 from labelferry_export.instances import columns_of
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
@@ -46,7 +47,7 @@ IMAGES_PER_STEP = 256
 
 
 class VocFiles(msgspec.Struct, frozen=True):
-    """The task of making an image's xml and masks. `names` of the classes, in order; `base` is the number of the first pixel."""
+    """The task of making an image's xml and masks. `names` of the classes, in order; `base` is the number of the first pixel, `border` the width of a void border in masks, 0 for none."""
 
     pixels: ClassVar[bool] = False
 
@@ -54,11 +55,12 @@ class VocFiles(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     base: int
     masks: bool
+    border: int = 0
 
     @classmethod
-    def of(cls, facts: ProjectFacts, base: int, masks: bool) -> Self:
+    def of(cls, facts: ProjectFacts, base: int, masks: bool, border: int = 0) -> Self:
         """Return the task for a project."""
-        return cls(facts.name, tuple(each.name for each in facts.categories), base, masks)
+        return cls(facts.name, tuple(each.name for each in facts.categories), base, masks, border)
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the xml, and if wanted the class mask and the object mask; an image with too many objects has none of objects.
@@ -73,17 +75,18 @@ class VocFiles(msgspec.Struct, frozen=True):
             return
         order = in_painting_order(instances)
         painting, objects = yield from painted(image, order)
-        losses = (*written.losses, *mask_losses(image, order, painting))
+        void = (yield from void_border(painting, self.border)) if self.border else None
+        losses = (*written.losses, *mask_losses(image, order, painting, void))
         yield Piece(objects=objects, findings=losses, file=xml)
         whole = len(instances) <= MOST_VALUES
         classes = np.array([0, *(VOID if each.crowd else each.category_id for each in order)], np.uint8)
         name = f"{FOLDER}/SegmentationClass/{stem}.png"
-        yield Piece(file=(yield from packed_mask(name, painting, classes, voc_colours())), last=not whole)
+        yield Piece(file=(yield from packed_mask(name, painting, classes, voc_colours(), void)), last=not whole)
         if whole:
             place = {each.id: number for number, each in enumerate(instances, start=1)}
             values = np.array([0, *(VOID if each.crowd else place[each.id] for each in order)], np.uint8)
             name = f"{FOLDER}/SegmentationObject/{stem}.png"
-            yield Piece(file=(yield from packed_mask(name, painting, values, voc_colours())), last=True)
+            yield Piece(file=(yield from packed_mask(name, painting, values, voc_colours(), void)), last=True)
 
 
 def annotation_of(image: Image, instances: Sequence[Instance], task: VocFiles) -> Written:
@@ -169,7 +172,11 @@ def write(job: FormatJob) -> Iterator[Step]:
     with job.open(f"{FOLDER}/labelmap.txt") as file:
         file.write(names.data)
     yield from _write_sets(job, ("Main", "Segmentation") if masks else ("Main",))
-    yield from job.files(VocFiles.of(job.facts, int(job.options["base"]), masks))
+    border = int(job.options["border"]) if masks else 0
+    if border and job.facts.instances:
+        message = f"a border of {border} pixels along the outline of every object is void in masks"
+        job.report(loss_of_all(Loss.MARKED, NAME, message))
+    yield from job.files(VocFiles.of(job.facts, int(job.options["base"]), masks, border))
 
 
 def _write_sets(job: FormatJob, kinds: Sequence[str]) -> Iterator[Step]:
@@ -183,11 +190,12 @@ def _write_sets(job: FormatJob, kinds: Sequence[str]) -> Iterator[Step]:
                         yield job.step(image, 0, last=False)
 
 
-def mask_losses(image: Image, order: Sequence[Instance], painting: Painting) -> list[Warn]:
-    """Return what an image's masks cannot say; `order` is what was painted."""
+def mask_losses(image: Image, order: Sequence[Instance], painting: Painting, void: Flags | None = None) -> list[Warn]:
+    """Return what an image's masks cannot say; `order` is what was painted, `void` their border if they have one."""
     losses = [
         *empty_losses(image, order, painting, NAME, Loss.REDUCED),
         *object_losses(image, order, painting, NAME, Loss.REDUCED),
+        *(() if void is None else border_losses(image, order, painting, void)),
     ]
     if len(order) > MOST_VALUES:
         message = (
@@ -205,7 +213,7 @@ FORMAT = Format(
         "`annotations/voc/` has `Annotations/`, `ImageSets/`, `SegmentationClass/`, `SegmentationObject/` and `labelmap.txt`. The images "
         "are not stored twice: they are in `images/`, with splits in folders; tools that look for `JPEGImages/` need a copy, "
         "or without splits a link: `ln -s ../../images annotations/voc/JPEGImages`. Boxes are whole pixels, both ends included, the first "
-        "pixel is 1 (devkit rule) unless `base` is 0. Masks are palette PNGs: 0 background, 255 void (crowds), n in "
+        "pixel is 1 (devkit rule) unless `base` is 0. Masks are palette PNGs: 0 background, 255 void (crowds; with the option `border=5` outlines too), n in "
         f"`SegmentationObject` the n-th object of the xml. Where objects overlap: {ORDER}. `<id>` is the object's id everywhere. In "
         "`ImageSets/` a line is a stem, which may hold blanks."
     ),
@@ -223,6 +231,7 @@ FORMAT = Format(
     options={
         "base": Option(1, "the number of the first pixel in boxes: 1 is the devkit's rule", choices=(0, 1)),
         "masks": Option(True, "masks of classes and objects beside the boxes"),
+        "border": Option(0, "the width in px of a void border along outlines in masks: 5 is VOC2012's", choices=WIDTHS),
     },
     recount=lambda claim: VocRecount(f"{FOLDER}/Annotations/", int(claim.options["base"])),
     lossiness=Lossiness(
