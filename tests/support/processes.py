@@ -16,6 +16,8 @@ from pathlib import Path
 from tests.support.world import ERA, World
 
 SECONDS = 30.0
+_THREADS = 16
+"""Where a process's number of threads stands behind its state (proc(5): num_threads)."""
 
 
 def wait_until(done: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
@@ -52,11 +54,12 @@ def job_children(pid: int) -> list[int]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there and not a zombie."""
+    """Whether a process is there and not a zombie that can be waited for: its first thread may be one while others still end."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return False
+    return state != "Z" or int(rest[_THREADS]) > 1
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import zmq
-from tests.support.processes import job_children
+from tests.support.processes import job_children, lives
 
 from labelferry_protocol import codec, depot, requests, work
 from labelferry_protocol.endpoints import Lane, parse_endpoint
@@ -298,10 +298,7 @@ def gone() -> Callable[[int, float], bool]:
     def is_gone(pid: int, within: float) -> bool:
         end = time.monotonic() + within
         while time.monotonic() < end:
-            try:
-                if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                    return True
-            except (FileNotFoundError, ProcessLookupError):
+            if not lives(pid):
                 return True
             time.sleep(0.005)
         return False
