@@ -6,15 +6,15 @@ What it costs is counted (results made and found, as the job child logs them), n
 import os
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tests.support.processes import Service, children_of, wait_until
-from tests.support.promises import await_attempt, check_order, check_promises, follow_to
+from tests.support.promises import attempts_of, await_attempt, check_order, check_promises, follow_to
 
-from labelferry import Cancelled, Client, Completed, ExportOptions, Failed, JobEvent, Progress, Started
+from labelferry import Cancelled, Client, Completed, ExportOptions, Failed, JobEvent, Progress, Started, State
 
 pytestmark = pytest.mark.processes
 OPTIONS = ExportOptions(formats=("coco",), metrics=("csv",))
@@ -145,6 +145,29 @@ def test_of_a_job_that_fails_in_the_end_nothing_is_kept(service: Service, client
     *_, last = events
     assert isinstance(last, Failed)
     check_promises(service, job, last)
+
+
+def test_a_job_that_is_cancelled_while_it_waits_for_another_attempt_is_confirmed_when_nothing_of_it_is_kept(
+    build: Callable[..., Service], project: Path
+) -> None:
+    service = build("worker", retry_seconds=60.0)
+    with Client(service.endpoint) as client:
+        job = client.submit(project, OPTIONS).job_id
+        events = client.events(job)
+        before = follow_to(events, 40)
+        kill_child(service)
+        await_attempt(service, job, 2)
+        before.append(next(each for each in events if isinstance(each, Progress) and each.progress > 45))
+        kill_child(service)
+        wait_until(lambda: client.status(job).state is State.QUEUED, "the pause before the third attempt")
+        assert service.leftovers() != [], "there is something to clean up"
+        outcome = client.cancel(job)
+        assert service.leftovers() == [], "before it was said"
+        assert isinstance(outcome, Cancelled)
+        assert outcome.cleanup_completed, outcome
+        assert list(events)[-1] == outcome
+        check_promises(service, job, outcome)
+        assert attempts_of(service, job) == [(1, "failed"), (2, "failed")]
 
 
 def test_of_a_job_that_was_cancelled_while_its_worker_was_down_nothing_is_kept_when_it_is_back(

@@ -35,6 +35,7 @@ class History:
         self._world = world = World(seed)
         self._promises = Promises(world)
         self._promises.holders = self._holders
+        self._promises.keepers = self._keepers
         self._broker = Broker(world, self._promises, kind)
         rng = world.rng
         self._workers = [Worker(world, self._broker, "crew") for _ in range(rng.randint(1, 3))]
@@ -122,6 +123,12 @@ class History:
     def _calm_down(self) -> None:
         self._world.weather = CALM
         self._hire()
+
+    def _keepers(self, job_id: str) -> list[str]:
+        """Return the workers that keep something of a job, as far as the broker can know: those it hears of, that have said so."""
+        ledger = self._broker.ledger
+        known = {worker.worker_id for worker in ledger._book.crew.keepers(job_id)} if ledger is not None else set()
+        return [worker.worker_id for worker in self._workers if worker.worker_id in known and job_id in worker.keeping]
 
     def _holders(self, job_id: str) -> list[str]:
         """Return the workers that run a child for a job, but for those that cannot notice anything just now."""

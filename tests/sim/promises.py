@@ -47,6 +47,7 @@ class Promises:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.keepers: Callable[[str], Sequence[str]] = lambda _: ()
         self.holders: Callable[[str], Sequence[str]] = lambda _: ()
         """Who runs a child for a job now, as far as they can know: set by the history."""
         self.accepted: set[str] = set()
@@ -111,7 +112,7 @@ class Promises:
                 self._check(store.job(answer.job_id) is not None, "a job was promised that is not durable")
             case Reply(message=CancelAccepted() as answer):
                 row = store.job(answer.job_id)
-                fine = row is not None and (row.state is State.CANCELLING or row.state in TERMINAL)
+                fine = row is not None and (row.cancel is not None or row.state in TERMINAL)
                 self._check(fine, "a cancel was promised that is not durable")
             case Reply(message=CancelSettled() as answer):
                 self._check(answer.outcome == self.ended.get(answer.job_id), "a cancel was told another outcome")
@@ -192,6 +193,10 @@ class Promises:
         if isinstance(event, Cancelled) and event.cleanup_completed:
             holders = self.holders(event.job_id)
             self._check(not holders, f"job {event.job_id} is confirmed cancelled, yet {holders} hold it")
+            keepers = self.keepers(event.job_id)
+            self._check(
+                not keepers, f"nothing of job {event.job_id} is left, it was said, yet {keepers} keep something"
+            )
         told.append(publish)
 
     @staticmethod

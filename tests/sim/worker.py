@@ -178,7 +178,7 @@ class Worker:
         holding = self._holding()
         me, slots = self.worker_id, self._slots
         register = Register(
-            worker_id=me, host=self._user, slots=slots, holding=holding, bundles=self._bundles, keeping=self._keeping
+            worker_id=me, host=self._user, slots=slots, holding=holding, bundles=self._bundles, keeping=self.keeping
         )
         self._say(ref, register)
 
@@ -193,7 +193,7 @@ class Worker:
             elif self._registered:
                 ref = self._ref()
                 self._asked_at[ref] = self._world.now
-                self._say(ref, Renew(worker_id=self.worker_id, holding=self._holding(), keeping=self._keeping))
+                self._say(ref, Renew(worker_id=self.worker_id, holding=self._holding(), keeping=self.keeping))
             else:
                 self._register()
         self._world.after(SETTINGS.renew_seconds, self._beat)
@@ -216,7 +216,8 @@ class Worker:
             self._registered = False
 
     @property
-    def _keeping(self) -> tuple[str, ...]:
+    def keeping(self) -> tuple[str, ...]:
+        """The jobs of which finished work is kept here."""
         return tuple(sorted(self._kept))
 
     def _forget(self, ended: tuple[str, ...]) -> None:
@@ -340,8 +341,15 @@ class Worker:
         self._say_until_answered(held, finished)
 
     def _obey(self, order: CancelOrder, ref: str = "") -> None:
+        kept = order.job_id in self._kept
         self._kept.discard(order.job_id)
         held = self._held.get(order.job_id)
+        if held is None and kept:
+            self._seen[order.job_id] = max(order.attempt, self._seen.get(order.job_id, 0))
+            removing = Held(Holding(job_id=order.job_id, attempt=order.attempt), running=False)
+            self._held[order.job_id] = removing
+            self._world.after(self._world.rng.uniform(0.001, 0.5), lambda: self._confirm_kept(removing))
+            return
         if held is None and self._seen.get(order.job_id, 0) < order.attempt:
             self._seen[order.job_id] = order.attempt  # its lease was lost: it will not begin here
             held = Held(Holding(job_id=order.job_id, attempt=order.attempt), running=False)
@@ -371,6 +379,10 @@ class Worker:
             held.partial = True
             self._ask_to_publish(held)
         else:
+            self._confirm(held, None)
+
+    def _confirm_kept(self, held: Held) -> None:
+        if self._held.get(held.holding.job_id) is held:
             self._confirm(held, None)
 
     def _confirm(self, held: Held, receipt: bytes | None) -> None:

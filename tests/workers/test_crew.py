@@ -46,6 +46,9 @@ class Bench:
             if isinstance(each, do.Clear):
                 kept = self.keeps and not each.for_good
                 taken += self.take(self.crew.cleared(each.key, clean=not self.dirty, now=now, kept=kept), now)
+            if isinstance(each, do.Forget) and each.attempt is not None:
+                key = Holding(job_id=each.job_id, attempt=each.attempt)
+                taken += self.take(self.crew.forgotten(key, clean=not self.dirty, now=now), now)
         self.done += taken
         return taken
 
@@ -587,20 +590,32 @@ def test_what_is_kept_is_removed_before_a_late_cancel_is_confirmed(bench: Bench)
     bench.run()
     break_down(bench)
     decided = bench.hear(order(), 0.1, work.AttemptFailed)
-    forget = decided.index(do.Forget(JOB))
+    forget = decided.index(do.Forget(JOB, 1))
     (word,) = said(decided)
     assert isinstance(word, work.AttemptCancelled)
     assert word.cleanup_completed
     assert forget < [isinstance(each, do.Send) and each.message == word for each in decided].index(True)
 
 
-def test_a_cancel_of_what_waits_for_another_attempt_removes_what_is_kept(bench: Bench) -> None:
+@pytest.mark.parametrize("dirty", [False, True])
+def test_a_cancel_of_what_waits_for_another_attempt_removes_what_is_kept_and_says_whether_it_could(
+    bench: Bench, dirty: bool
+) -> None:
     bench.crew.found([JOB])
     bench.join()
+    bench.dirty = dirty
     decided = bench.order()
     (word,) = said(decided)
     assert isinstance(word, work.AttemptCancelled)
-    assert decided.index(do.Forget(JOB)) < [isinstance(each, do.Send) for each in decided].index(True)
+    assert word.cleanup_completed is not dirty
+    assert decided.index(do.Forget(JOB, 1)) < [isinstance(each, do.Send) for each in decided].index(True)
+
+
+def test_a_cancel_said_again_meanwhile_is_answered_once(bench: Bench) -> None:
+    bench.crew.found([JOB])
+    bench.join()
+    bench.order()
+    assert list(said(bench.order())) == []
 
 
 def test_what_was_found_is_told_when_it_registers_and_a_job_that_runs_here_again_is_not_forgotten(

@@ -128,11 +128,10 @@ class Attempts:
         key = Holding(job_id=order.job_id, attempt=order.attempt)
         attempt = self._held.get(key)
         if attempt is None:
-            yield from self._forget_kept(key.job_id)
-            if not self._outbox.holds(key):
-                word = words.cancelled(self._worker_id, key)
-                self._remember(key, clean=self._ended.get(key, True))
-                self._outbox.put(msgspec.structs.replace(word, cleanup_completed=self._ended[key]), key, now)
+            if self._kept.drop(key.job_id):
+                yield Forget(key.job_id, key.attempt)
+            elif not self._outbox.holds(key):
+                self._confirm(key, now)
             return
         yield Send(CancelSeen(worker_id=self._worker_id, job_id=key.job_id, attempt=key.attempt))
         repeated = attempt.order is not None and attempt.order.keep_partial == order.keep_partial
@@ -159,8 +158,28 @@ class Attempts:
             case Step.REPORTING:
                 # The cancel came first in the ledger, or there would be no order: the word that waits will not be heard.
                 self._outbox.drop(attempt.key)
-                yield from self._forget_kept(attempt.key.job_id)
-                self._speak(attempt, clean=self._ended.get(attempt.key, True), now=now)
+                if self._kept.drop(attempt.key.job_id):
+                    yield Forget(attempt.key.job_id, attempt.key.attempt)
+                else:
+                    self._speak(attempt, clean=self._ended.get(attempt.key, True), now=now)
+
+    def forgotten(self, key: Holding, *, clean: bool, now: float) -> None:
+        """Confirm a cancel whose job has nothing kept here any more, or cannot be rid of it."""
+        attempt = self._held.get(key)
+        clean = clean and self._ended.get(key, True)
+        if attempt is None:
+            self._remember(key, clean=clean)
+            self._outbox.drop(key)
+            self._confirm(key, now)
+        elif attempt.step is Step.REPORTING:
+            self._speak(attempt, clean=clean, now=now)
+
+    def _confirm(self, key: Holding, now: float) -> None:
+        """Say that an attempt which is not here is cancelled."""
+        clean = self._ended.get(key, True)
+        self._remember(key, clean=clean)
+        word = words.cancelled(self._worker_id, key)
+        self._outbox.put(msgspec.structs.replace(word, cleanup_completed=clean), key, now)
 
     def ended(self, jobs: Jobs) -> Instructions:
         """Take the broker's word that these jobs have ended: nothing is kept of them, unless one is held here that it does not know of yet."""

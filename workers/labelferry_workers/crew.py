@@ -128,6 +128,11 @@ class Crew:
         yield from self._attempts.cleared(key, clean=clean, now=now)
         yield from self._settle(now)
 
+    def forgotten(self, key: Holding, *, clean: bool, now: float) -> Instructions:
+        """Take what came of a `Forget` that a cancel waits for: whether nothing is kept of the job any more."""
+        self._attempts.forgotten(key, clean=clean, now=now)
+        yield from self._settle(now)
+
     def bringing(self, key: Holding, sent: int, seconds_left: float | None) -> Instructions:
         """Take how much of a bundle has left for the depot, in bytes."""
         yield from self._attempts.bringing(key, sent, seconds_left)

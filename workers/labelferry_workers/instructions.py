@@ -46,9 +46,10 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Remove what is kept of a job that has no other attempt."""
+    """Remove what is kept of a job that has no other attempt; where an attempt is named, what came of it is told by `forgotten`."""
 
     job_id: str
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

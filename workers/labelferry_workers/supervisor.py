@@ -206,8 +206,10 @@ class Supervisor:
                 clean = (not each.for_good or self._checkpoints.remove(key.job_id)) and clean
                 kept = not each.for_good and self._checkpoints.has(key.job_id)
                 return self._crew.cleared(key, clean=clean, now=self._clock(), kept=kept)
-            case do.Forget(job_id=job_id):
-                self._checkpoints.remove(job_id)
+            case do.Forget(job_id=job_id, attempt=attempt):
+                clean = self._checkpoints.remove(job_id)
+                if attempt is not None:
+                    return self._crew.forgotten(Holding(job_id=job_id, attempt=attempt), clean=clean, now=self._clock())
             case do.Bring(key=key, token=token, size=size):
                 path = str(self._staging.path(key) / BUNDLE)
                 self._tell_uploader(Carry(key=key, token=token, path=path, size=size))

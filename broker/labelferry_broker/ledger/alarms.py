@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     """job: its `timeout` option"""
     ORDER = "order"
     """job: its cancel order is repeated"""
+    CLEARING = "clearing"
+    """job: workers were told to remove what they keep of it"""
     SILENCE = "silence"
     """worker: nothing was heard of it for a lease's time"""
     RETURN = "return"

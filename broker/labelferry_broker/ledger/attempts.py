@@ -63,6 +63,8 @@ class Attempts:
         if isinstance(message, CancelSeen):
             if job is not None:
                 self._cancels.seen(job)
+        elif isinstance(message, AttemptCancelled) and self._cancels.cleared(worker, message):
+            self._tell(worker, ref, Acknowledged())
         elif job is None:
             self._tell(worker, ref, self._answer_ended(worker, message, receipt))
         elif isinstance(message, RequestPublish):

@@ -23,7 +23,7 @@ from labelferry_broker.ledger.figures import Tally
 from labelferry_broker.ledger.jobs import Job
 from labelferry_broker.ledger.queue import Queue
 from labelferry_broker.ledger.readthrough import ReadThrough
-from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, Outcome
+from labelferry_broker.ledger.rows import AttemptRow, CancelMark, JobRow, Loaded, Outcome
 from labelferry_broker.ledger.settings import LedgerSettings, Moment
 from labelferry_broker.ledger.shelf import Shelf
 from labelferry_protocol.depot import Discard
@@ -53,6 +53,8 @@ class Book:
         self.now = now
         self.new_id = new_id
         self.live: dict[str, Job] = {}
+        self.aside: dict[str, Job] = {}
+        """Cancelled jobs that no worker has, while what is kept of them is removed: queued still, and never leased."""
         self.queue = Queue()
         self.shelf = Shelf()
         self.tally = Tally()
@@ -116,6 +118,14 @@ class Book:
         self._unsaved_progress.discard(job.row.job_id)
         self.save(UpdateJob(job.row.state, job.row))
 
+    def put_aside(self, job: Job, mark: CancelMark | None) -> None:
+        """Take a waiting job that is cancelled out of the queue."""
+        row = job.row
+        self.queue.remove(row.owner, row.number, row.job_id)
+        self.alarms.drop(Purpose.RETRY, row.job_id)
+        self.aside[row.job_id] = job
+        self.update(job, cancel=mark)
+
     def move(self, job: Job, move: Move, **changes: Any) -> None:
         """Move a job along its life: the one place where a state changes. `IllegalMove` where the table has no row."""
         previous = job.row
@@ -164,6 +174,8 @@ class Book:
         for peer, ref in job.waiters:
             self.emit(Reply(peer, ref, CancelSettled(job_id=job.row.job_id, outcome=terminal)))
         self.alarms.drop(Purpose.TIMEOUT, job.row.job_id)
+        self.alarms.drop(Purpose.CLEARING, job.row.job_id)
+        self.aside.pop(job.row.job_id, None)
         self._shelve(job.row)
         del self.live[job.row.job_id]
 

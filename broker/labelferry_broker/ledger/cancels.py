@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from labelferry_broker.ledger.alarms import Purpose
 from labelferry_broker.ledger.book import Book
+from labelferry_broker.ledger.crew import Worker
 from labelferry_broker.ledger.effects import Order, Reply, Tell
 from labelferry_broker.ledger.jobs import HELD, Job
 from labelferry_broker.ledger.rows import CancelMark, JobRow
@@ -12,10 +13,11 @@ from labelferry_protocol.events import BundleFacts, Cancelled, ExportCounts
 from labelferry_protocol.life import Move, after
 from labelferry_protocol.requests import Cancel, CancelAccepted, CancelSettled
 from labelferry_protocol.words import CancelledBy, Phase, State
-from labelferry_protocol.work import CancelOrder
+from labelferry_protocol.work import AttemptCancelled, CancelOrder
 
 FIRST_REPEAT = 0.1
 """Share of the full interval after which an order is repeated first: a worker that has only just subscribed may have missed it."""
+STILL_KEPT = "another worker keeps what was finished before, and removes it as soon as it can"
 
 
 class Cancels:
@@ -34,17 +36,16 @@ class Cancels:
         if len(job.waiters) >= self._book.settings.waiters_per_job and (peer, ref) not in job.waiters:
             raise Refusal(Code.BUSY, "too many wait for the end of this job already: watch its events", retry_after=1.0)
         job.waiters[peer, ref] = None
-        state = row.state if row.state is State.CANCELLING else after(row.state, Move.CANCEL)
-        self._book.emit(Reply(peer, ref, CancelAccepted(job_id=row.job_id, state=state)))
-        if row.state is not State.CANCELLING:
+        self._book.emit(Reply(peer, ref, CancelAccepted(job_id=row.job_id, state=self._next_state(job))))
+        if job.row.cancel is None:
             keep = row.options.keep_partial if message.keep_partial is None else message.keep_partial
             self._mark(job, CancelledBy.USER, user, keep_partial=keep, reason=message.reason)
-        elif message.keep_partial is not None:
+        elif message.keep_partial is not None and job.held:
             self._change_wish(job, keep_partial=message.keep_partial)
 
     def time_out(self, job: Job) -> None:
         """Cancel a job whose own `timeout` is over; one that is being cancelled already goes on as it is."""
-        if job.row.state is not State.CANCELLING:
+        if job.row.cancel is None:
             reason = f"it took longer than its timeout of {job.row.options.timeout:g} s"
             keep = job.row.options.keep_partial
             self._mark(job, CancelledBy.TIMEOUT, "timeout", keep_partial=keep, reason=reason)
@@ -53,6 +54,38 @@ class Cancels:
         """Go on with a cancel that a broker before this one has marked."""
         job.order_gap = self._book.settings.order_repeat_seconds * FIRST_REPEAT
         self._book.alarms.set(self._book.now.steady, Purpose.ORDER, job.row.job_id)
+
+    def clear_again(self, job: Job) -> None:
+        """Go on with the cancel of a waiting job that a broker before this one has marked: its last worker may come back."""
+        job.clearing = {job.row.worker_id} if job.row.worker_id else set()
+        self._book.put_aside(job, job.row.cancel)
+        self._wait_for_keepers(job)
+
+    def ask_keeper(self, worker: Worker) -> list[CancelOrder]:
+        """Return the orders about cancelled jobs that this worker does not have, but of which it keeps something, or may."""
+        live, held = self._book.live, self._book.crew.held_by(worker.worker_id)
+        kept = [job for job_id in worker.keeping if (job := live.get(job_id)) is not None and job not in held]
+        for job in kept:
+            if job.row.cancel is not None:
+                job.clearing.add(worker.worker_id)
+        waited_for = {id(job): job for job in (*self._book.aside.values(), *kept) if worker.worker_id in job.clearing}
+        return [self.order(job) for job in waited_for.values()]
+
+    def cleared(self, worker: Worker, message: AttemptCancelled) -> bool:
+        """Take a worker's word that it keeps nothing of a cancelled job that it does not have; return whether it was waited for."""
+        job = self._book.live.get(message.job_id)
+        if job is None or message.attempt != job.row.attempt or worker.worker_id not in job.clearing:
+            return False
+        worker.keeping.discard(message.job_id)
+        job.clearing.discard(worker.worker_id)
+        job.cleared = job.cleared and message.cleanup_completed
+        if not job.clearing and not job.held:
+            self._confirm_waiting(job)
+        return True
+
+    def wait_no_longer(self, job: Job) -> None:
+        """Confirm a cancel though not everybody has said that nothing is kept."""
+        self._confirm_waiting(job)
 
     def order(self, job: Job) -> CancelOrder:
         """Return the order for whoever has the job."""
@@ -86,6 +119,8 @@ class Cancels:
         """End a job as cancelled; `bundle` is what was kept of it."""
         row = job.row
         assert row.cancel is not None  # noqa: S101 - a job that ends so carries the mark
+        kept = bool(job.clearing) or not job.cleared
+        message = "; ".join(filter(None, (row.cancel.reason, message, STILL_KEPT if kept else "")))
         event = self._book.stamp(
             job,
             Cancelled,
@@ -94,29 +129,54 @@ class Cancels:
             who=row.cancel.who,
             progress=row.progress.progress if row.progress else 0.0,
             phase=Phase.PROCESSING,
-            cleanup_completed=cleanup_completed and job.doubted_until <= self._book.now.steady,
+            cleanup_completed=cleanup_completed and not kept and job.doubted_until <= self._book.now.steady,
             partial=bundle is not None,
-            message="; ".join(filter(None, (row.cancel.reason, message)))[:1024],
+            message=message[:1024],
             requested_at=row.cancel.at,
             bundle=bundle,
         )
         self._book.tally.cancels.add(max(0.0, self._book.now.wall - row.cancel.at))
-        kept = {"bundle": bundle, "bundle_attempt": row.attempt, "counts": counts} if bundle else {}
-        self._book.end(job, move, event, **kept)
+        part = {"bundle": bundle, "bundle_attempt": row.attempt, "counts": counts} if bundle else {}
+        self._book.end(job, move, event, **part)
 
     def _mark(self, job: Job, by: CancelledBy, who: str, *, keep_partial: bool, reason: str) -> None:
         mark = CancelMark(by=by, who=who, at=self._book.now.wall, keep_partial=keep_partial, reason=reason)
         if job.row.state is State.QUEUED:
-            self._book.update(job, cancel=mark)
-            keepers = self._book.crew.keepers(job.row.job_id)
-            for worker in keepers:
-                self._book.emit(Tell(worker.peer, "", self.order(job)))
-            hosts = ", ".join(sorted({worker.host for worker in keepers}))
-            message = f"what was finished before, and kept on {hosts}, is being removed" if keepers else ""
-            self.confirm(job, Move.CANCEL, cleanup_completed=not keepers, message=message)
+            self._book.put_aside(job, mark)
+            self._tell_keepers(job)
+            if job.clearing:
+                self._wait_for_keepers(job)
+            else:
+                self._confirm_waiting(job)
             return
         self._book.move(job, Move.CANCEL, cancel=mark)
         self._give_order(job)
+        self._tell_keepers(job)
+
+    def _next_state(self, job: Job) -> State:
+        """Return what a job is right after a cancel."""
+        if job.row.state is State.CANCELLING:
+            return State.CANCELLING
+        kept = job.clearing or self._book.crew.keepers(job.row.job_id)
+        return State.QUEUED if job.row.state is State.QUEUED and kept else after(job.row.state, Move.CANCEL)
+
+    def _tell_keepers(self, job: Job) -> None:
+        """Have what workers keep of a job that they do not have removed."""
+        keepers = [
+            each
+            for each in self._book.crew.keepers(job.row.job_id)
+            if not job.held or each.worker_id != job.row.worker_id
+        ]
+        job.clearing = {worker.worker_id for worker in keepers}
+        for worker in keepers:
+            self._book.emit(Tell(worker.peer, "", self.order(job)))
+
+    def _wait_for_keepers(self, job: Job) -> None:
+        at = self._book.now.steady + self._book.settings.clearing_seconds
+        self._book.alarms.set(at, Purpose.CLEARING, job.row.job_id)
+
+    def _confirm_waiting(self, job: Job) -> None:
+        self.confirm(job, Move.CANCEL, cleanup_completed=True)
 
     def _change_wish(self, job: Job, *, keep_partial: bool) -> None:
         """Let the last wish win while its worker has not ended: who cancelled, and when, stays as it was first."""

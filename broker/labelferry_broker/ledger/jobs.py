@@ -36,6 +36,11 @@ class Job:
     tried: set[str] = field(default_factory=set)
     """Workers at which an attempt ended badly: others are asked first."""
 
+    clearing: set[str] = field(default_factory=set)
+    """Workers that have still to say, after a cancel, that nothing of the job is kept with them."""
+    cleared: bool = True
+    """Whether all that have said so could remove it."""
+
     @property
     def held(self) -> bool:
         """Whether a worker has it."""

@@ -66,6 +66,8 @@ class Ledger:
             intake.set_timeout(book, job)
             if job.held:
                 self._leases.adopt(job)
+            elif row.cancel is not None:
+                self._cancels.clear_again(job)
             else:
                 self._leases.take_up(job)
             if row.state is State.CANCELLING:
@@ -218,6 +220,8 @@ class Ledger:
                 self._leases.lapse(job, "the worker was lost: it did not renew its lease in time")
             case Purpose.RETRY if job is not None:
                 self._leases.queue(job)
+            case Purpose.CLEARING if job is not None:
+                self._cancels.wait_no_longer(job)
             case Purpose.TIMEOUT if job is not None:
                 self._cancels.time_out(job)
             case Purpose.ORDER if job is not None:

@@ -140,4 +140,5 @@ class Presence:
 
     def _cancels_of(self, worker: Worker) -> tuple[CancelOrder, ...]:
         held = self._book.crew.held_by(worker.worker_id)
-        return tuple(self._cancels.order(job) for job in held if job.row.state is State.CANCELLING)
+        orders = [self._cancels.order(job) for job in held if job.row.state is State.CANCELLING]
+        return (*orders, *self._cancels.ask_keeper(worker))

@@ -42,6 +42,8 @@ class LedgerSettings:
     """A lease that a worker still does not list after so many tellings is left to run out."""
     order_repeat_seconds: float = 1.0
     """A cancel order is repeated until it is seen: first after a tenth of this, then at doubling intervals up to this."""
+    clearing_seconds: float = 2.0
+    """How long the confirmation of a cancel waits for workers that keep finished work of a job that none of them has."""
     retry_seconds: float = 0.5
     """Wait before the second attempt of a job whose first failed (there is none when its process was lost); doubles with each attempt."""
     retry_ceiling_seconds: float = 30.0
