@@ -74,6 +74,8 @@ WITH_IDS = {
     "labelme": {},
     "voc": {},
     "instance_masks": {},
+    "instance_masks objects": {"instance_masks": {"layout": "objects"}},
+    "instance_masks objects alone": {"instance_masks": {"layout": "objects", "images": False}},
     "labelme rings": {"labelme": {"holes": "rings"}},
     "cvat group": {"cvat": {"parts": "group"}},
 }

@@ -1,10 +1,11 @@
 """Instance masks: a 16-bit grey PNG (or 32-bit TIFF) an image whose values 1..n are its objects; a table says which, and previews show it in colour.
 
-What the tools of microscopy read as label images. Crowds are no single objects and are left out. Where objects overlap, the z-order of
+What the tools of microscopy read as label images. By the option `layout` it is a binary mask an object instead: `_object_masks`. Crowds are no single objects and are left out. Where objects overlap, the z-order of
 `_painting` decides, and what is lost is reported.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -14,6 +15,7 @@ from labelferry_export.bundle.packed import pack
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, loss
+from labelferry_export.formats._object_masks import NAME, OBJECTS, SET, ObjectMasks, copy_images, mask_of, seen
 from labelferry_export.formats._painting import (
     ORDER,
     Painting,
@@ -24,7 +26,7 @@ from labelferry_export.formats._painting import (
     packed_mask,
     painted,
 )
-from labelferry_export.formats._recounts.masks import MaskRecount, numbered
+from labelferry_export.formats._recounts.masks import MaskRecount, numbered, single
 from labelferry_export.formats._tiff import encode_tiff
 from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
@@ -32,12 +34,13 @@ from labelferry_export.model import Category, Image, Instance
 from labelferry_export.overlays.palette import COLOURS
 from labelferry_export.overlays.png import Bytes
 from labelferry_export.plan import Step
+from labelferry_export.recount import Claim
 from labelferry_export.tables.csv_table import line_of
 from labelferry_protocol.errors import Code
 
-NAME = "instance_masks"
 FOLDER = f"annotations/{NAME}"
 MASKS = "masks"
+LABELS = "labels"
 ENDINGS = {16: ".png", 32: ".tif"}
 MOST_OBJECTS = {16: 0xFFFF, 32: 0xFFFF_FFFF}
 """By the bits of a mask."""
@@ -46,6 +49,14 @@ DECODED = {16: "I;16", 32: "I"}
 COLUMNS = ("file", "value", "object_id", "category_id", "category")
 PREVIEW: Bytes = np.array([(0, 0, 0), *COLOURS], np.uint8)
 """Background and the overlays' colours of objects."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How masks are laid out: `single` is a file an object, else numbers of so many `bits` in a file an image."""
+
+    bits: int
+    single: bool
 
 
 def said_objects(instances: Sequence[Instance]) -> Sequence[Instance]:
@@ -67,13 +78,24 @@ def losses_of(image: Image, instances: Sequence[Instance], painting: Painting) -
     ]
 
 
-def rows_of(image: Image, instances: Sequence[Instance], categories: Sequence[Category], bits: int) -> bytes:
+def rows_of(image: Image, instances: Sequence[Instance], categories: Sequence[Category], layout: Layout) -> bytes:
     """Return the rows of an image in `objects.csv`."""
-    file = mask_file(MASKS, image, ENDINGS[bits])
+    said = said_objects(instances)
+    if layout.single:
+        places = [(each, (mask_of(image, each.id), SET)) for each in seen(image, said)]
+    else:
+        file = mask_file(MASKS, image, ENDINGS[layout.bits])
+        places = [(each, (file, value)) for value, each in enumerate(said, start=1)]
     return b"".join(
-        line_of([file, value, each.id, each.category_id, categories[each.category_id - 1].name])
-        for value, each in enumerate(said_objects(instances), start=1)
+        line_of([*place, each.id, each.category_id, categories[each.category_id - 1].name]) for each, place in places
     )
+
+
+def recount(claim: Claim) -> MaskRecount:
+    """Return what reads the masks again, of either layout."""
+    if claim.options["layout"] == OBJECTS:
+        return MaskRecount(f"{FOLDER}/{OBJECTS}/", ("L",), single, f"{MASKS}/")
+    return MaskRecount(f"{FOLDER}/{MASKS}/", (DECODED[int(claim.options["bits"])],), numbered)
 
 
 def check_count(image: Image, objects: int, bits: int = 16) -> None:
@@ -114,13 +136,18 @@ class InstanceMask(msgspec.Struct, frozen=True):
 
 
 def write(job: FormatJob) -> Iterator[Step]:
-    """Write a mask and its preview for every image, then `objects.csv`."""
-    bits = int(job.options["bits"])
-    yield from job.files(InstanceMask(bool(job.options["preview"]), bits))
+    """Write a mask and its preview for every image, or a mask for every object, then `objects.csv`."""
+    layout = Layout(int(job.options["bits"]), job.options["layout"] == OBJECTS)
+    if layout.single:
+        if job.options["images"]:
+            yield from copy_images(job, FOLDER)
+        yield from job.files(ObjectMasks(FOLDER))
+    else:
+        yield from job.files(InstanceMask(bool(job.options["preview"]), layout.bits))
     with job.open(f"{FOLDER}/objects.csv") as file:
         file.write(line_of(list(COLUMNS)))
         for image in job.images():
-            file.write(rows_of(image, job.instances(image), job.facts.categories, bits))
+            file.write(rows_of(image, job.instances(image), job.facts.categories, layout))
             yield job.step(image, 0, last=False)
 
 
@@ -130,7 +157,9 @@ FORMAT = Format(
     usage=(
         "`annotations/instance_masks/masks/`: a 16-bit grey PNG (by the option `bits=32` a TIFF) for every image, with its stem (with splits in folders): 0 is "
         "background, 1 to n are its objects: `skimage.io.imread(...)`. `objects.csv` says which object and class a value is. Most viewers "
-        f"show such masks as nearly black; `preview/` shows them in colour. Where objects overlap: {ORDER}. Crowds are left out."
+        f"show such masks as nearly black; `preview/` shows them in colour. Where objects overlap: {ORDER}. Crowds are left out. With "
+        "`layout=objects` there are folders `objects/STEM/` as in the 2018 Data Science Bowl: `images/` with the image, and `masks/` with a PNG of 0 and 255 "
+        "for every object, called by its id; nothing is hidden there."
     ),
     properties=Properties(
         holes="exact, in pixels",
@@ -144,10 +173,19 @@ FORMAT = Format(
     cost=Cost(image=1.8, object=0.024),
     write=write,
     options={
+        "layout": Option(
+            LABELS,
+            f"{LABELS}: a mask an image; {OBJECTS}: a binary PNG an object, in a folder an image, as in the 2018 Data Science Bowl",
+            choices=(LABELS, OBJECTS),
+        ),
+        "images": Option(
+            True,
+            f"in the layout {OBJECTS}, put the images beside their masks, whether or not they are in `images/` too",
+        ),
         "preview": Option(True, "masks in colour beside those in numbers"),
         "bits": Option(16, "16: PNG, up to 65535 objects an image; 32: TIFF, for images with more", choices=(16, 32)),
     },
-    recount=lambda claim: MaskRecount(f"{FOLDER}/{MASKS}/", (DECODED[int(claim.options["bits"])],), numbered),
+    recount=recount,
     lossiness=Lossiness(
         single=(Loss.DROPPED, Loss.HIDDEN),
         alike={Loss.ROUNDED: "outlines are rounded to whole pixels"},

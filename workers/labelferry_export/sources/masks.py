@@ -6,41 +6,30 @@ of its pixels. There is one class, `object`, or the one name that `classes.txt` 
 says what each number is. The masks were made for images of exactly their size. Images without a mask have no objects, with a note.
 """
 
-import csv
 import itertools
-import os
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Shape
-from labelferry_export.paths import inside, open_plain
-from labelferry_export.picture import read_header
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
+from labelferry_export.sources.bowl import BundleReading, FolderReading, holds_folders, holds_objects, said_why, sized
 from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import IMAGE_SUFFIXES, ImageFiles, files_below
-from labelferry_export.sources.label_pixels import MASK_SUFFIXES, read_labels, read_mask, regions, traced
+from labelferry_export.sources.label_pixels import MASK_SUFFIXES, read_labels, regions
+from labelferry_export.sources.mask_table import BUNDLE, TABLE, Said, classes_in_table, said_in_table
 from labelferry_export.sources.outlines import Unusable
 from labelferry_export.sources.pairing import find_image
-from labelferry_protocol.errors import Code
 
 MASK_FOLDERS = ("masks/", "labels/", "instances/", "instance_masks/")
-BUNDLE = "annotations/instance_masks/"
-TABLE = f"{BUNDLE}objects.csv"
-COLUMNS = ("file", "value", "object_id", "category_id", "category")
-"""Of the table in a bundle: which object each number of a mask is."""
 ENDINGS = ("", "_mask", "_masks", "_label", "_labels")
 CLASS = "object"
 MOST_SNIFFED = 8
 OBJECTS_AT_ONCE = 50
-MAX_LINE = 1 << 20
-
-Said = dict[int, tuple[int, str]]
-"""What the numbers of a mask are: an object's id, and its class."""
 
 
 class MasksSource:
@@ -61,7 +50,7 @@ class MasksSource:
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""
         try:
-            return path.is_dir() and (_mask_folder(path) is not None or next(_bowl_ids(path), None) is not None)
+            return path.is_dir() and (_mask_folder(path) is not None or holds_objects(path) or holds_folders(path))
         except (OSError, ExportError):
             return False
 
@@ -69,8 +58,12 @@ class MasksSource:
         """As `Source.read`."""
         sink.begin(FoundProject(path.name, path))
         folder = _mask_folder(path)
-        reading = _Reading(path, sink)
-        yield from reading.label_masks(folder) if folder is not None else reading.bowl()
+        if folder is not None:
+            yield from _Reading(path, sink).label_masks(folder)
+        elif holds_objects(path):
+            yield from BundleReading(path, sink).run()
+        else:
+            yield from FolderReading(path, sink, one_class(path, sink)).run()
 
 
 SOURCE = MasksSource()
@@ -96,20 +89,20 @@ class _Reading:
         images = ImageFiles(self._root, ["images/"])
         has_table = folder.startswith(BUNDLE) and (self._root / TABLE).is_file()
         if not has_table:
-            self._class = self._one_class()
-        for name in _classes(self._root) if has_table else [self._class]:
+            self._class = one_class(self._root, self._sink)
+        for name in classes_in_table(self._root) if has_table else [self._class]:
             self._sink.add_category(FoundCategory(name, name))
         pages: dict[str, _Page] = {}
         for file in files_below(self._root, folder, MASK_SUFFIXES):
             image = find_image(self._sink, images, file, (folder,), ENDINGS)
             if image is not None:
-                pages[file] = _Page(file, _sized(self._root, image, file))
+                pages[file] = _Page(file, sized(self._root, image, file))
                 self._sink.add_image(pages[file].image)
                 yield 0.0
         for _ in self._add_others(images, {page.image.file for page in pages.values()}, folder):
             yield 0.0
         done = 0
-        for file, said in _said(self._root) if has_table else ():
+        for file, said in said_in_table(self._root) if has_table else ():
             page = pages.pop(file, None)
             if page is not None:
                 done += 1
@@ -119,34 +112,6 @@ class _Reading:
             done += 1
             for _ in self._tell_labels(page, {} if has_table else None):
                 yield done / (done + len(pages))
-
-    def bowl(self) -> Iterator[float]:
-        """Tell of a project with a folder an image; yield how far it is."""
-        self._class = self._one_class()
-        self._sink.add_category(FoundCategory(self._class, self._class))
-        pages: list[FoundImage] = []
-        for number in _bowl_ids(self._root):
-            found = list(ImageFiles(self._root, [f"{number}/images/"]))
-            first = next(files_below(self._root, f"{number}/masks/", MASK_SUFFIXES), None)
-            if len(found) != 1:
-                message = f"the folder {number}/images holds {len(found)} images, and not one"
-                self._sink.complain(Finding.IMAGE_MISSING, message, number)
-                continue
-            image = FoundImage(key=number, name=posixpath.basename(found[0]), file=found[0])
-            pages.append(_sized(self._root, image, first))
-            self._sink.add_image(pages[-1])
-            yield 0.0
-        for turn, page in enumerate(pages):
-            for file in files_below(self._root, f"{page.key}/masks/", MASK_SUFFIXES):
-                self._tell_mask(page, file)
-                yield turn / len(pages)
-
-    def _one_class(self) -> str:
-        names = read_class_list(self._root, ("classes.txt",))
-        if len(names) > 1:
-            message = f"classes.txt holds {len(names)} classes, but the masks do not say which object is of which"
-            self._sink.note(Finding.OTHER, f"{message}: all are of the class {CLASS!r}")
-        return names[0] if len(names) == 1 else CLASS
 
     def _add_others(self, images: ImageFiles, taken: set[str | None], folder: str) -> Iterator[None]:
         others = [each for each in images if each not in taken]
@@ -167,7 +132,7 @@ class _Reading:
         try:
             objects = regions(read_labels(self._root, page.file))
         except (Unusable, ExportError) as error:
-            self._sink.complain(Finding.OBJECT_DROPPED, _said_why(page.file, error), page.image.name)
+            self._sink.complain(Finding.OBJECT_DROPPED, said_why(page.file, error), page.image.name)
             return
         for value, shape in objects:
             self._tell_label(page, value, shape, said)
@@ -188,31 +153,14 @@ class _Reading:
             return
         self._sink.add_object(FoundObject(page.image.key, category, shape, label, id=number or next(self._numbers)))
 
-    def _tell_mask(self, image: FoundImage, file: str) -> None:
-        number = next(self._numbers)
-        try:
-            mask = read_mask(self._root, file)
-            shape = traced(mask)
-        except (Unusable, ExportError) as error:
-            self._sink.complain(Finding.OBJECT_DROPPED, _said_why(file, error), image.name, number)
-            return
-        canvas = (mask.shape[1], mask.shape[0])
-        self._sink.add_object(FoundObject(image.key, self._class, shape, file, id=number, canvas=canvas))
 
-
-def _said_why(file: str, error: Exception) -> str:
-    return error.message if isinstance(error, ExportError) else f"{file} cannot be exported: {error}"
-
-
-def _sized(root: Path, image: FoundImage, mask: str | None) -> FoundImage:
-    """Return an image with the size of its mask, which is the one that its objects were drawn on."""
-    if mask is None:
-        return image
-    try:
-        header = read_header(inside(root, mask), mask)
-    except ExportError:
-        return image
-    return replace(image, width=header.width, height=header.height)
+def one_class(root: Path, sink: Sink) -> str:
+    """Return the class of all objects where masks do not say one: that of classes.txt, if it holds just one."""
+    names = read_class_list(root, ("classes.txt",))
+    if len(names) > 1:
+        message = f"classes.txt holds {len(names)} classes, but the masks do not say which object is of which"
+        sink.note(Finding.OTHER, f"{message}: all are of the class {CLASS!r}")
+    return names[0] if len(names) == 1 else CLASS
 
 
 def _mask_folder(path: Path) -> str | None:
@@ -230,35 +178,3 @@ def _has_image(path: Path, mask: str) -> bool:
     stem = posixpath.splitext(mask)[0]
     stems = [stem.removesuffix(each) for each in ENDINGS]
     return any((path / "images" / f"{each}{suffix}").is_file() for each in stems for suffix in IMAGE_SUFFIXES)
-
-
-def _bowl_ids(path: Path) -> Iterator[str]:
-    """Yield the folders, by name, that hold an image and the masks of its objects."""
-    with os.scandir(path) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    for name in names:
-        if (path / name / "images").is_dir() and (path / name / "masks").is_dir():
-            yield name
-
-
-def _rows(root: Path) -> Iterator[tuple[str, int, int, str]]:
-    """Yield file, value, object id and class from the table of a bundle; raise `ExportError` for a row that is none."""
-    try:
-        with os.fdopen(open_plain(inside(root, TABLE)), encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(iter(lambda: file.readline(MAX_LINE), ""))
-            if tuple(next(rows, ())) != COLUMNS:
-                raise ExportError(Code.SOURCE, f"{TABLE} has not the columns {', '.join(COLUMNS)}", TABLE)
-            for name, value, number, _, category in rows:
-                yield f"{BUNDLE}{name}", int(value), int(number), category
-    except (csv.Error, ValueError, OSError) as error:
-        raise ExportError(Code.SOURCE, f"{TABLE} cannot be read: {error}", TABLE) from None
-
-
-def _classes(root: Path) -> list[str]:
-    return sorted({category for _, _, _, category in _rows(root)})
-
-
-def _said(root: Path) -> Iterator[tuple[str, Said]]:
-    """Yield what the table says of each mask, mask by mask as they come."""
-    for file, rows in itertools.groupby(_rows(root), key=lambda row: row[0]):
-        yield file, {value: (number, category) for _, value, number, category in rows}

@@ -19,21 +19,27 @@ Values = NDArray[np.integer]
 class MaskRecount:
     """Recounts masks below `folder` that have Pillow's `modes`; `judge` gets the values of each and says how many objects they are.
 
+    With `last` they are masks of single objects, in folders of that name, and images are not counted.
     Of masks that are too large nothing is counted, and then no object at all.
     """
 
-    def __init__(self, folder: str, modes: tuple[str, ...], judge: Callable[[Values], int | None]) -> None:
-        self.images: int | None = 0
+    def __init__(
+        self, folder: str, modes: tuple[str, ...], judge: Callable[[Values], int | None], last: str = ""
+    ) -> None:
+        self.images: int | None = None if last else 0
         self.objects: int | None = 0
         self._folder = folder
         self._modes = modes
         self._judge = judge
+        self._last = last
 
     def open(self, name: str) -> Reader | None:
         """Return the reader of a mask."""
         if not (name.startswith(self._folder) and name.endswith((".png", ".tif"))):
             return None
-        self.images = (self.images or 0) + 1
+        if self._last and f"/{self._last}" not in name.removeprefix(self._folder):
+            return None
+        self.images = None if self.images is None else self.images + 1
         return _Mask(self)
 
     def check(self, data: bytes | None) -> None:
@@ -88,3 +94,10 @@ def within(classes: int, void: int) -> Callable[[Values], None]:
 def numbered(values: Values) -> int:
     """Judge a mask of objects: every value but 0 is one."""
     return int((values > 0).sum())
+
+
+def single(values: Values) -> int:
+    """Judge a mask of one object: it has 255, and else nothing but 0."""
+    if [value for value in values.tolist() if value] != [255]:
+        raise ValueError(f"it has the values {values[:4].tolist()}, and not 0 and 255")
+    return 1
