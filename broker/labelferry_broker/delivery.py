@@ -3,7 +3,7 @@
 A peer that has gone, or lags too far behind, is left out and counted: whoever still cares asks again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import zmq
 
@@ -15,6 +15,7 @@ from labelferry_protocol import codec, tokens
 from labelferry_protocol.errors import Code, Malformed
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
+from labelferry_protocol.tokens import Claims
 from labelferry_protocol.topics import topic_of
 from labelferry_transport.logs import Log
 
@@ -22,14 +23,26 @@ log = Log("delivery")
 
 
 class Delivery:
-    """The way out of the dispatcher: its sockets, the fan-out lanes, the depot, and the secret that tokens are signed with."""
+    """The way out of the dispatcher: its sockets, the fan-out lanes, the depot, and the secret that tokens are signed with.
 
-    def __init__(self, lanes: Lanes, events: Fanout, control: Fanout, depot: DepotPost, secret: bytes) -> None:
+    `place_for` tells where the worker of a connection may put a bundle by itself, if it may.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        events: Fanout,
+        control: Fanout,
+        depot: DepotPost,
+        secret: bytes,
+        place_for: Callable[[bytes, Claims], str | None],
+    ) -> None:
         self._lanes = lanes
         self._events = events
         self._control = control
         self._depot = depot
         self._secret = secret
+        self._place_for = place_for
         self._unsent = 0
 
     def perform(self, effects: Iterable[Sending]) -> None:
@@ -48,7 +61,7 @@ class Delivery:
                     self._depot.tell(message)
                 case AdmitUpload(peer, ref, claims):
                     token = tokens.sign(claims, effect.purpose, self._secret)
-                    self._post(self._lanes.work, peer, ref, effect.message(token))
+                    self._post(self._lanes.work, peer, ref, effect.message(token, self._place_for(peer, claims)))
                 case AdmitDownload(peer, ref):
                     token = tokens.sign(effect.claims, effect.purpose, self._secret)
                     self.answer(peer, ref, effect.message(token))

@@ -27,6 +27,10 @@ class Neighbours:
         if mark and in_sight(mark):
             self._marks[peer] = mark
 
+    def knows(self, peer: bytes) -> bool:
+        """Return whether the worker of a connection is on this machine."""
+        return peer in self._marks
+
     def left(self, peer: bytes, now: float) -> bool:
         """Take note that a connection has gone; return whether its process can be watched."""
         mark = self._marks.pop(peer, None)

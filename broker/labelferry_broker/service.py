@@ -114,4 +114,4 @@ def _dispatcher_settings(settings: BrokerSettings, endpoint: Endpoint, secret: b
     )
     shown = told(endpoint)
     endpoints = {lane.value: shown.lane(lane) for lane in Lane}
-    return DispatcherSettings(endpoints, secret, ledger)
+    return DispatcherSettings(endpoints, secret, ledger, settings.state)

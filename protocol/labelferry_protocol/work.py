@@ -17,6 +17,7 @@ from labelferry_protocol.message import (
     Message,
     Name,
     Part,
+    Path,
     Percent,
     Seconds,
     Sha256,
@@ -128,11 +129,13 @@ class RequestPublish(Message, frozen=True, kw_only=True):
 
 
 class PublishGranted(Message, frozen=True, kw_only=True):
-    """broker -> worker: show this token to the depot."""
+    """broker -> worker: show this token to the depot; if you can, link the bundle to `place` before, and it need not be sent."""
 
     job_id: JobId
     attempt: Attempt
     token: Token
+    place: Path | None = None
+    """A path in the depot's own folder, for a worker on its machine."""
 
 
 class AttemptFinished(Message, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from labelferry_broker.depot.settings import secret_path
+from labelferry_broker.depot.settings import part_path, secret_path
 from labelferry_protocol import codec, tokens
 from labelferry_protocol.depot import (
     AbandonBundle,
@@ -536,3 +536,40 @@ def test_garbage_is_refused_and_kills_nobody(broker: PretendedBroker, data: byte
         while peer.socket.poll(0):
             peer.socket.recv_multipart()
     assert isinstance(bring(broker.connect(), data, token_of(data, "upload")), BundleStored)
+
+
+def lay(broker: PretendedBroker, content: bytes, data: bytes) -> Path:
+    """Give a file of a worker's its second name in the depot's folder, as the part of `data`; return the worker's own."""
+    own = broker.place / "bundle.zip"
+    own.write_bytes(content)
+    part_path(broker.state, claims_of(data)).hardlink_to(own)
+    return own
+
+
+def test_a_bundle_that_its_worker_has_put_there_is_stored_without_a_byte_sent(
+    broker: PretendedBroker, data: bytes
+) -> None:
+    own = lay(broker, data, data)
+    assert isinstance(broker.connect().ask(OfferBundle(token=token_of(data, "upload"))), BundleStored)
+    stored = broker.state / "bundles" / f"{JOB}.1.zip"
+    assert stored.samefile(own)
+    own.unlink()
+    assert list((broker.state / "incoming").iterdir()) == []
+    assert fetch(broker.connect(), token_of(data, "download")) == data
+
+
+@pytest.mark.parametrize("longer", [0, 1])
+def test_what_was_put_there_and_is_not_the_bundle_goes_and_the_bundle_is_sent(
+    broker: PretendedBroker, data: bytes, longer: int
+) -> None:
+    wrong = data[::-1] + bytes(longer)
+    own = lay(broker, wrong, data)
+    worker, token = broker.connect(), token_of(data, "upload")
+    answer = bring(worker, data, token)
+    if not longer:
+        assert isinstance(answer, Refused)
+        assert answer.code is Code.STORE
+        answer = bring(worker, data, token)
+    assert isinstance(answer, BundleStored)
+    assert own.read_bytes() == wrong, "the worker's own file is not written to"
+    assert fetch(broker.connect(), token_of(data, "download")) == data

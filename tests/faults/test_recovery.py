@@ -123,7 +123,8 @@ def test_a_part_is_kept_of_an_attempt_that_resumed(service: Service, client: Cli
     events = client.events(job)
     follow_to(events, 60)
     kill_child(service)
-    next(event for event in events if isinstance(event, Progress) and event.message.startswith("Drawing"))
+    again = (event for event in events if event.attempt == 2)
+    next(event for event in again if isinstance(event, Progress) and event.message.startswith("Drawing"))
     outcome = client.cancel(job, keep_partial=True)
     assert isinstance(outcome, Cancelled)
     assert outcome.partial

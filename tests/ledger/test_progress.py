@@ -186,7 +186,7 @@ def test_a_grant_names_the_bundle_and_its_bringer(bench: Bench) -> None:
     claims = grant.claims
     assert (claims.job_id, claims.attempt, claims.size, claims.sha256, claims.user) == (job_id, 1, 10, SHA, "crew")
     assert claims.expires_at > bench.wall
-    assert grant.message(b"signed").token == b"signed"
+    assert grant.message(b"signed", "/place").token == b"signed"
 
 
 def test_a_finish_without_the_depots_receipt_publishes_nothing(bench: Bench) -> None:

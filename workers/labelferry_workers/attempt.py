@@ -102,6 +102,8 @@ class Attempt:
     moved_at: float = 0.0
     stall_shown: bool = False
     asked: int = 0
+    place: str | None = None
+    """Where the bundle may be put by hand."""
     key: Holding = field(init=False)
 
     def __post_init__(self) -> None:

@@ -235,13 +235,14 @@ class Attempts:
 
     # publishing
 
-    def grant(self, key: Holding, token: bytes) -> Instructions:
+    def grant(self, key: Holding, token: bytes, place: str | None) -> Instructions:
         """Take the broker's leave to bring a bundle."""
         attempt = self._held.get(key)
         if attempt is None or not attempt.can(Move.GRANT) or attempt.packed is None:
             return
         attempt.take(Move.GRANT)
-        yield Bring(key, token, attempt.packed.size)
+        attempt.place = place
+        yield Bring(key, token, attempt.packed.size, place)
         yield from self.bringing(key, 0, None)
 
     def bringing(self, key: Holding, sent: int, seconds_left: float | None) -> Instructions:
@@ -347,7 +348,7 @@ class Attempts:
         if not attempt.can(Move.END):
             return
         if attempt.step is Step.BRINGING:
-            yield Abandon(attempt.key)
+            yield Abandon(attempt.key, attempt.place)
         self._outbox.drop(attempt.key)
         attempt.take(Move.END)
         attempt.word = word

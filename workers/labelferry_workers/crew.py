@@ -86,7 +86,7 @@ class Crew:
             case work.PublishGranted():
                 self._outbox.take(ref)
                 key = Holding(job_id=message.job_id, attempt=message.attempt)
-                yield from self._attempts.grant(key, message.token)
+                yield from self._attempts.grant(key, message.token, message.place)
             case work.Acknowledged():
                 yield from self._acknowledged(ref, now)
             case work.Fenced():

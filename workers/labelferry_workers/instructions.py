@@ -54,18 +54,20 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Bring:
-    """Bring the attempt's bundle (`size` in bytes) to the depot."""
+    """Bring the attempt's bundle (`size` in bytes) to the depot; put it to `place` before, if that is told and can be done."""
 
     key: Holding
     token: bytes
     size: int
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Stop bringing the attempt's bundle, and have the depot forget what it has of it."""
+    """Stop bringing the attempt's bundle, and have the depot forget what it has of it; what lies at `place` is removed at once."""
 
     key: Holding
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

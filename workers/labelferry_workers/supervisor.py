@@ -9,6 +9,7 @@ import socket as host_names
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import msgspec
 import zmq
@@ -32,7 +33,7 @@ from labelferry_workers.link import Link
 from labelferry_workers.membership import Identity
 from labelferry_workers.pool import Pool, child_options
 from labelferry_workers.settings import WorkerSettings
-from labelferry_workers.staging import BUNDLE, Staging
+from labelferry_workers.staging import BUNDLE, Staging, put_beside, take_back
 from labelferry_workers.uploader import start_uploader
 
 LONGEST_PATIENCE_SECONDS = 1.0
@@ -210,10 +211,14 @@ class Supervisor:
                 clean = self._checkpoints.remove(job_id)
                 if attempt is not None:
                     return self._crew.forgotten(Holding(job_id=job_id, attempt=attempt), clean=clean, now=self._clock())
-            case do.Bring(key=key, token=token, size=size):
-                path = str(self._staging.path(key) / BUNDLE)
-                self._tell_uploader(Carry(key=key, token=token, path=path, size=size))
-            case do.Abandon(key=key):
+            case do.Bring(key=key, token=token, size=size, place=place):
+                path = self._staging.path(key) / BUNDLE
+                if place is not None and put_beside(path, Path(place)):
+                    log.debug("put the bundle in the depot's folder", job=key.job_id, attempt=key.attempt)
+                self._tell_uploader(Carry(key=key, token=token, path=str(path), size=size))
+            case do.Abandon(key=key, place=place):
+                if place is not None:
+                    take_back(self._staging.path(key) / BUNDLE, Path(place))
                 self._tell_uploader(Drop(key=key))
             case do.Watch(job_id=job_id):
                 self._link.watch(job_id)

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelferry_protocol.tokens import Claims
+
 SECRET_BYTES = 32
+LINKED_BYTES = 1024 * 1024
+"""A smaller bundle is sent to the depot by whoever has it: that is one chunk."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,11 @@ class DepotSettings:
     state: Path
     inner: str
     keys: Path | None = None
+
+
+def part_path(state: Path, claims: Claims) -> Path:
+    """Return where what is here of a bundle lies until it is whole and checked."""
+    return state / "incoming" / f"{claims.job_id}.{claims.attempt}.{claims.sha256[:16]}.part"
 
 
 def secret_path(state: Path) -> Path:

@@ -9,10 +9,12 @@ import hashlib
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from labelferry_broker.depot.settings import part_path
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.work import Holding
@@ -76,6 +78,7 @@ class Vault:
     """The two folders below the broker's state directory. Owned by the depot's thread, but for `seal`, which the sealer calls."""
 
     def __init__(self, state: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self._state = state
         self.bundles = state / "bundles"
         self.incoming = state / "incoming"
         self._reserve_bytes = reserve_bytes
@@ -109,17 +112,21 @@ class Vault:
         return descriptor
 
     def begin(self, claims: Claims) -> Incoming:
-        """Return the file a bundle comes into, with what is here of it; raise `Refusal(DISK_FULL)` when the rest has no room."""
-        path = self.incoming / f"{claims.job_id}.{claims.attempt}.{claims.sha256[:16]}.part"
+        """Return the file a bundle comes into, with what is here of it; raise `Refusal(DISK_FULL)` when the rest has no room.
+
+        What is here may be all of it, put here by the worker: a link to a file of its own, so it is never written to, nor cut.
+        """
+        path = part_path(self._state, claims)
         try:
             for other in self.incoming.glob(f"{claims.job_id}.{claims.attempt}.*.part"):
                 if other != path:
                     other.unlink(missing_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            descriptor = _open_part(path)
             received = os.fstat(descriptor).st_size
             if received > claims.size:
-                os.ftruncate(descriptor, 0)
-                received = 0
+                os.close(descriptor)
+                path.unlink()
+                descriptor, received = _open_part(path), 0
         except OSError as error:
             raise refusal_of(error, "take the bundle in") from None
         coming = Incoming(path, descriptor, received, hashlib.sha256() if received == 0 else None)
@@ -130,11 +137,7 @@ class Vault:
 
     def seal(self, coming: Path, claims: Claims) -> None:
         """Make a whole file durable and publish it by one rename, which `sync` makes durable. Blocks on the disk: called by the sealer alone."""
-        descriptor = os.open(coming, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(coming)
         coming.rename(self.place_of(claims.job_id, claims.attempt))
 
     def sync(self) -> None:
@@ -160,6 +163,10 @@ class Vault:
         ]
 
 
+def _open_part(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def refusal_of(error: OSError, wish: str) -> Refusal:
     """Return the refusal that tells a peer of a disk error, without naming the broker's folders."""
     if error.errno in _FULL:
@@ -167,10 +174,22 @@ def refusal_of(error: OSError, wish: str) -> Refusal:
     return Refusal(Code.STORE, f"the depot could not {wish}: {error.strerror}", retry_after=FAULT_RETRY_SECONDS)
 
 
+def sync_file(path: Path) -> None:
+    """Have the disk keep a file's bytes. Blocks."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file. Blocks: called by the sealer alone."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file, which is brought to the disk at the same time. Blocks: called by the sealer alone."""
+    with path.open("rb") as file, ThreadPoolExecutor(1) as beside:
+        syncing = beside.submit(sync_file, path)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        syncing.result()
+    return digest
 
 
 def _disk_full() -> Refusal:

@@ -128,16 +128,16 @@ class TellDepot:
 
 @dataclass(frozen=True, slots=True)
 class AdmitUpload:
-    """Sign `claims` for `purpose` and send `message(token)` to the worker at `peer`, on work: the ledger holds no secret."""
+    """Sign `claims` for `purpose` and send `message(token, place)` to the worker at `peer`, on work: the ledger holds no secret, and knows no disk."""
 
     peer: bytes
     ref: str
     claims: Claims
     purpose: ClassVar[Purpose] = "upload"
 
-    def message(self, token: bytes) -> work.PublishGranted:
-        """Return the answer with its token."""
-        return work.PublishGranted(job_id=self.claims.job_id, attempt=self.claims.attempt, token=token)
+    def message(self, token: bytes, place: str | None) -> work.PublishGranted:
+        """Return the answer with its token, and where a worker that can may put the bundle itself."""
+        return work.PublishGranted(job_id=self.claims.job_id, attempt=self.claims.attempt, token=token, place=place)
 
 
 @dataclass(frozen=True, slots=True)
