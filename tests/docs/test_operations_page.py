@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from labelferry import stream
 from labelferry.cli import services
+from labelferry_broker import dispatcher
+from labelferry_broker.depot import broker_lane, carrier, downloads, uploads
 from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
+from labelferry_broker.fanout import MAX_SUBSCRIPTIONS
+from labelferry_broker.ledger import alarms
+from labelferry_broker.ledger.crew import MOST_REPLACED
 from labelferry_broker.ledger.figures import Figures, Histogram
 from labelferry_broker.ledger.settings import LedgerSettings
+from labelferry_protocol import limits
+from labelferry_transport.sockets import CHUNKS_HIGH_WATER, HIGH_WATER
+from labelferry_workers import attempts, checkpoints, kept, mailbox
 from labelferry_workers.settings import CrewSettings
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +39,30 @@ def test_the_page_gives_the_limits_as_the_code_has_them() -> None:
     assert f"| {ledger.queued_in_all:,} |" in PAGE
     assert f"older than `--keep-days` ({ledger.keep_seconds / 86400:.0f})" in PAGE
     assert f"After {crew.stall_seconds:.0f} s without progress" in PAGE
+
+
+def test_the_page_gives_the_bounds_as_the_code_has_them() -> None:
+    ledger = LedgerSettings()
+    for row in (
+        f"{HIGH_WATER:,}; chunks of bundles {CHUNKS_HIGH_WATER}",
+        f"{limits.MAX_BODY_BYTES // 1024} KiB, {limits.MAX_DEPTH}, {limits.MAX_LIST:,}; a chunk 1 MiB",
+        f"taken in a turn | {dispatcher.BATCH}",
+        f"the end of one cancel | {ledger.waiters_per_job}",
+        f"subscriptions of a connection | {MAX_SUBSCRIPTIONS:,}",
+        f"templates of a user | {ledger.templates_per_user}",
+        f"as many as are set and {alarms.SLACK:,}; {MOST_REPLACED}",
+        f"coming in | {uploads.MAX_COMING}",
+        f"on one connection | {downloads.MAX_OPEN}; {downloads.MAX_OPEN_PER_PEER}",
+        f"could not be told | {broker_lane.MAX_WAITING}; {carrier.MAX_UNTOLD:,}",
+        f"of stored bundles | {uploads.MAX_STORED:,}",
+        f"and {CrewSettings().bundles_per_slot} bundles a slot",
+        f"known to be kept | {attempts.MAX_ENDED:,}; {kept.MOST_TOLD}",
+        f"a job, {checkpoints.MOST_IDLE} jobs that do not run, {checkpoints.MOST_SECONDS / 3600:.0f} hours",
+        f"{mailbox.MAX_KEPT} full points",
+        f"that nobody takes | {stream.MOST_READY:,}",
+        f"behind a gap | {stream.REPAIR_SECONDS:.0f} s",
+    ):
+        assert row in PAGE, row
 
 
 @pytest.mark.parametrize(("unit", "command"), [("broker", services.broker), ("worker", services.worker)])

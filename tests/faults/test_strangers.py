@@ -1,5 +1,6 @@
-"""Rows 30, 32, 36, 37: a service at work beside peers that flood, babble and subscribe to everything, and at work for longer than any lease."""
+"""Rows 30, 32, 36, 37, 44: a service at work beside peers that flood, babble and subscribe to everything, and at work for longer than any lease."""
 
+import os
 import random
 import threading
 import time
@@ -13,8 +14,12 @@ from tests.support.garbage import garbage
 from tests.support.processes import Service, wait_until
 from tests.support.promises import attempts_of, await_fault, check_order, check_promises, follow_to
 
-from labelferry import Client, Code, Completed, ExportOptions, Refusal, State
+from labelferry import Client, Code, Completed, ExportOptions, Progress, Refusal, Stage, State
+from labelferry_protocol import codec
 from labelferry_protocol.endpoints import Lane, parse_endpoint
+from labelferry_protocol.events import StageProgress
+from labelferry_protocol.topics import topic_of
+from labelferry_protocol.work import ProgressFrame
 from labelferry_transport.sockets import connect, new_context
 
 pytestmark = pytest.mark.processes
@@ -25,6 +30,10 @@ Build = Callable[..., Service]
 def tell(service: Service, name: str, text: str = "") -> None:
     assert service.world is not None
     service.world.tell(name, text)
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
@@ -61,6 +70,41 @@ def test_row_32_garbage_on_every_lane_while_a_job_runs_harms_nobody(build: Build
         check_order(before + after)
         check_promises(service, job, after[-1])
         assert attempts_of(service, job) == [(1, "finished")]
+
+
+def test_row_44_frames_of_progress_from_anybody_as_fast_as_they_can_be_sent_hold_up_nobody(
+    build: Build, small: Path
+) -> None:
+    service = build("worker")
+    tell(service, "child", "linger")
+    with Client(service.endpoint) as client, strange_peers(service, (zmq.PUB, Lane.PROGRESS)) as (loud,):
+        job = client.submit(small, OPTIONS).job_id
+        events = client.events(job)
+        before = follow_to(events)
+        await_fault(service)
+        broker = service.processes["broker"].pid
+        resident = resident_bytes(broker)
+        frame = ProgressFrame(
+            worker_id="ab" * 16,
+            job_id=job,
+            attempt=1,
+            progress=77.0,
+            stage=Stage.IMAGES,
+            message="I am not the worker",
+            stage_progress=StageProgress(current=1, total=2),
+        )
+        parts = [topic_of(job), codec.pack(frame)]
+        for number in range(100_000):
+            loud.send_multipart(parts)
+            if number % 20_000 == 0:
+                assert client.status(job).state is State.RUNNING
+        assert resident_bytes(broker) - resident < 40_000_000
+        tell(service, "go")
+        after = list(events)
+        assert isinstance(after[-1], Completed)
+        assert not [each for each in before + after if isinstance(each, Progress) and "not the worker" in each.message]
+        check_order(before + after)
+        check_promises(service, job, after[-1])
 
 
 def test_row_30_whoever_subscribes_to_everything_hears_nothing_and_disturbs_nobody(build: Build, small: Path) -> None:

@@ -21,6 +21,9 @@ class Kept:
         for job_id in jobs:
             self._jobs.pop(job_id, None)
             self._jobs[job_id] = None
+        while len(self._jobs) > MOST_TOLD:
+            # So many are never on the disk (`checkpoints`).
+            del self._jobs[next(iter(self._jobs))]
 
     def drop(self, job_id: str) -> bool:
         """Take note that nothing is to be kept of a job any more; return whether something was."""
@@ -32,4 +35,4 @@ class Kept:
     @property
     def told(self) -> Jobs:
         """What the broker is told: so many as it takes."""
-        return tuple(self._jobs)[-MOST_TOLD:]
+        return tuple(self._jobs)

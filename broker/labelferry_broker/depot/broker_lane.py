@@ -15,6 +15,8 @@ from labelferry_transport.logs import Log
 
 BATCH = 256
 ASK_AGAIN_SECONDS = 5.0
+MAX_WAITING = 256
+"""Workers' questions that may wait for the broker."""
 
 log = Log("depot")
 
@@ -48,6 +50,9 @@ class BrokerLane:
         """Put on the list to ask: whether a whole bundle that its worker abandons is published."""
         holding = (Holding(job_id=claims.job_id, attempt=claims.attempt),)
         if all(question.waiting != (peer, ref) or question.holding != holding for question in self._questions):
+            if sum(question.waiting is not None for question in self._questions) >= MAX_WAITING:
+                sentence = "too many bundles are being abandoned at once: say it again soon"
+                raise Refusal(Code.BUSY, sentence, retry_after=1.0)
             # Behind the one that is out, before the rest of a long sweep: a cancel waits for it.
             self._questions.insert(1, _Question(holding, (peer, ref)))
 

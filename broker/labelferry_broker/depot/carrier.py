@@ -38,6 +38,8 @@ from labelferry_transport.speaker import Speaker, speaker_of
 
 BATCH = 32
 TICK_SECONDS = 0.25
+MAX_UNTOLD = 1000
+"""Messages kept for a broker that cannot be told now; what comes beyond is left out, for it is asked again, or known by the sweep."""
 SWEEP_SECONDS = 3600.0
 """Between two times that the broker is asked what of all that lies here is wanted: a word to throw something away may be lost."""
 
@@ -198,7 +200,8 @@ class Carrier:
             self._tell_broker(question)
 
     def _tell_broker(self, message: DepotToBroker) -> None:
-        self._to_broker.append(message)
+        if len(self._to_broker) < MAX_UNTOLD:
+            self._to_broker.append(message)
         self._flush()
 
     def _flush(self) -> None:

@@ -17,6 +17,8 @@ from labelferry_protocol.tokens import Claims
 from labelferry_protocol.window import Window
 from labelferry_transport.logs import Log
 
+MAX_STORED = 4096
+"""Digests remembered of the bundles that were stored last; one that is offered again beyond that is read again."""
 MAX_COMING = 32
 """Uploads at a time; each may have a window of chunks in memory."""
 LEAST_CHUNK_BYTES = 64 * 1024
@@ -114,7 +116,7 @@ class Uploads:
             return []
         match result.outcome:
             case Outcome.STORED:
-                self._stored[bundle] = result.claims.sha256
+                self._remember(bundle, result.claims.sha256)
                 log.info("bundle stored", job=bundle[0], attempt=bundle[1], bytes=result.claims.size)
                 return [self._receipt(upload.peer, upload.ref, result.claims, wall)]
             case Outcome.BROKEN:
@@ -179,6 +181,11 @@ class Uploads:
         """Close every file; parts stay."""
         for bundle, upload in list(self._live.items()):
             self._leave(bundle, upload)
+
+    def _remember(self, bundle: _Bundle, digest: str) -> None:
+        self._stored[bundle] = digest
+        while len(self._stored) > MAX_STORED:
+            del self._stored[next(iter(self._stored))]
 
     def _begin(self, upload: _Upload, steady: float) -> list[Answer]:
         claims = upload.claims

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
+SLACK = 1024
+"""Entries of alarms that ring no more which are always borne with."""
+
 
 class Purpose(StrEnum):
     """What is due when an alarm rings; beside each, what its identity names."""
@@ -49,6 +52,7 @@ class Alarms:
         if self._at.get(alarm) != at:
             self._at[alarm] = at
             heapq.heappush(self._heap, (at, alarm))
+            self._tidy()
 
     def set_earliest(self, at: float, purpose: Purpose, identity: str = "") -> None:
         """Let an alarm ring at `at` unless it is set already."""
@@ -75,6 +79,12 @@ class Alarms:
             alarm = heapq.heappop(self._heap)[1]
             del self._at[alarm]
             yield alarm
+
+    def _tidy(self) -> None:
+        """Let go of alarms that were dropped, or moved, long before their time: so there are never many more than are set."""
+        if len(self._heap) > 2 * len(self._at) + SLACK:
+            self._heap = [(at, alarm) for alarm, at in self._at.items()]
+            heapq.heapify(self._heap)
 
     def _forget_moved(self) -> None:
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
