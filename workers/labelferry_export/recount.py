@@ -1,23 +1,30 @@
 """What a format does for the self-check of a bundle: it counts again, from the finished files, and holds them to its readers' rules."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from labelferry_export.bundle.readers import Reader
+from labelferry_export.findings import Loss
 from labelferry_export.model import ProjectFacts
 from labelferry_protocol.options import FormatOption
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a bundle is said to hold: the project, the format's options, and how many objects the format said it left out."""
+    """What a bundle is said to hold: the project, the format's options, and what the format said that it loses."""
 
     facts: ProjectFacts
     options: Mapping[str, FormatOption]
     images: int
     objects: int
-    dropped: int = 0
+    losses: Mapping[str, int] = field(default_factory=dict)
+    """How often the format said that something was lost, by kind."""
+
+    @property
+    def dropped(self) -> int:
+        """How many objects it said that it left out."""
+        return self.losses.get(Loss.DROPPED, 0)
 
     @property
     def classes(self) -> int:

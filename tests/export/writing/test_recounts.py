@@ -8,6 +8,8 @@ from typing import Any
 import deflate
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 from tests.support.scenes import Thing, box, make_exporter, make_scene
 
@@ -16,7 +18,11 @@ from labelferry_export.bundle.archive import Archive, EntryWriter
 from labelferry_export.bundle.packed import PackedFile, pack, stretch
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
+from labelferry_export.formats._recounts import masks, strips
+from labelferry_export.formats._tiff import encode_tiff
+from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.model import Image, Instance
+from labelferry_export.overlays.png import Extras, encode_png
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.errors import Code
 
@@ -244,13 +250,114 @@ def test_a_file_within_a_file_that_is_wrong_is_caught(
     assert said in refused(exporter)
 
 
-def test_a_mask_too_large_to_decode_is_left_uncounted(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from labelferry_export.formats._recounts import masks
+def ours(value: int) -> Callable[[bytes], bytes]:
+    """Return what writes a value into the corner of a mask, as masks are written here."""
 
-    for limit in ("MOST_BYTES", "MOST_PIXELS"):
-        monkeypatch.setattr(masks, limit, 60)
-        exporter = make_exporter(tmp_path / "exports", project, formats=("instance_masks",))
-        list(exporter.run())
-        assert exporter.result.path.exists()
+    def paint(data: bytes) -> bytes:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            pixels, palette = np.array(picture), picture.getpalette()
+        pixels[0, 0] = value
+        if pixels.dtype == np.int32:
+            return encode_tiff(pixels.astype(np.uint32))
+        colours = np.array(palette, np.uint8).reshape(-1, 3) if palette else None
+        return b"".join(encode_png(pixels, Extras(palette=colours)))
+
+    return paint
+
+
+BITS_32 = {"instance_masks": {"bits": 32}}
+STRIPS: list[tuple[str, dict[str, Any], Callable[[bytes], bytes], str]] = [
+    ("semantic_masks", {}, ours(17), "it has the value 17, which is no class"),
+    ("instance_masks", {}, ours(9), "instance_masks holds 3 images and"),
+    ("instance_masks", BITS_32, ours(70_000), "instance_masks holds 3 images and"),
+    ("instance_masks", {}, lambda data: data[:-30], "it ends before its pixels do"),
+    ("instance_masks", {}, lambda data: data + b"more of it", "something comes after its end"),
+    ("instance_masks", {}, lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], "it is no mask"),
+    ("instance_masks", BITS_32, lambda data: data[:-1], "it ends before its pixels do"),
+    ("instance_masks", BITS_32, lambda data: data + b"more", "something comes after its pixels"),
+    ("voc", {}, ours(9), "holds the number 9, and its xml 4 objects"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "alter", "said"), STRIPS)
+def test_a_large_mask_is_read_in_strips_and_what_is_wrong_with_it_is_caught(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Damage,
+    name: str,
+    options: dict[str, Any],
+    alter: Callable[[bytes], bytes],
+    said: str,
+) -> None:
+    monkeypatch.setattr(masks, "MOST_PIXELS", 60)
+    monkeypatch.setattr(strips, "STRIP_BYTES", 90)
+    right = make_exporter(tmp_path / "exports", project, formats=(name,), format_options=options)
+    list(right.run())
+    assert right.result.path.exists()
+    damage(lambda file, data: alter(data) if "/masks/" in file or "Object/a" in file else data)
+    assert said in refused(make_exporter(tmp_path / "exports", project, formats=(name,), format_options=options))
+
+
+def pixel(place: tuple[int, int], value: int) -> Callable[[bytes], bytes]:
+    """Return what writes a value into one pixel of a palette mask."""
+
+    def paint(data: bytes) -> bytes:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            pixels = np.array(picture)
+        pixels[place] = value
+        return b"".join(encode_png(pixels, Extras(palette=voc_colours())))
+
+    return paint
+
+
+def without(number: int) -> Callable[[bytes], bytes]:
+    """Return what takes an object out of a palette mask."""
+
+    def take(data: bytes) -> bytes:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            pixels = np.array(picture)
+        return b"".join(encode_png(np.where(pixels == number, np.uint8(0), pixels), Extras(palette=voc_colours())))
+
+    return take
+
+
+@pytest.mark.parametrize(
+    ("kind", "alter", "said"),
+    [
+        ("Object", pixel((0, 39), 1), "SegmentationObject/a.png: where it has the number 1, the mask of classes has 0"),
+        ("Class", pixel((3, 3), 1), "where it has the number 1, the mask of classes has 1"),
+        ("Class", pixel((3, 3), 3), "SegmentationClass/a.png: it has the value 3, which is no class"),
+        ("Object", pixel((3, 21), 1), "the number 1 lies outside of its box"),
+        ("both", pixel((39, 0), 2), "the number 2 lies outside of its box"),
+        ("Object", pixel((3, 3), 7), "it holds the number 7, and its xml 4 objects"),
+        ("both", without(2), "it lacks objects of its xml, of which nothing was said"),
+        ("Object", eight_bit, "its pixels are L, not rows of a palette"),
+    ],
+)
+def test_masks_of_voc_are_held_to_their_xml_and_to_each_other(
+    tmp_path: Path, damage: Damage, kind: str, alter: Callable[[bytes], bytes], said: str
+) -> None:
+    """In both masks of the scene, what is of the class 2 has the number 2 too: only so does one change fit both."""
+    things = [Thing([box(2, 2, 10, 10)], category=2), Thing([box(20, 2, 10, 10)], category=2), *THINGS[2:4]]
+    things[0] = Thing([box(2, 2, 10, 10)], category=1 if kind == "both" else 2)
+    project = make_scene(tmp_path / "voc", things, IMAGES, ("cell", "wall"))
+    exporter = make_exporter(tmp_path / "exports", project, formats=("voc",))
+    places = ("Object", "Class") if kind == "both" else (kind,)
+    damage(lambda file, data: alter(data) if file.endswith("/a.png") and any(each in file for each in places) else data)
+    assert said in refused(exporter)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.uint8, np.uint16, np.uint32]), st.integers(1, 3000))
+def test_strips_find_the_values_that_a_decoder_finds_however_the_file_is_cut(
+    seed: int, kind: type[np.unsignedinteger], cut: int
+) -> None:
+    dice = np.random.default_rng(seed)
+    pixels = dice.integers(0, min(np.iinfo(kind).max, 70_000), dice.integers(1, 90, 2), endpoint=True).astype(kind)
+    file = encode_tiff(pixels.astype(np.uint32)) if kind is np.uint32 else b"".join(encode_png(pixels))
+    reader = strips.strips_of(file[: strips.HEAD_BYTES])
+    assert reader is not None
+    for start in range(0, len(file), cut):
+        reader.take(file[start : start + cut])
+    assert reader.pixels == pixels.size
+    assert np.array_equal(reader.values(), np.unique(pixels))

@@ -24,7 +24,7 @@ from labelferry_export.formats._painting import (
     packed_mask,
     painted,
 )
-from labelferry_export.formats._recounts.xml import VocRecount
+from labelferry_export.formats._recounts.voc import VocRecount
 from labelferry_export.formats._voc_border import WIDTHS, border_losses, void_border
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.formats._voc_lists import MOST_VALUES, NAME, VOID, class_losses, image_sets, labelmap
@@ -233,7 +233,7 @@ FORMAT = Format(
         "masks": Option(True, "masks of classes and objects beside the boxes"),
         "border": Option(0, "the width in px of a void border along outlines in masks: 5 is VOC2012's", choices=WIDTHS),
     },
-    recount=lambda claim: VocRecount(f"{FOLDER}/Annotations/", int(claim.options["base"])),
+    recount=lambda claim: VocRecount(f"{FOLDER}/", claim),
     lossiness=Lossiness(
         single=(Loss.MARKED, Loss.RENAMED, Loss.HIDDEN, Loss.REDUCED),
         alike={Loss.ROUNDED: "boxes are whole pixels, and so are masks"},

@@ -109,7 +109,7 @@ def _claim(job: Job, name: str) -> Claim:
         options=formats.resolve(formats.find(name), job.options.format_options.get(name, {})),
         images=total.images,
         objects=total.objects,
-        dropped=sum(tally.losses[Loss.DROPPED] for tally in tallies),
+        losses={str(kind): sum(tally.losses[kind] for tally in tallies) for kind in Loss},
     )
 
 

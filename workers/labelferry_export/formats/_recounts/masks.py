@@ -1,26 +1,22 @@
-"""Masks read again by Pillow, not by what wrote them: their depth, their values, how many objects can be seen."""
+"""Masks read again, not by what wrote them: their depth, their values, how many objects can be seen. Large ones in strips, others by Pillow."""
 
 import io
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from labelferry_export.bundle.readers import Reader, Whole
+from labelferry_export.bundle.readers import Reader
+from labelferry_export.formats._recounts.strips import HEAD_BYTES, Strips, Values, strips_of
 
-MOST_BYTES = 16 << 20
-MOST_PIXELS = 32 << 20
-"""A mask beyond either is not decoded again, as it would take too much memory; its bytes are checked as everybody's."""
-
-Values = NDArray[np.integer]
+MOST_PIXELS = 8 << 20
+"""A larger mask is not decoded as a whole, which would take too much memory, but in strips."""
 
 
 class MaskRecount:
     """Recounts masks below `folder` that have Pillow's `modes`; `judge` gets the values of each and says how many objects they are.
 
     With `last` they are masks of single objects, in folders of that name, and images are not counted.
-    Of masks that are too large nothing is counted, and then no object at all.
     """
 
     def __init__(
@@ -40,44 +36,62 @@ class MaskRecount:
         if self._last and f"/{self._last}" not in name.removeprefix(self._folder):
             return None
         self.images = None if self.images is None else self.images + 1
-        return _Mask(self)
+        return MaskReader(self._check)
 
-    def check(self, data: bytes | None) -> None:
-        """Check a mask, None for one that is too large."""
-        count = None if data is None else self._count(data)
+    def _check(self, mode: str, found: Values) -> None:
+        if mode not in self._modes:
+            raise ValueError(f"its pixels are {mode}, not {' or '.join(self._modes)}")
+        # All pixels at once, or the values of those that went by in strips.
+        seen = np.flatnonzero(np.bincount(found.reshape(-1))) if found.ndim > 1 else found
+        count = self._judge(seen)
         self.objects = None if count is None or self.objects is None else self.objects + count
 
-    def _count(self, data: bytes) -> int | None:
-        try:
-            with Pillow.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
-                if picture.mode not in self._modes:
-                    raise ValueError(f"its pixels are {picture.mode}, not {' or '.join(self._modes)}")
-                if picture.width * picture.height > MOST_PIXELS:
-                    return None
-                seen = np.bincount(np.asarray(picture).reshape(-1))
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"it is no mask: {error}") from None
-        return self._judge(np.flatnonzero(seen))
 
+class MaskReader:
+    """A reader of one mask, which hands on Pillow's word for its pixels, and the pixels, (height, width); or, of a large mask, the values there are, (k,)."""
 
-class _Mask:
-    """A reader of one mask."""
-
-    def __init__(self, recount: MaskRecount) -> None:
-        self._recount = recount
+    def __init__(self, judge: Callable[[str, Values], None]) -> None:
+        self._judge = judge
+        self._blocks: list[bytes] = []
         self._size = 0
-        self._whole = Whole(recount.check, MOST_BYTES)
+        self._strips: Strips | None = None
+        self._sniffed = False
 
     def take(self, data: bytes) -> None:
-        """Keep a block."""
+        """Keep a block, or count what is in it."""
+        if self._strips is not None:
+            self._strips.take(data)
+            return
+        self._blocks.append(data)
         self._size += len(data)
-        self._whole.take(data)
+        if self._size >= HEAD_BYTES and not self._sniffed:
+            self._sniff()
 
     def close(self) -> None:
-        """Have the mask checked."""
-        if self._size > MOST_BYTES:
-            self._recount.check(None)
-        self._whole.close()
+        """Hand the mask on."""
+        if not self._sniffed:
+            self._sniff()
+        if self._strips is not None:
+            self._judge(self._strips.mode, self._strips.values())
+        else:
+            self._judge(*_decoded(b"".join(self._blocks)))
+
+    def _sniff(self) -> None:
+        self._sniffed = True
+        strips = strips_of(b"".join(self._blocks)[:HEAD_BYTES])
+        if strips is not None and strips.pixels > MOST_PIXELS:
+            self._strips = strips
+            for block in self._blocks:
+                strips.take(block)
+            self._blocks.clear()
+
+
+def _decoded(data: bytes) -> tuple[str, Values]:
+    try:
+        with Pillow.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
+            return picture.mode, np.asarray(picture)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"it is no mask: {error}") from None
 
 
 def within(classes: int, void: int) -> Callable[[Values], None]:

@@ -1,7 +1,6 @@
-"""Formats in XML, read again by expat as they stream in: CVAT and Pascal VOC. What expat refuses is no XML."""
+"""XML read again by expat as it streams in, and CVAT's files. What expat refuses is no XML."""
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
 from xml.parsers import expat
 
 from labelferry_export.bundle.readers import Reader
@@ -9,7 +8,6 @@ from labelferry_export.bundle.readers import Reader
 Start = Callable[[str, Mapping[str, str]], None]
 End = Callable[[str, str], None]
 CVAT_SHAPES = frozenset(["polygon", "mask"])
-BOX = ("xmin", "ymin", "xmax", "ymax")
 
 
 class XmlReader:
@@ -103,33 +101,3 @@ class CvatRecount:
     def _close(self) -> None:
         if len(self._labels) < self._classes:
             raise ValueError(f"it declares fewer labels than the {self._classes} classes of the project")
-
-
-class VocRecount:
-    """Recounts VOC's xml files, and holds every box to its image; `base` is the number of the first pixel."""
-
-    def __init__(self, folder: str, base: int) -> None:
-        self.images = 0
-        self.objects = 0
-        self._folder = folder
-        self._base = base
-        self._numbers: dict[str, int] = {}
-
-    def open(self, name: str) -> Reader | None:
-        """Return the reader of an xml file."""
-        ours = name.startswith(self._folder) and PurePosixPath(name).suffix == ".xml"
-        return XmlReader(None, self._end, self._close) if ours else None
-
-    def _end(self, name: str, text: str) -> None:
-        if name in ("width", "height", *BOX):
-            self._numbers[name] = int(text)
-        elif name == "bndbox":
-            left, top, right, bottom = (self._numbers[key] - self._base for key in BOX)
-            if not (0 <= left <= right < self._numbers["width"] and 0 <= top <= bottom < self._numbers["height"]):
-                raise ValueError(f"box {[self._numbers[key] for key in BOX]} is not within the image")
-        elif name == "object":
-            self.objects += 1
-
-    def _close(self) -> None:
-        self.images += 1
-        self._numbers.clear()
