@@ -51,9 +51,11 @@ class CloseBundle(Message, frozen=True, kw_only=True):
 
 
 class OfferBundle(Message, frozen=True, kw_only=True):
-    """worker -> depot: I have what this token of the broker's names; ask me for it."""
+    """worker -> depot: I have what this token of the broker's names; ask me for it, unless `content` is all of it."""
 
     token: Token
+    content: Annotated[bytes, Meta(max_length=limits.MAX_SMALL_BUNDLE_BYTES)] | None = None
+    """The whole of a small bundle. A depot that does not know this field asks for chunks."""
 
 
 class BundleStored(Message, frozen=True, kw_only=True):

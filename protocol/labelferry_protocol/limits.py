@@ -4,6 +4,8 @@ MAX_BODY_BYTES = 64 * 1024
 """A header or body frame on any lane."""
 MAX_CHUNK_BYTES = 1024 * 1024
 """The payload frame of one `chunk` on the depot lane."""
+MAX_SMALL_BUNDLE_BYTES = 32 * 1024
+"""A bundle that may travel inside the message that offers it."""
 MAX_FRAMES = 8
 """Frames of one multipart message, envelope included."""
 MAX_SUBSCRIPTION_BYTES = 64

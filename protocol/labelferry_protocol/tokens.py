@@ -4,7 +4,6 @@ A token is `msgpack([claims, hmac_sha256(secret, purpose || claims)])`. The depo
 outlives a restart of either side.
 """
 
-import hashlib
 import hmac
 from typing import Literal
 
@@ -50,4 +49,4 @@ def verify(token: bytes, purpose: Purpose, secret: bytes, now: float) -> Claims:
 
 
 def _seal(said: bytes, purpose: Purpose, secret: bytes) -> bytes:
-    return hmac.new(secret, purpose.encode() + b"\0" + said, hashlib.sha256).digest()
+    return hmac.digest(secret, purpose.encode() + b"\0" + said, "sha256")

@@ -255,6 +255,36 @@ def test_another_bundle_of_a_stored_attempt_is_refused(broker: PretendedBroker, 
     assert fetch(broker.connect(), token_of(data, "download")) == data
 
 
+def test_a_small_bundle_may_come_with_its_offer_and_is_asked_for_no_more(broker: PretendedBroker) -> None:
+    data = b"small, and all of it"
+    worker, token = broker.connect(), token_of(b"small, and all of it", "upload")
+    stored = worker.ask(OfferBundle(token=token, content=data))
+    assert isinstance(stored, BundleStored)
+    assert tokens.verify(stored.receipt, "receipt", SECRET, 0.0).size == len(data)
+    assert (broker.state / "bundles" / f"{JOB}.1.zip").read_bytes() == data
+    assert list((broker.state / "incoming").iterdir()) == []
+    assert isinstance(worker.ask(OfferBundle(token=token, content=data)), BundleStored)
+
+
+@pytest.mark.parametrize("content", [b"", b"small, and all of iT", b"small, and all of it, and more"])
+def test_content_that_is_not_what_its_token_names_is_not_stored(broker: PretendedBroker, content: bytes) -> None:
+    token = token_of(b"small, and all of it", "upload")
+    answer = broker.connect().ask(OfferBundle(token=token, content=content))
+    assert isinstance(answer, Refused)
+    assert (answer.code, answer.retry_after) == (Code.STORE, 0.5)
+    assert list((broker.state / "bundles").iterdir()) == []
+
+
+def test_what_came_of_a_small_bundle_before_is_overwritten_by_all_of_it(broker: PretendedBroker) -> None:
+    data = b"small, and all of it"
+    token = token_of(data, "upload")
+    for digest in (hashlib.sha256(data).hexdigest(), "f" * 64):
+        (broker.state / "incoming" / f"{JOB}.1.{digest[:16]}.part").write_bytes(b"smal")
+    assert isinstance(broker.connect().ask(OfferBundle(token=token, content=data)), BundleStored)
+    assert (broker.state / "bundles" / f"{JOB}.1.zip").read_bytes() == data
+    assert list((broker.state / "incoming").iterdir()) == []
+
+
 def test_an_upload_goes_on_where_a_cut_connection_left_it(broker: PretendedBroker, data: bytes) -> None:
     token = token_of(data, "upload")
     first = broker.connect()

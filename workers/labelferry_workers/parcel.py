@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelferry_protocol import limits
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import Holding
 from labelferry_workers.errands import SHOWN_BYTES
@@ -55,6 +56,10 @@ class Parcel:
             raise FileChanged("its file is shorter than it was when it was made")
         self.sent = max(self.sent, offset + length)
         return data
+
+    def content(self) -> bytes | None:
+        """Return all of a bundle that is small enough to go with its offer; None for any other. `FileChanged` as `piece`."""
+        return self.piece(0, self.size) if 0 < self.size <= limits.MAX_SMALL_BUNDLE_BYTES else None
 
     def due(self, now: float) -> bool:
         """Return whether it is to be offered now, and take note of that."""

@@ -137,13 +137,23 @@ class Uploader:
         try:
             piece = parcel.piece(asked.offset, asked.length)
         except FileChanged as error:
-            log.error("bundle lost", job=parcel.key.job_id, attempt=parcel.key.attempt, reason=str(error))
-            self._tell_depot(AbandonBundle(token=parcel.token), parcel.ref)
-            self._end(parcel, NotCarried(key=parcel.key, code=Code.INTERNAL, message=str(error)))
+            self._lost(parcel, error)
             return
         self._tell_depot(Chunk(job_id=asked.job_id, offset=asked.offset), parcel.ref, piece)
         if parcel.shows(now):
             self._say(Carrying(key=parcel.key, sent=parcel.sent, seconds_left=parcel.seconds_left(now)))
+
+    def _offer(self, parcel: Parcel) -> None:
+        """Offer a bundle to the depot; a small one comes with it."""
+        try:
+            self._tell_depot(OfferBundle(token=parcel.token, content=parcel.content()), parcel.ref)
+        except FileChanged as error:
+            self._lost(parcel, error)
+
+    def _lost(self, parcel: Parcel, error: FileChanged) -> None:
+        log.error("bundle lost", job=parcel.key.job_id, attempt=parcel.key.attempt, reason=str(error))
+        self._tell_depot(AbandonBundle(token=parcel.token), parcel.ref)
+        self._end(parcel, NotCarried(key=parcel.key, code=Code.INTERNAL, message=str(error)))
 
     def _refused(self, parcel: Parcel, refused: Refused, now: float) -> None:
         log.warning("the depot refused", job=parcel.key.job_id, attempt=parcel.key.attempt, reason=refused.message)
@@ -167,7 +177,7 @@ class Uploader:
             if parcel.given_up(now):
                 self._end(parcel, NotCarried(key=parcel.key, code=Code.STORE, message="the depot does not answer"))
             elif parcel.due(now):
-                self._tell_depot(OfferBundle(token=parcel.token), parcel.ref)
+                self._offer(parcel)
 
     def _patience(self) -> int | None:
         if not self._parcels:

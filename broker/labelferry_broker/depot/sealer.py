@@ -13,7 +13,7 @@ import msgspec
 import zmq
 
 from labelferry_broker.depot.vault import Vault, digest_of, refusal_of
-from labelferry_protocol.errors import Code
+from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
 from labelferry_transport.logs import Log
 
@@ -33,10 +33,11 @@ class Outcome(StrEnum):
 
 
 class SealOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """depot -> sealer: publish this file as that bundle; digest it first unless the depot did while it came. No file: digest the stored one."""
+    """depot -> sealer: publish this file, or this content, as that bundle; digest it first unless the depot did. Neither: digest the stored one."""
 
     claims: Claims
     coming: str = ""
+    content: bytes | None = None
     digested: bool = False
 
 
@@ -117,8 +118,11 @@ class Sealer:
 
     def _do(self, order: SealOrder) -> Sealed:
         claims = order.claims
-        path = Path(order.coming) if order.coming else self._vault.place_of(claims.job_id, claims.attempt)
         try:
+            if order.content is not None:
+                self._put(order.content, claims)
+                return Sealed(claims=claims, outcome=Outcome.STORED)
+            path = Path(order.coming) if order.coming else self._vault.place_of(claims.job_id, claims.attempt)
             if not order.digested and digest_of(path) != claims.sha256:
                 return Sealed(claims=claims, outcome=Outcome.BROKEN)
             if order.coming:
@@ -126,7 +130,18 @@ class Sealer:
         except OSError as error:
             log.error("bundle not sealed", job=claims.job_id, attempt=claims.attempt, reason=error.strerror)
             return _failed(claims, error)
+        except Refusal as refusal:
+            log.error("bundle not sealed", job=claims.job_id, attempt=claims.attempt, reason=refusal.message)
+            return Sealed(claims=claims, outcome=Outcome.FAILED, code=refusal.code, message=refusal.message)
         return Sealed(claims=claims, outcome=Outcome.STORED)
+
+    def _put(self, content: bytes, claims: Claims) -> None:
+        path = self._vault.put(content, claims)
+        try:
+            self._vault.seal(path, claims)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _parted(orders: list[SealOrder]) -> Iterator[list[SealOrder]]:

@@ -3,6 +3,7 @@
 An upload belongs to its token, not to a connection: offered again, after a cut or a restart, it goes on from what is here.
 """
 
+import hashlib
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -21,6 +22,8 @@ MAX_STORED = 4096
 """Digests remembered of the bundles that were stored last; one that is offered again beyond that is read again."""
 MAX_COMING = 32
 """Uploads at a time; each may have a window of chunks in memory."""
+MAX_WAITING = 256
+"""Small bundles that came in one piece and wait for the sealer, with those that are coming."""
 LEAST_CHUNK_BYTES = 64 * 1024
 """Nobody reads the steps in which a smaller bundle came."""
 IDLE_SECONDS = 60.0
@@ -82,10 +85,12 @@ class Uploads:
             self._drop(bundle, live)
         if self._stored.get(bundle) == claims.sha256 and self._vault.holds(claims):
             return [self._receipt(peer, ref, claims, wall)]
-        if len(self._live) >= MAX_COMING:
+        if len(self._live) >= (MAX_COMING if message.content is None else MAX_WAITING):
             raise Refusal(Code.BUSY, "the depot takes in as many bundles as it can: offer again soon", retry_after=1.0)
         if self._vault.place_of(*bundle).exists():
             return self._look_again(_Upload(claims, peer, ref, _Step.SEALING, steady))
+        if message.content is not None:
+            return self._take_whole(_Upload(claims, peer, ref, _Step.SEALING, steady), message.content)
         return self._begin(_Upload(claims, peer, ref, _Step.COMING, steady), steady)
 
     def take(self, peer: bytes, message: Chunk, payload: bytes, steady: float) -> list[Answer]:
@@ -198,6 +203,15 @@ class Uploads:
         )
         return self._advance(upload, steady)
 
+    def _take_whole(self, upload: _Upload, content: bytes) -> list[Answer]:
+        """Have a bundle sealed that came with its offer."""
+        claims = upload.claims
+        if len(content) != claims.size or hashlib.sha256(content).hexdigest() != claims.sha256:
+            return [self._not_as_named(upload)]
+        self._live[claims.job_id, claims.attempt] = upload
+        self.orders.append(SealOrder(claims=claims, content=content))
+        return []
+
     def _go_on(self, upload: _Upload, peer: bytes, ref: str, steady: float) -> list[Answer]:
         if upload.peer != peer and upload.window is not None:
             upload.window.reconnected()
@@ -232,8 +246,11 @@ class Uploads:
                 )
             ]
         upload.coming.drop()
+        return [self._not_as_named(upload)]
+
+    def _not_as_named(self, upload: _Upload) -> Answer:
         sentence = "the bundle did not arrive as the token names it, so it was thrown away: offer it again"
-        return [refused(upload.peer, upload.ref, Refusal(Code.STORE, sentence, retry_after=0.5))]
+        return refused(upload.peer, upload.ref, Refusal(Code.STORE, sentence, retry_after=0.5))
 
     def _asks(self, upload: _Upload, steady: float) -> list[Answer]:
         if upload.window is None:

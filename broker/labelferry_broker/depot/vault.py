@@ -75,7 +75,7 @@ class Incoming:
 
 
 class Vault:
-    """The two folders below the broker's state directory. Owned by the depot's thread, but for `seal`, which the sealer calls."""
+    """The two folders below the broker's state directory. Owned by the depot's thread, but for `put` and `seal`, which the sealer calls."""
 
     def __init__(self, state: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
         self._state = state
@@ -118,9 +118,7 @@ class Vault:
         """
         path = part_path(self._state, claims)
         try:
-            for other in self.incoming.glob(f"{claims.job_id}.{claims.attempt}.*.part"):
-                if other != path:
-                    other.unlink(missing_ok=True)
+            self._drop_parts(claims.job_id, claims.attempt, but=path.name)
             descriptor = _open_part(path)
             received = os.fstat(descriptor).st_size
             if received > claims.size:
@@ -134,6 +132,20 @@ class Vault:
             coming.drop()
             raise _disk_full()
         return coming
+
+    def put(self, content: bytes, claims: Claims) -> Path:
+        """Write a bundle that came in one piece to where one comes in, and return its place; raise as `begin` and `write` do. Called by the sealer alone."""
+        coming = self.begin(claims)
+        if coming.received:
+            coming.drop()
+            coming = self.begin(claims)
+        try:
+            coming.write(content)
+        except BaseException:
+            coming.drop()
+            raise
+        coming.close()
+        return coming.path
 
     def seal(self, coming: Path, claims: Claims) -> None:
         """Make a whole file durable and publish it by one rename, which `sync` makes durable. Blocks on the disk: called by the sealer alone."""
@@ -151,8 +163,13 @@ class Vault:
     def discard(self, job_id: str, attempt: int) -> None:
         """Remove what is here of an attempt's bundle, whole or half."""
         self.place_of(job_id, attempt).unlink(missing_ok=True)
-        for partial in self.incoming.glob(f"{job_id}.{attempt}.*.part"):
-            partial.unlink(missing_ok=True)
+        self._drop_parts(job_id, attempt)
+
+    def _drop_parts(self, job_id: str, attempt: int, but: str = "") -> None:
+        """Remove what has come of an attempt's bundle, but for the file of this name."""
+        for name in os.listdir(self.incoming):  # noqa: PTH208 - of names alone, in the way of each bundle
+            if name.startswith(f"{job_id}.{attempt}.") and name.endswith(".part") and name != but:
+                (self.incoming / name).unlink(missing_ok=True)
 
     def holding(self) -> list[Holding]:
         """Return the attempts of which anything is here. Files of other names are nobody's and stay."""
