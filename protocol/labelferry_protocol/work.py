@@ -102,7 +102,7 @@ class Lease(Message, frozen=True, kw_only=True):
 
 
 class AttemptStarted(Message, frozen=True, kw_only=True):
-    """worker -> broker: the child has begun."""
+    """worker -> broker: the child has begun. Left out where `request-publish` or `attempt-failed` follows at once, which say so too."""
 
     worker_id: WorkerId
     job_id: JobId
@@ -118,7 +118,7 @@ class CancelSeen(Message, frozen=True, kw_only=True):
 
 
 class RequestPublish(Message, frozen=True, kw_only=True):
-    """worker -> broker: the bundle is ready here; may I bring it to the depot? Answered with `publish-granted`, `fenced`, or `cancel-order`."""
+    """worker -> broker: the child has begun, and the bundle is ready here; may I bring it to the depot? Answered with `publish-granted`, `fenced`, or `cancel-order`."""
 
     worker_id: WorkerId
     job_id: JobId
@@ -163,6 +163,8 @@ class AttemptFailed(Message, frozen=True, kw_only=True):
     cleanup_completed: bool = True
     kept: bool = False
     """Whether this worker keeps finished work of the job for another attempt."""
+    begun: bool = False
+    """Whether the child had begun; said where `attempt-started` was not."""
 
 
 class AttemptCancelled(Message, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 from tests.ledger.bench import W1, W2, Bench, holding, only
 
 from labelferry_broker.ledger.crew import MOST_REPLACED
@@ -43,6 +44,27 @@ def test_a_submit_is_leased_at_once_to_a_free_slot(bench: Bench) -> None:
     (lease,) = bench.leases(job_id)
     assert (lease.attempt, lease.owner, lease.project) == (1, "ada", "nuclei")
     assert bench.snapshot(job_id).state is State.RUNNING
+
+
+def test_an_attempt_that_is_over_at_once_has_begun_when_its_worker_asks_to_bring_its_bundle(bench: Bench) -> None:
+    bench.register()
+    job_id = bench.submit()
+    bench.publish(job_id)
+    started = [said.event for said in bench.said if isinstance(said, Publish) and isinstance(said.event, Started)]
+    assert [(event.job_id, event.attempt) for event in started] == [(job_id, 1)]
+    assert bench.start(job_id) == [Acknowledged()]
+    assert bench.finish(job_id) == [Acknowledged()]
+    kinds = [type(said.event).__name__ for said in bench.said if isinstance(said, Publish)]
+    assert kinds == ["Started", "Progress", "PhaseChanged", "Completed"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_failure_says_whether_its_attempt_had_begun(bench: Bench, begun: bool) -> None:
+    bench.register()
+    job_id = bench.submit()
+    bench.tell(structs.replace(failed(job_id, retryable=False), begun=begun))
+    kinds = [type(said.event).__name__ for said in bench.said if isinstance(said, Publish)]
+    assert kinds == (["Started", "Failed"] if begun else ["Failed"])
 
 
 def test_a_worker_gets_no_more_than_its_slots(bench: Bench) -> None:

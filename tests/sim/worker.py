@@ -49,6 +49,8 @@ class Held:
     order: CancelOrder | None = None
     progress: float = 0.0
     partial: bool = False
+    silent: bool = False
+    """Whether it is over before it would be said that it has begun: the next word says so."""
     says: dict[str, WorkerSays] = field(default_factory=dict)
     """What is repeated until it is answered, by correlation id."""
 
@@ -251,6 +253,10 @@ class Worker:
         if self._world.chance(0.7):  # others know nothing of it, and begin at 0
             held.progress = lease.reached
         self._held[lease.job_id] = held
+        held.silent = self._world.chance(0.3)
+        if held.silent:
+            self._world.after(self._world.rng.uniform(0.0, 0.01), lambda: self._end(held))
+            return
         started = AttemptStarted(worker_id=self.worker_id, job_id=lease.job_id, attempt=lease.attempt)
         self._say_until_answered(held, started)
         self._world.after(self._world.rng.uniform(0.05, 2.0), lambda: self._work(held))
@@ -264,7 +270,16 @@ class Worker:
         if self.stalled or held.progress < 99:
             self._report(held)
             self._world.after(rng.uniform(0.1, 6.0), lambda: self._work(held))
-        elif rng.random() < 0.2:
+        else:
+            self._end(held)
+
+    def _end(self, held: Held) -> None:
+        """Come to an end by itself, unless the child was killed meanwhile."""
+        if self._held.get(held.holding.job_id) is not held or not held.running or not self.alive:
+            return
+        if self.stalled:
+            self._world.after(0.1, lambda: self._end(held))
+        elif self._world.rng.random() < 0.2:
             self._fail(held)
         else:
             held.running = False
@@ -299,6 +314,7 @@ class Worker:
                 message="it broke",
                 retryable=retryable,
                 kept=retryable and kept,
+                begun=held.silent,
             ),
         )
 

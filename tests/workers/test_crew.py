@@ -13,6 +13,7 @@ from labelferry_protocol.words import Stage
 from labelferry_protocol.work import Holding
 from labelferry_workers import instructions as do
 from labelferry_workers import reports
+from labelferry_workers.attempts import BEGUN_SECONDS
 from labelferry_workers.crew import Crew
 from labelferry_workers.membership import Identity
 from labelferry_workers.settings import CrewSettings
@@ -70,6 +71,7 @@ class Bench:
         self.join(now)
         self.lease(now)
         self.report(reports.Begun(key=KEY), now)
+        self.tick(now + BEGUN_SECONDS)
         self.hear(work.Acknowledged(), now, work.AttemptStarted)
 
     def report(self, report: reports.Report, now: float = 0.0) -> list[do.Instruction]:
@@ -131,10 +133,40 @@ def test_a_lease_is_given_to_a_child_and_said_to_have_begun_until_that_is_answer
     decided = bench.lease()
     assert [type(each) for each in decided] == [do.Begin]
     begun = work.AttemptStarted(worker_id=WORKER, job_id=JOB, attempt=1)
-    assert begun in sent(bench.report(reports.Begun(key=KEY)))
-    assert begun in sent(bench.tick(1.0))
-    bench.hear(work.Acknowledged(), 1.1, work.AttemptStarted)
+    assert sent(bench.report(reports.Begun(key=KEY))) == [], "what is over at once says it with its next word"
+    assert bench.crew.next_at == BEGUN_SECONDS
+    assert begun in sent(bench.tick(BEGUN_SECONDS))
+    assert begun in sent(bench.tick(1.1))
+    bench.hear(work.Acknowledged(), 1.2, work.AttemptStarted)
     assert begun not in sent(bench.tick(3.5))
+
+
+def test_the_first_progress_of_an_attempt_does_not_come_before_the_word_that_it_has_begun(bench: Bench) -> None:
+    bench.join()
+    bench.lease()
+    bench.report(reports.Begun(key=KEY))
+    begun = work.AttemptStarted(worker_id=WORKER, job_id=JOB, attempt=1)
+    assert begun in sent(bench.report(MOVED, 0.001))
+
+
+@pytest.mark.parametrize("seconds", [0.0, BEGUN_SECONDS])
+def test_an_attempt_that_breaks_says_that_it_had_begun_unless_that_is_said(bench: Bench, seconds: float) -> None:
+    bench.join()
+    bench.lease()
+    bench.report(reports.Begun(key=KEY))
+    bench.tick(seconds)
+    broke = reports.Broke(key=KEY, code=Code.SOURCE, message="there is nothing")
+    (word,) = said(bench.report(broke, seconds))
+    assert isinstance(word, work.AttemptFailed)
+    assert word.begun is (seconds == 0.0)
+
+
+def test_an_attempt_that_is_over_at_once_says_that_it_has_begun_when_it_asks_to_bring_its_bundle(bench: Bench) -> None:
+    bench.join()
+    bench.lease()
+    bench.report(reports.Begun(key=KEY))
+    assert [type(each) for each in sent(bench.report(BUNDLE))] == [work.RequestPublish]
+    assert sent(bench.tick(BEGUN_SECONDS)) == []
 
 
 def test_an_attempt_that_does_not_end_at_once_is_watched_on_control(bench: Bench) -> None:

@@ -104,6 +104,8 @@ class Attempt:
     asked: int = 0
     place: str | None = None
     """Where the bundle may be put by hand."""
+    begun_at: float | None = None
+    """When it is said that the child has begun; None before it has, and when that is said."""
     key: Holding = field(init=False)
 
     def __post_init__(self) -> None:

@@ -41,6 +41,8 @@ MAX_ENDED = 1024
 """Attempts remembered after their end, so that a late lease does not begin one again."""
 WATCH_SECONDS = 0.25
 """An attempt that is here for longer is watched on the control lane too; what ends at once has its cancels from the work lane alone."""
+BEGUN_SECONDS = 0.01
+"""For so long it is not said that a child has begun: what is over by then says it with its next word."""
 MAX_ASKS = 3
 """How often it is asked whether a bundle may be brought, when the depot turns the token down."""
 
@@ -82,6 +84,7 @@ class Attempts:
             if attempt.step in FENCED_IN_TIME:
                 moments.append(attempt.leased_until - fence_margin)
             if attempt.step is Step.RUNNING:
+                moments.append(attempt.begun_at)
                 if not attempt.stall_shown:
                     moments.append(attempt.moved_at + self._settings.stall_seconds)
                 if self._settings.stall_kill is not None:
@@ -196,10 +199,10 @@ class Attempts:
         if attempt is None or attempt.step not in WITH_CHILD:
             return
         match report:
-            case Begun(key=key):
-                begun = work.AttemptStarted(worker_id=self._worker_id, job_id=key.job_id, attempt=key.attempt)
-                self._outbox.put(begun, key, now)
+            case Begun():
+                attempt.begun_at = now + BEGUN_SECONDS
             case Moved():
+                self._say_begun(attempt, now)
                 attempt.moved, attempt.moved_at, attempt.stall_shown = report, now, False
                 if attempt.step is Step.RUNNING:
                     yield Show(words.frame_of(self._worker_id, report))
@@ -212,6 +215,13 @@ class Attempts:
                 yield from self._end(attempt, words.cancelled(self._worker_id, key), now)
             case Broke():
                 yield from self._end(attempt, words.broken(self._worker_id, report), now)
+
+    def _say_begun(self, attempt: Attempt, now: float) -> None:
+        if attempt.begun_at is not None:
+            attempt.begun_at = None
+            key = attempt.key
+            begun = work.AttemptStarted(worker_id=self._worker_id, job_id=key.job_id, attempt=key.attempt)
+            self._outbox.put(begun, key, now)
 
     def died(self, key: Holding, how: str, now: float) -> Instructions:
         """Take the end of a child that was at work on an attempt; `how` is a clause: `was killed by signal 9`."""
@@ -319,6 +329,8 @@ class Attempts:
                 yield from self._clear_once(attempt)
             elif attempt.step is Step.RUNNING:
                 yield from self._watch_for_stall(attempt, now)
+            if attempt.step is Step.RUNNING and attempt.begun_at is not None and now >= attempt.begun_at:
+                self._say_begun(attempt, now)
             if attempt.watch_at is not None and now >= attempt.watch_at:
                 attempt.watch_at = None
                 yield Watch(attempt.key.job_id)

@@ -126,6 +126,8 @@ class Attempts:
             return
         if job.row.state is State.RUNNING and message.partial:
             raise Refusal(Code.USAGE, "a partial bundle is taken only of a job that is being cancelled")
+        if job.row.state is State.RUNNING:
+            self._begin(job, worker)
         job.granted = job.bringing = True
         claims = Claims(
             job_id=message.job_id,
@@ -187,6 +189,8 @@ class Attempts:
         worker = self._book.crew.workers.get(message.worker_id)
         if message.kept and worker is not None:
             worker.keeping.add(message.job_id)
+        if message.begun and worker is not None and job.row.state is State.RUNNING:
+            self._begin(job, worker)
         self._book.end_attempt(job, Outcome.FAILED, message.message)
         # A process that was lost is replaced at once, the first time; what fails by itself, or again, waits before it is tried again.
         wait = message.code is not Code.WORKER_LOST or job.row.attempt > 1
