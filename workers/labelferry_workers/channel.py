@@ -48,10 +48,11 @@ class Channel:
         """How many bytes wait until the other end reads: poll for writing, then `flush`."""
         return len(self._outgoing)
 
-    def tell(self, message: Message) -> None:
-        """Send a message, or keep what the system does not take of it."""
-        body = codec.pack(message)
-        self._outgoing += _LENGTH.pack(len(body)) + body
+    def tell(self, *messages: Message) -> None:
+        """Send messages, at once, or keep what the system does not take of them."""
+        for message in messages:
+            body = codec.pack(message)
+            self._outgoing += _LENGTH.pack(len(body)) + body
         self.flush()
         if len(self._outgoing) > MAX_BACKLOG_BYTES:
             raise ChannelEnded("the other end does not read")

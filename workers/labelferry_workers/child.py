@@ -29,7 +29,7 @@ from labelferry_workers.engine import Export, OpenExport, Result, Workplace
 from labelferry_workers.fitness import Fitness, give_back_memory
 from labelferry_workers.line import Line, end_with_all
 from labelferry_workers.moved import clean
-from labelferry_workers.reports import Begun, Broke, Ending, Packed, Packing, Stopped, Warm
+from labelferry_workers.reports import Broke, Ending, Packed, Packing, Stopped, Warm
 from labelferry_workers.staging import BUNDLE, CACHE, attempt_directory
 
 IDLE_SECONDS = 0.05
@@ -92,9 +92,8 @@ def main(arguments: Sequence[str], opened_by: OpenExport = open_export) -> int:
         staging = attempt_directory(said.staging, key)
         place = Workplace(staging, staging / BUNDLE, said.root, said.lanes, _reuse(said, lease))
         line.begin(key)
-        line.say(Begun(key=key))
         ending = _attempt(line, lease, place, opened_by)
-        line.say(msgspec.structs.replace(ending, fit=ending.fit and fitness.fit()))
+        line.end(msgspec.structs.replace(ending, fit=ending.fit and fitness.fit()))
 
 
 def _reuse(said: argparse.Namespace, lease: Lease) -> Reuse:

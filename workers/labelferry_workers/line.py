@@ -15,13 +15,16 @@ import time
 from collections import deque
 from typing import NoReturn
 
+from labelferry_protocol.message import Message
 from labelferry_protocol.work import CancelOrder, Holding, Lease
 from labelferry_workers.channel import Channel, ChannelEnded
 from labelferry_workers.engine import Update
 from labelferry_workers.mailbox import Mailbox
 from labelferry_workers.moved import moved_of
-from labelferry_workers.reports import Order, Report
+from labelferry_workers.reports import Begun, Order, Report
 
+BEGUN_SECONDS = 0.003
+"""For so long after a lease a job's beginning waits for its first update or its end, to be told with it."""
 PACE_SECONDS = 0.05
 """Between two updates that are neither a full point nor a change of stage."""
 MAX_CANCELS = 64
@@ -39,15 +42,23 @@ class Line(threading.Thread):
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._mailbox: Mailbox[Update] = Mailbox(self._wake)
-        self._reports: deque[tuple[Report, threading.Event]] = deque()
+        self._reports: deque[tuple[Report, threading.Event | None]] = deque()
         self._cancels: dict[Holding, CancelOrder] = {}
         self._key: Holding | None = None
+        self._begun: Begun | None = None
+        """What is still to be told of the beginning; put there by the main thread, taken by this one."""
+        self._begun_at: float | None = None
+        self._begin_wakes = True
+        """Whether this thread waits for the beginning no more, so that the main thread must wake it."""
         self._paced_at = 0.0
 
     def begin(self, key: Holding) -> None:
-        """Say whose updates follow."""
+        """Say that a job begins, whose updates follow."""
         self._mailbox.begin()
         self._key = key
+        self._begun = Begun(key=key)
+        if self._begin_wakes:
+            self._wake()
 
     def cancel_of(self, key: Holding) -> CancelOrder | None:
         """Return the order to stop this attempt, if one has come."""
@@ -58,11 +69,16 @@ class Line(threading.Thread):
         self._mailbox.put(update)
 
     def say(self, report: Report) -> None:
-        """Send a report behind all updates, and wait until it is on its way: the next job must not overtake it."""
+        """Send a report behind all updates, and wait until it is on its way: what follows must not overtake it."""
         sent = threading.Event()
         self._reports.append((report, sent))
         self._wake()
         sent.wait()
+
+    def end(self, report: Report) -> None:
+        """Send the last report of a job behind all updates. Nothing can overtake it: no other job comes before it has arrived."""
+        self._reports.append((report, None))
+        self._wake()
 
     def run(self) -> None:
         """Serve until the supervisor is gone, then end the process and all that it started."""
@@ -82,6 +98,7 @@ class Line(threading.Thread):
 
     def _take(self, order: object) -> None:
         if isinstance(order, Lease):
+            self._begin_wakes, self._begun_at = False, time.monotonic() + BEGUN_SECONDS
             self.leases.put(order)
         elif isinstance(order, CancelOrder):
             self._cancels[Holding(job_id=order.job_id, attempt=order.attempt)] = order
@@ -93,27 +110,40 @@ class Line(threading.Thread):
             # The supervisor is behind: what is new waits in the mailbox, where the latest wins.
             return
         now = time.monotonic()
+        if self._begun_at is not None and now >= self._begun_at:
+            self._begin_wakes, self._begun_at = True, None
         paced = now >= self._paced_at + PACE_SECONDS
         ending = self._reports.popleft() if self._reports else None
         updates = self._mailbox.take(latest=paced or ending is not None)
+        words: list[Message] = []
+        if self._begun is not None and (updates or ending is not None or self._begin_wakes):
+            words.append(self._begun)
+            self._begun = None
         if updates and self._key is not None:
             if paced:
                 self._paced_at = now
-            for update in updates:
-                self._channel.tell(moved_of(self._key, update))
+            words += [moved_of(self._key, update) for update in updates]
         if ending is not None:
-            self._channel.tell(ending[0])
-            ending[1].set()
-            self._wake()
+            words.append(ending[0])
+        if words:
+            self._channel.tell(*words)
+        if ending is not None:
+            sent = ending[1]
+            if sent is not None:
+                sent.set()
+            if self._reports:
+                self._wake()
 
     def _wait(self) -> None:
         look = select.poll()
         look.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._channel.backlog else 0))
         look.register(self._wake_read, select.POLLIN)
-        timeout = None
+        moments = []
+        if self._begun_at is not None and not self._channel.backlog:
+            moments.append(self._begun_at)
         if self._mailbox.holds_latest and not self._channel.backlog:
-            timeout = max(0.0, self._paced_at + PACE_SECONDS - time.monotonic()) * 1000 + 1
-        look.poll(timeout)
+            moments.append(self._paced_at + PACE_SECONDS)
+        look.poll(max(0.0, min(moments) - time.monotonic()) * 1000 + 1 if moments else None)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 

@@ -72,9 +72,7 @@ def last_word(worker_id: str, attempt: Attempt, *, clean: bool, kept: bool = Fal
         if isinstance(word, AttemptFinished):
             return word
         if isinstance(word, AttemptFailed):
-            return msgspec.structs.replace(
-                word, cleanup_completed=clean, kept=kept, begun=attempt.begun_at is not None
-            )
+            return msgspec.structs.replace(word, cleanup_completed=clean, kept=kept, begun=attempt.begun_at is not None)
         return msgspec.structs.replace(word, cleanup_completed=clean)
     kept = isinstance(word, AttemptFinished) and attempt.order is not None and attempt.order.keep_partial
     return AttemptCancelled(
