@@ -245,3 +245,12 @@ def test_a_job_that_is_cancelled_while_it_waits_is_cleaned_up_where_nothing_is_k
     event = bench.events(job_id)[-1]
     assert isinstance(event, Cancelled)
     assert event.cleanup_completed
+
+
+def test_what_is_kept_by_a_failure_that_crosses_the_cancel_is_not_hidden(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.ask(Cancel(job_id=job_id), ADA)
+    fail(bench, job_id, kept=True)
+    event = cancelled(bench, job_id)
+    assert event is not None
+    assert not event.cleanup_completed

@@ -196,9 +196,9 @@ class Attempts:
         wait = message.code is not Code.WORKER_LOST or job.row.attempt > 1
         failure = Failure(message.code, message.message, message.stage, message.item, wait=wait)
         if job.row.state is State.CANCELLING:
-            self._cancels.confirm(
-                job, Move.CONFIRM, cleanup_completed=message.cleanup_completed, message=message.message
-            )
+            # What is kept is removed when the order arrives, which has crossed this word: not yet.
+            clean = message.cleanup_completed and not message.kept
+            self._cancels.confirm(job, Move.CONFIRM, cleanup_completed=clean, message=message.message)
         elif message.retryable:
             self._leases.try_again(job, failure)
         else:
