@@ -80,7 +80,8 @@ class Delivery:
         try:
             parts = codec.frames(message, ref)
         except Malformed as error:
-            log.error("answer too large", kind=codec.kind(message), reason=error)
+            job_id = getattr(message, "job_id", None)
+            log.error("answer too large", job=job_id, kind=codec.kind(message), reason=error)
             parts = codec.frames(Refused(code=Code.INTERNAL, message=f"the answer is too large: {error}"), ref)
         try:
             socket.send_multipart([peer, *parts], zmq.NOBLOCK)

@@ -22,7 +22,7 @@ from labelferry_broker.fanout import Fanout
 from labelferry_broker.gauges import Gauges
 from labelferry_broker.intake import Parts, drain
 from labelferry_broker.lanes import DISPATCHED, Lanes
-from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, Save, UpdateJob
+from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, EndAttempt, Save, UpdateJob
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
 from labelferry_broker.neighbours import Neighbours
@@ -181,6 +181,7 @@ class Dispatcher:
     def _lose(self, peer: bytes, now: Moment) -> list[Effect]:
         """Take note that a worker's connection has gone."""
         watched = self._neighbours.left(peer, now.steady)
+        log.info("the connection of a worker went", peer=peer.hex(), watched=watched)
         return self._ledger.worker_dropped(peer, now, watched=watched)
 
     @property
@@ -296,3 +297,6 @@ def _log_moves(saves: Iterable[Save]) -> None:
         elif isinstance(save, UpdateJob) and save.previous is not save.row.state:
             row = save.row
             log.info(f"job {row.state}", job=row.job_id, attempt=row.attempt, worker=row.worker_id)
+        elif isinstance(save, EndAttempt):
+            facts = {"outcome": save.outcome, "reason": save.reason or None}
+            log.info("attempt ended", job=save.job_id, attempt=save.attempt, **facts)

@@ -104,18 +104,18 @@ class Reception:
             raise Refusal(Code.ACCESS, f"a {speaker.role} may not run jobs: connect with a worker's key")
         if isinstance(message, Register):
             self._neighbours.registered(peer, message.process)
+            log.info("a worker registers", worker=message.worker_id, host=message.host, peer=peer.hex())
         receipt = self._receipt(speaker, message, now)
         return ledger.worker_said(peer, ref, speaker.user, message, now, receipt)
 
     def _receipt(self, speaker: Speaker, message: WorkerSays, now: Moment) -> Claims | None:
         """Return what the depot's receipt says, if there is one, it is genuine, and it was given to this speaker."""
-        token = message.receipt if isinstance(message, AttemptFinished | AttemptCancelled) else None
-        if token is None:
+        if not isinstance(message, AttemptFinished | AttemptCancelled) or message.receipt is None:
             return None
         try:
-            claims = tokens.verify(token, "receipt", self._secret, now.wall)
+            claims = tokens.verify(message.receipt, "receipt", self._secret, now.wall)
         except (Malformed, Refusal) as error:
-            log.warning("receipt refused", user=speaker.user, reason=error)
+            log.warning("receipt refused", job=message.job_id, attempt=message.attempt, user=speaker.user, reason=error)
             return None
         return claims if claims.user == speaker.user else None
 

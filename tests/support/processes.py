@@ -78,6 +78,8 @@ class Service:
     """Endpoints at which single workers reach the broker, where it is not the broker's own: a proxy's."""
     options: tuple[str, ...] = ()
     """More options of the workers."""
+    broker_options: tuple[str, ...] = ()
+    """More options of the broker."""
     eras: dict[str, str] = field(default_factory=dict)
     """Which time single processes are of, where it is not now (`World.live_in`)."""
 
@@ -154,7 +156,7 @@ class Service:
         plain = [sys.executable, "-m", "labelferry_broker" if role == "broker" else "labelferry_workers"]
         command = plain if self.world is None else self.world.command(role)
         if role == "broker":
-            return [*command, "--listen", self.endpoint, "--state", str(self.state)]
+            return [*command, "--listen", self.endpoint, "--state", str(self.state), *self.broker_options]
         way = self.ways.get(name, self.endpoint)
         own = ["--slots", str(self.slots), "--staging", str(self.staging / name)]
         return [*command, "--broker", way, *own, *self.options]

@@ -59,6 +59,10 @@ class Crew:
         ]
         return min((moment for moment in moments if moment is not None), default=None)
 
+    def about(self, ref: str) -> Holding | None:
+        """Return the attempt about which something was said under this correlation id; None for all else."""
+        return self._outbox.about(ref)
+
     def found(self, jobs: Iterable[str]) -> None:
         """Take note of jobs of which workers before this one have kept something here."""
         self._kept.add(jobs)

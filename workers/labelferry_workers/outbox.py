@@ -37,6 +37,11 @@ class Outbox:
         """Remove and return what was answered; None when it is not waited for (any more)."""
         return self._entries.pop(ref, None)
 
+    def about(self, ref: str) -> Holding | None:
+        """Return the attempt that a message which waits for its answer is about."""
+        entry = self._entries.get(ref)
+        return None if entry is None else entry.key
+
     def put_off(self, ref: str, until: float) -> None:
         """Say it again at `until`, not before."""
         if ref in self._entries:

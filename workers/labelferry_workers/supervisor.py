@@ -147,15 +147,19 @@ class Supervisor:
     def _from_control(self) -> None:
         for order in self._link.from_control():
             if isinstance(order, CancelOrder):
-                log.info("cancel ordered", job=order.job_id, attempt=order.attempt, keep_partial=order.keep_partial)
+                _log_order(order)
             self._do(self._crew.ordered(order, self._clock()))
 
     def _from_work(self) -> None:
         for ref, message in self._link.from_work():
+            key = self._crew.about(ref)
+            about = {} if key is None else {"job": key.job_id, "attempt": key.attempt}
             if isinstance(message, Refused):
-                log.info("the broker refused", code=message.code, reason=message.message)
+                log.info("the broker refused", code=message.code, reason=message.message, **about)
+            elif isinstance(message, CancelOrder):
+                _log_order(message)
             else:
-                log.debug("the broker said", kind=codec.kind(message), ref=ref)
+                log.debug("the broker said", kind=codec.kind(message), ref=ref, **about)
             self._do(self._crew.broker_said(ref, message, self._clock()))
 
     def _from_children(self, ready: set[zmq.Socket[bytes] | int]) -> None:
@@ -206,6 +210,7 @@ class Supervisor:
                 clean = self._staging.clear(key)
                 clean = (not each.for_good or self._checkpoints.remove(key.job_id)) and clean
                 kept = not each.for_good and self._checkpoints.has(key.job_id)
+                log.info("cleared", job=key.job_id, attempt=key.attempt, clean=clean, kept=kept)
                 return self._crew.cleared(key, clean=clean, now=self._clock(), kept=kept)
             case do.Forget(job_id=job_id, attempt=attempt):
                 clean = self._checkpoints.remove(job_id)
@@ -291,3 +296,7 @@ class Supervisor:
         self._lifeline.close()
         if not self._staging.close():
             log.error("something is left in the staging directory", place=self._staging.place)
+
+
+def _log_order(order: CancelOrder) -> None:
+    log.info("cancel ordered", job=order.job_id, attempt=order.attempt, keep_partial=order.keep_partial)

@@ -132,15 +132,16 @@ class Carrier:
             if len(parts) < 3:
                 continue
             peer, rest = parts[0].bytes, parts[1:]
-            ref = ""
+            ref, job_id = "", None
             try:
                 speaker = speaker_of(parts[-1], open_door=self._settings.keys is None)
                 ref, message, payload = _read(rest)
+                job_id = getattr(message, "job_id", None)
                 self._send(self._do(peer, ref, speaker, message, payload))
             except Malformed as error:
                 self._send([refused(peer, ref, Refusal(Code.MALFORMED, str(error)))])
             except Refusal as refusal:
-                log.info("refused", code=refusal.code, reason=refusal.message)
+                log.info("refused", job=job_id, code=refusal.code, reason=refusal.message)
                 self._send([refused(peer, ref, refusal)])
         for order in self._uploads.orders:
             self._sealer.order(order)

@@ -14,12 +14,15 @@ from labelferry_protocol import tokens
 from labelferry_protocol.depot import BundleOpened, Chunk, OpenBundle, RequestChunk
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.limits import chunk_bytes_for
+from labelferry_transport.logs import Log
 
 MAX_OPEN = 512
 """Bundles open at a time, for all connections together."""
 MAX_OPEN_PER_PEER = 8
 IDLE_SECONDS = 10.0
 """How long an open bundle was not asked from before its place may be given away."""
+
+log = Log("depot")
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Downloads:
         descriptor = self._vault.open_bundle(claims)
         self._open[peer, claims.job_id] = _Open(descriptor, claims.attempt, claims.size, steady)
         self._per_peer[peer] = self._per_peer.get(peer, 0) + 1
+        log.info("bundle opened", job=claims.job_id, attempt=claims.attempt, user=user)
         opened = BundleOpened(size=claims.size, sha256=claims.sha256, chunk_bytes=chunk_bytes_for(claims.size))
         return [Answer(peer, ref, opened)]
 

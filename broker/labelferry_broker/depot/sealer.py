@@ -112,7 +112,9 @@ class Sealer:
         try:
             self._vault.sync()
         except OSError as error:
-            log.error("bundles not sealed", count=len(orders), reason=error.strerror)
+            for order in orders:
+                claims = order.claims
+                log.error("bundle not sealed", job=claims.job_id, attempt=claims.attempt, reason=error.strerror)
             return [_failed(order.claims, error) for order in orders]
         return answers
 
