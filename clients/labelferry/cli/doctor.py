@@ -3,6 +3,7 @@
 import contextlib
 import resource
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 
 from labelferry.cli.choices import service_options
+from labelferry_protocol.endpoints import Endpoint, Lane, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, LabelferryError
 from labelferry_protocol.requests import Overview
 from labelferry_protocol.words import Role
@@ -20,12 +22,28 @@ LEAST_FREE_BYTES = 1_000_000_000
 LEAST_FILES = 1024
 """Open files that a service should be allowed: each connection is some."""
 MOST_SKEW_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 
 
 class Note(str):
     """A sentence on what is not wrong, and worth a look."""
 
     __slots__ = ()
+
+
+class Wrong(str):
+    """A sentence on what must be mended, after which there is more to look at."""
+
+    __slots__ = ()
+
+
+class Detail(str):
+    """A line that belongs to the sentence before it."""
+
+    __slots__ = ()
+
+
+MARKS: dict[type, str] = {str: "ok", Note: "note", Wrong: "WRONG", Detail: ""}
 
 
 @click.command()
@@ -39,13 +57,13 @@ def doctor(context: click.Context, broker: str | None, key_file: str | None) -> 
         _libraries,
         _files,
         _state,
-        lambda: _key(key_file),
-        lambda: _service(broker, key_file),
+        lambda: _entry(broker, key_file),
     ]
     for check in checks:
         try:
             for sentence in check():
-                click.echo(f"{'note' if isinstance(sentence, Note) else 'ok':<7}{sentence}")
+                healthy = healthy and not isinstance(sentence, Wrong)
+                click.echo(f"{MARKS[type(sentence)]:<7}{sentence}")
         except LabelferryError as error:
             healthy = False
             click.echo(f"WRONG  {error}")
@@ -97,6 +115,46 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
+def _entry(broker: str | None, key_file: str | None) -> Iterator[str]:
+    """Check the way in, step by step: what comes behind a step that is wrong cannot be looked at."""
+    yield from _key(key_file)
+    if broker:
+        yield from _reach(parse_endpoint(broker), key_file)
+    yield from _service(broker, key_file)
+
+
+def _reach(endpoint: Endpoint, key_file: str | None) -> Iterator[str]:
+    """See whether anything listens there; what does not answer then does not know us."""
+    place = endpoint.lane(Lane.REQUESTS)
+    try:
+        with contextlib.closing(_connect(endpoint)):
+            pass
+    except socket.gaierror:
+        raise LabelferryError(f"there is no machine {endpoint.place}: is the name of {endpoint} right?") from None
+    except OSError as error:
+        reason = (error.strerror or "no answer in time").lower()
+        raise LabelferryError(
+            f"nothing listens at {place} ({reason}): start the broker there, or look at the address, and at firewalls on the way"
+        ) from None
+    if key_file is None and endpoint.scheme == "tcp":
+        yield Note(f"Something listens at {place}; no key is named, which is right only if it serves without keys")
+    else:
+        yield f"Something listens at {place}"
+
+
+def _connect(endpoint: Endpoint) -> socket.socket:
+    if endpoint.scheme == "tcp":
+        return socket.create_connection((endpoint.place.strip("[]"), endpoint.port), timeout=CONNECT_SECONDS)
+    near = socket.socket(socket.AF_UNIX)
+    try:
+        near.settimeout(CONNECT_SECONDS)
+        near.connect(endpoint.lane(Lane.REQUESTS).removeprefix("ipc://"))
+    except BaseException:
+        near.close()
+        raise
+    return near
+
+
 def _key(key_file: str | None) -> Iterator[str]:
     if key_file:
         from labelferry_transport.keys import load_key
@@ -118,20 +176,23 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
         overview = client.overview()
         answered_at = time.time()
         yield f"A broker answers at {broker}" if broker else "The embedded service starts and answers"
-        yield from (line.strip() for line in overview_lines(overview))
-        if broker and not overview.workers:
-            raise LabelferryError(
-                f"no worker is connected to {broker}: start one with `labelferry worker --broker {broker}`"
-            )
-        if not overview.depot_ready:
-            raise LabelferryError("the depot is not ready: see the broker's log")
-        if overview.full:
-            raise LabelferryError(
-                "the broker lets nobody new in, for it has too few descriptors left: raise its `ulimit -Hn` (LimitNOFILE), or end clients"
-            )
+        yield from (Detail(line.strip()) for line in overview_lines(overview))
+        yield from _gaps(overview, broker)
         yield from _versions(overview, f"labelferry {version('labelferry')}")
         yield from _room(overview)
         yield from _clock(overview, asked_at, answered_at)
+
+
+def _gaps(overview: Overview, broker: str | None) -> Iterator[str]:
+    """Say what the service lacks."""
+    if broker and not overview.workers:
+        yield Wrong(f"no worker is connected to {broker}: start one with `labelferry worker --broker {broker}`")
+    if not overview.depot_ready:
+        yield Wrong("the depot is not ready, so no bundle can be published or downloaded: see the broker's log")
+    if overview.full:
+        yield Wrong(
+            "the broker lets nobody new in, for it has too few descriptors left: raise its `ulimit -Hn` (LimitNOFILE), or end clients"
+        )
 
 
 def _versions(overview: Overview, here: str) -> Iterator[str]:

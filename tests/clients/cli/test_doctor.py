@@ -1,13 +1,16 @@
 """The doctor's sentences, from what a broker says of itself."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from labelferry.cli.doctor import Note, _clock, _room, _versions
+from labelferry.cli.doctor import Note, Wrong, _clock, _gaps, _reach, _room, _versions
+from labelferry_protocol.endpoints import Endpoint
 from labelferry_protocol.errors import LabelferryError
 from labelferry_protocol.requests import Overview, WorkerSummary
 
@@ -42,6 +45,27 @@ def test_clocks_that_are_apart_are_wrong_however_long_the_answer_took() -> None:
     assert list(_clock(overview(), 990.0, 1010.0)) == ["The broker's clock and this one agree"]
     with pytest.raises(LabelferryError, match="100 s apart"):
         list(_clock(overview(), 1100.0, 1101.0))
+
+
+def test_all_that_a_service_lacks_is_told_at_once() -> None:
+    assert list(_gaps(overview(), "tcp://b:1")) == []
+    lacking = msgspec.structs.replace(overview(), workers=(), depot_ready=False, full=True)
+    sentences = list(_gaps(lacking, "tcp://b:1"))
+    assert [type(sentence) for sentence in sentences] == [Wrong] * 3
+    for word, sentence in zip(("no worker", "depot", "descriptors"), sentences, strict=True):
+        assert word in sentence
+
+
+def test_where_nothing_listens_is_told_from_who_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = Endpoint("tcp", "127.0.0.1", server.getsockname()[1])
+        assert [type(sentence) for sentence in _reach(there, None)] == [Note]
+        assert [type(sentence) for sentence in _reach(there, "my.key")] == [str]
+    for nowhere in (there, Endpoint("ipc", str(tmp_path), 0)):
+        with pytest.raises(LabelferryError, match="nothing listens at"):
+            list(_reach(nowhere, None))
+    with pytest.raises(LabelferryError, match=r"no machine no-such-machine\.invalid"):
+        list(_reach(Endpoint("tcp", "no-such-machine.invalid", 5570), None))
 
 
 def doctor(state: Path, *limit: str) -> subprocess.CompletedProcess[str]:
