@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.support.ports import reserved_base_port
 from tests.support.processes import Service, running_service
 from tests.support.projects import make_coco_project
-from tests.support.proxy import Proxy, free_base_port, proxied
+from tests.support.proxy import Proxy, proxied
 from tests.support.world import World
 
 from labelferry import Client
@@ -51,7 +52,7 @@ def wired(tmp_path: Path) -> Iterator[Callable[..., tuple[Service, Proxy]]]:
 
         def build(*workers: str, **settings: float | bool) -> tuple[Service, Proxy]:
             hosts = ("127.0.0.1", "127.0.0.2")
-            port = free_base_port(hosts)
+            port = closing.enter_context(reserved_base_port(hosts))
             proxy = closing.enter_context(proxied(hosts[1], hosts[0], port))
 
             def prepare(service: Service) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.machines import Machine, two_machines
+from tests.support.ports import reserved_base_port
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.processes
@@ -52,29 +52,12 @@ def environment(keys: Path) -> dict[str, str]:
     return {**clean, "LABELFERRY_STATE": str(keys.parent / "state")}
 
 
-def free_base_port() -> int:
-    """Return a port with five free ones above it."""
-    for base in range(20_000 + os.getpid() % 10_000, 60_000, 10):
-        sockets = [socket.socket() for _ in range(6)]
-        try:
-            for offset, each in enumerate(sockets):
-                each.bind(("127.0.0.1", base + offset))
-        except OSError:
-            continue
-        else:
-            return base
-        finally:
-            for each in sockets:
-                each.close()
-    raise AssertionError("no free ports")
-
-
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Estate]:
     root = tmp_path_factory.mktemp("estate")
     keys = root / "keys"
-    with two_machines() as (first, second):
-        made = Estate(first, second, keys, f"tcp://{first.address}:{free_base_port()}")
+    with two_machines() as (first, second), reserved_base_port() as port:
+        made = Estate(first, second, keys, f"tcp://{first.address}:{port}")
         assert made.labelferry("keys", "broker", "--keys", str(keys)).returncode == 0
         for role, name in (("worker", "gpu1"), ("user", "alice"), ("user", "bob"), ("admin", "root")):
             assert (

@@ -3,14 +3,14 @@
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from tests.support.ports import reserved_base_port
 from tests.support.processes import Service, job_children, running_service, wait_until
 from tests.support.promises import await_attempt, follow_to
-from tests.support.proxy import free_base_port
 from tests.support.world import World
 
 from labelferry import Cancelled, Client, Completed, ExportOptions
@@ -65,9 +65,16 @@ def test_every_line_of_a_log_is_one_event_and_what_is_about_a_job_names_it_and_i
         assert fact in service.log("worker")
 
 
-def test_the_numbers_are_right_while_jobs_wait_run_end_and_are_cancelled(tmp_path: Path, small: Path) -> None:
-    port = free_base_port(("127.0.0.1",))
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port to serve the numbers at."""
+    with reserved_base_port() as port:
+        yield port
 
+
+def test_the_numbers_are_right_while_jobs_wait_run_end_and_are_cancelled(
+    tmp_path: Path, small: Path, port: int
+) -> None:
     def prepare(service: Service) -> None:
         service.world = World.make(tmp_path / "world")
         service.broker_options = ("--metrics-port", str(port))

@@ -4,11 +4,10 @@ It listens on an address of its own at the broker's own ports, so a peer that is
 late, not lost, as on a network that comes back; the end of a connection is held like its bytes.
 """
 
-import itertools
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -173,16 +172,3 @@ def proxied(host: str, target: str, base_port: int) -> Iterator[Proxy]:
         yield made
     finally:
         made.close()
-
-
-def free_base_port(hosts: Sequence[str] = ("127.0.0.1",), start: int = 20_000) -> int:
-    """Return a port that is free with the five above it, at every host."""
-    for base in range(start, 32_000, 10):
-        with ExitStack() as taken:
-            try:
-                for host, offset in itertools.product(hosts, range(len(LANES))):
-                    taken.enter_context(socket.create_server((host, base + offset)))
-            except OSError:
-                continue
-            return base
-    raise AssertionError("no free ports")
