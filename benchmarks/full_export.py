@@ -1,7 +1,8 @@
 """`python -m benchmarks.full_export`: a full export by the plain loop, the engine and the whole service, in turns. How they scale: growth.py.
 
 Full: originals, COCO, YOLO, Pascal VOC with masks, overlays, csv and xlsx, one zip. CPU seconds are those of all processes
-that took part, so that they hold on a busy machine where wall seconds do not.
+that took part, so that they hold on a busy machine where wall seconds do not. The service stands ready, its spare process for the next
+job among it, as the engine's own process has all imported.
 """
 
 import os
@@ -19,7 +20,7 @@ from tests.support.processes import Service, running_service
 
 from benchmarks.engine import export_by_engine
 from benchmarks.plain import export_plainly
-from benchmarks.processes import cpu_seconds
+from benchmarks.processes import await_rest, cpu_seconds
 from benchmarks.projects import repeated
 from benchmarks.through_service import export_through_service
 from labelferry import ExportOptions
@@ -91,6 +92,7 @@ def measure(root: Path, project: Path, rounds: int, plain: bool) -> dict[str, Wa
         place = root / "service"
         place.mkdir(exist_ok=True)
         with running_service(place, "worker") as service:
+            await_rest([process.pid for process in service.processes.values()])
             # The client's part is in this process; the service's processes are children of it.
             ways[SERVICE].run(partial(_serve, service, project, target), own, target)
         shutil.rmtree(place)

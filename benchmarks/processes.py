@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from pathlib import Path
 from tests.support.processes import children_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
+REST_SHARE = 0.05
+"""Of a processor: so little is taken by a service that waits."""
 
 
 def tree_of(pid: int) -> list[int]:
@@ -23,6 +26,18 @@ def tree_of(pid: int) -> list[int]:
 def cpu_seconds(pids: list[int]) -> float:
     """Return what the trees of `pids` have taken so far, user and system, ended and awaited children among them."""
     return sum(_cpu_of(each) for pid in pids for each in tree_of(pid))
+
+
+def await_rest(pids: list[int], quiet: float = 1.0, patience: float = 30.0) -> None:
+    """Wait until the trees of `pids` have done next to nothing for `quiet` seconds: whatever they start beforehand is there then."""
+    until = time.monotonic() + patience
+    before = cpu_seconds(pids)
+    while time.monotonic() < until:
+        time.sleep(quiet)
+        now = cpu_seconds(pids)
+        if now - before < REST_SHARE * quiet:
+            return
+        before = now
 
 
 def _cpu_of(pid: int) -> float:

@@ -6,7 +6,6 @@ when the disk fails or is full, and when what came is not what was published. On
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from labelferry.behind import Behind
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import BundleFacts
 
@@ -61,7 +61,7 @@ class PartFile:
         self._overwrite = overwrite
         self._path = self.target.with_name(f".{self.target.name}.part")
         self._note_path = self.target.with_name(f".{self.target.name}.part.json")
-        self._digest = hashlib.sha256()
+        self._behind = Behind()
         self._file = self._open_locked()
         self.note = self._read_note()
 
@@ -89,12 +89,12 @@ class PartFile:
         with self._explained():
             while view:
                 view = view[os.write(self._file, view) :]
-        self._digest.update(piece)
+            self._behind.add(piece, self._file)
         self.received += len(piece)
 
     def is_right(self, bundle: BundleFacts) -> bool:
         """Whether all of the bundle is here, byte for byte."""
-        return self.received == bundle.size and self._digest.hexdigest() == bundle.sha256
+        return self.received == bundle.size and self._behind.hexdigest() == bundle.sha256
 
     def restart(self) -> None:
         """Throw away what is here and begin at the first byte."""
@@ -105,6 +105,7 @@ class PartFile:
     def put_in_place(self) -> Path:
         """Bring it to the disk and to its name, at once or not at all; return the target."""
         with self._explained():
+            self._behind.settle()
             os.fsync(self._file)
             if self._overwrite:
                 self._path.replace(self.target)
@@ -132,6 +133,7 @@ class PartFile:
         """Leave it as it is, for the next time; an empty one is removed. May be called again."""
         if self._file < 0:
             return
+        self._behind.close()
         if self.received == 0 and os.fstat(self._file).st_size == 0:
             self._path.unlink(missing_ok=True)
             self._note_path.unlink(missing_ok=True)
@@ -167,11 +169,12 @@ class PartFile:
             return None
 
     def _digest_what_is_here(self) -> None:
-        self._digest = hashlib.sha256()
+        self._behind.close()
+        self._behind = Behind()
         self.received = 0
         os.lseek(self._file, 0, os.SEEK_SET)
         while piece := os.read(self._file, _READ_BYTES):
-            self._digest.update(piece)
+            self._behind.add(piece, self._file)
             self.received += len(piece)
 
     def _move_without_overwriting(self) -> None:

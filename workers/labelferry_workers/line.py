@@ -25,8 +25,8 @@ from labelferry_workers.reports import Begun, Order, Report
 
 BEGUN_SECONDS = 0.003
 """For so long after a lease a job's beginning waits for its first update or its end, to be told with it."""
-PACE_SECONDS = 0.05
-"""Between two updates that are neither a full point nor a change of stage."""
+PACE_SECONDS = 0.1
+"""Between two updates that are neither a full point nor a change of stage: each costs a millisecond or so, of the broker, the supervisor and whoever watches."""
 MAX_CANCELS = 64
 
 

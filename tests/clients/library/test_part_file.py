@@ -1,11 +1,13 @@
 """What lies beside a target while a bundle comes, and what is left of it in each case."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
+from labelferry import behind
 from labelferry.part_file import Note, PartFile, check_target
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import BundleFacts
@@ -180,3 +182,47 @@ def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_relative_target_becomes_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert check_target(Path("out.zip"), overwrite=False) == tmp_path / "out.zip"
+
+
+def test_what_comes_in_many_pieces_is_digested_and_brought_to_the_disk_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(behind, "TOGETHER_BYTES", 1000)
+    monkeypatch.setattr(behind, "SYNC_BYTES", 2500)
+    target = tmp_path / "out.zip"
+    part = begin(target)
+    for start in range(0, len(DATA), 700):
+        part.write(DATA[start : start + 700])
+    assert part.is_right(BUNDLE)
+    part.put_in_place()
+    assert target.read_bytes() == DATA
+    assert 2500 <= synced[0] < len(DATA), "before the end"
+    assert len(DATA) in synced
+
+
+def test_a_disk_that_could_not_keep_what_it_took_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync, calls = os.fsync, list[int]()
+
+    def once_broken(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(behind, "SYNC_BYTES", 1)
+    monkeypatch.setattr(os, "fsync", once_broken)
+    part = begin(tmp_path / "out.zip")
+    part.write(DATA)
+    with pytest.raises(Refusal, match="cannot write") as refused:
+        part.put_in_place()
+    assert refused.value.code is Code.OUTPUT
+    assert part.discard()
+    assert names(tmp_path) == []
