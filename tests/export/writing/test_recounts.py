@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from tests.support.scenes import Thing, box, make_exporter, make_scene
 
-from labelferry_export import formats
+from labelferry_export import formats, tables
 from labelferry_export.bundle.archive import Archive, EntryWriter
 from labelferry_export.bundle.packed import PackedFile, pack, stretch
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
 from labelferry_export.formats._recounts import masks, strips
+from labelferry_export.formats._recounts.coco import AnnotationRow, CocoRecount
 from labelferry_export.formats._tiff import encode_tiff
 from labelferry_export.formats._voc_colours import voc_colours
+from labelferry_export.lanes import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays.png import Extras, encode_png
 from labelferry_export.snapshot import Snapshot
+from labelferry_export.tables import Measurements, workbook
 from labelferry_protocol.errors import Code
 
 Alter = Callable[[str, bytes], bytes]
@@ -127,11 +131,81 @@ def test_a_format_that_loses_an_image_is_caught(
     assert f"{name} holds" in refused(exporter)
 
 
+def test_every_table_is_recounted() -> None:
+    assert [each.name for each in tables.ours().values() if each.recount is None] == []
+
+
+@pytest.mark.parametrize("name", tables.ours())
+def test_a_table_that_loses_a_row_is_caught(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    named: dict[str, Any] = {"formats": (), "metrics": (name,), "scale": 0.5}
+    right = make_exporter(tmp_path / "exports", project, **named)
+    list(right.run())
+    assert right.result.path.exists()
+    whole = Measurements.take
+    lost: list[Piece] = []
+
+    def without_the_first(measurements: Measurements, piece: Piece) -> None:
+        if piece.objects and not lost:
+            lost.append(piece)
+        else:
+            whole(measurements, piece)
+
+    monkeypatch.setattr(Measurements, "take", without_the_first)
+    assert f"{name} holds" in refused(make_exporter(tmp_path / "exports", project, **named))
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "said"),
+    [
+        ("csv", b"\r\n2,", b"\r\n2,,", "metrics/objects.csv: row 2 has"),
+        ("csv", b"\r\n2,", b'\r\n2,"', "metrics/objects.csv: "),
+        ("json", b'{"object_id":2,', b'{"object_id"2,', "metrics/metrics.json: a record cannot be read"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_caught(
+    project: Path, tmp_path: Path, damage: Damage, name: str, right: bytes, wrong: bytes, said: str
+) -> None:
+    damage(lambda _, data: data.replace(right, wrong))
+    assert said in refused(make_exporter(tmp_path / "exports", project, formats=(), metrics=(name,)))
+
+
+def test_a_workbook_whose_sheets_go_on_is_counted_over_all_of_them(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "MAX_ROWS", 3)
+    exporter = make_exporter(tmp_path / "exports", project, formats=(), metrics=("xlsx",))
+    list(exporter.run())
+    assert exporter.result.path.exists()
+
+
+def test_names_with_quotes_and_line_ends_are_one_row(tmp_path: Path) -> None:
+    project = make_scene(tmp_path / "scene", THINGS, IMAGES, ('a "cell", wide', "two\nlines\r\nor three"))
+    exporter = make_exporter(tmp_path / "exports", project, formats=(), metrics=("csv", "json", "xlsx"))
+    list(exporter.run())
+    assert exporter.result.path.exists()
+
+
+def polygon(number: int, area: int = 100) -> AnnotationRow:
+    return AnnotationRow(number, 1, 1, [box(2, 2, 10, 10)], area, (2, 2, 10, 10), 0)
+
+
+@pytest.mark.parametrize(("wrong", "found"), [(1, True), (1999, True), (2001, True), (2002, False)])
+def test_the_first_polygons_are_all_drawn_again_and_then_every_fourth(wrong: int, found: bool) -> None:
+    recount = CocoRecount("annotations/coco/", 1)
+    with pytest.raises(ValueError, match=f"object {wrong}: its area 99") if found else nullcontext():
+        for number in range(1, 4001):
+            recount.check(polygon(number, 99 if number == wrong else 100))
+
+
 RUNS = b'"size":[40,40],"counts":['
 WRONG: dict[str, tuple[str, bytes, bytes, str]] = {
     "a coco area": ("coco", b'"area":100,', b'"area":99999,', "its area 99999 and box"),
     "a coco box": ("coco", b'"bbox":[2,2,10,10]', b'"bbox":[2,9,10,10]', "are not those of its rings"),
     "a coco box that is no box": ("coco", b'"bbox":[2,2,10,10]', b'"bbox":[2,2,0,0]', "are not those of its rings"),
+    "a coco area by a pixel": ("coco", b'"area":100,', b'"area":101,', "its area 101 and box"),
+    "a coco box by a pixel": ("coco", b'"bbox":[2,2,10,10]', b'"bbox":[2,3,10,10]', "are not those of its rings"),
     "a coco ring": ("coco", b"[[2,2,12,2,12,12,2,12]]", b"[[2,2,12,2]]", "a ring of its segmentation is none of three"),
     "a coco ring cut in half": (
         "coco",

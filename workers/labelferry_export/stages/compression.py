@@ -72,7 +72,10 @@ def run(job: Job) -> Generator[Step, None, None]:
 
 
 def _check(job: Job) -> Generator[Step, None, None]:
-    task = Recounting(str(job.archive.path), tuple((name, _claim(job, name)) for name in job.finished.formats))
+    claims = tuple((name, _claim(job, name)) for name in job.finished.formats)
+    total = job.contents.total
+    claim = Claim(job.facts, {}, total.images, total.objects)
+    task = Recounting(str(job.archive.path), claims, tuple((name, claim) for name in job.finished.metrics))
     recounts = job.spread_spans(task, task.spans)
     try:
         # Lanes begin to count when the first is asked for; meanwhile the digests are taken here.

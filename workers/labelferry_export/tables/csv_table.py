@@ -16,6 +16,7 @@ from labelferry_export.lanes.task import Piece, Span
 from labelferry_export.tables.columns import Cell, Row
 from labelferry_export.tables.measuring import Measurements, Table
 from labelferry_export.tables.numbers import said_numbers
+from labelferry_export.tables.recounts import CsvRecount
 from labelferry_export.tables.rowfile import rows_in
 from labelferry_export.tables.writer import FOLDER, MetricWriter, OpenFile, Target
 
@@ -102,5 +103,6 @@ WRITER = MetricWriter(
     ),
     cost=Cost(image=0.05, object=0.014),
     write=write,
+    recount=CsvRecount,
     options={"bom": Option(False, "begin each file with a byte order mark: Excel shows letters beyond ASCII rightly")},
 )

@@ -7,6 +7,7 @@ import msgspec
 from labelferry_export.format import Cost
 from labelferry_export.tables.columns import Kind, Row
 from labelferry_export.tables.measuring import Measurements, Table
+from labelferry_export.tables.recounts import JsonRecount
 from labelferry_export.tables.writer import FOLDER, MetricWriter, Target
 
 VERSION = 1
@@ -50,4 +51,5 @@ WRITER = MetricWriter(
     ),
     cost=Cost(image=0.02, object=0.006),
     write=write,
+    recount=JsonRecount,
 )

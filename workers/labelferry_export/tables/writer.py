@@ -8,6 +8,7 @@ from typing import Protocol
 from labelferry_export.findings import Warn
 from labelferry_export.format import Cost, Option
 from labelferry_export.lanes.task import Piece, Span, SpanTask
+from labelferry_export.recount import Recount
 from labelferry_export.tables.measuring import Measurements
 from labelferry_protocol.options import FormatOption
 
@@ -56,3 +57,5 @@ class MetricWriter:
     cost: Cost
     write: Callable[[Target, Measurements], Iterator[int]]
     options: Mapping[str, Option] = field(default_factory=dict)
+    recount: Callable[[], Recount] | None = None
+    """Makes what reads the tables again before the bundle is published, and counts their rows."""

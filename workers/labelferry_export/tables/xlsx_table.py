@@ -11,6 +11,7 @@ from labelferry_export.lanes.task import Piece, Span
 from labelferry_export.tables import workbook
 from labelferry_export.tables.columns import Column, Kind, Row
 from labelferry_export.tables.measuring import Measurements, Table
+from labelferry_export.tables.recounts import XlsxRecount
 from labelferry_export.tables.rowfile import RowFile, rows_in
 from labelferry_export.tables.sheet_rows import MAX_CHARACTERS, RowForm
 from labelferry_export.tables.small_zip import Part
@@ -163,4 +164,5 @@ WRITER = MetricWriter(
     ),
     cost=Cost(image=0.06, object=0.019),
     write=write,
+    recount=XlsxRecount,
 )

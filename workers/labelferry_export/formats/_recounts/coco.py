@@ -1,7 +1,8 @@
 """COCO's annotations read again, hundreds at a time: run lengths that add up, areas and boxes that are those of the masks.
 
-Decoded here from what COCO says of its form, not with the functions that wrote it. A polygon is not drawn again; its area and box are held
-to those of its vertices, which no mask of it can exceed by more than its outline's length.
+Run lengths are decoded here from what COCO says of its form, not with the functions that wrote them. Area and box of polygons are held
+to those of the vertices, which no mask can exceed by more than its outline's length. The first polygons of a file, and a share of all others, are
+drawn again from the numbers in the file: then area and box are exactly those of what is drawn.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,13 @@ import numpy as np
 
 from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.formats._recounts.lines import LEAST_RING, JsonRecount
-from labelferry_export.geometry.ring import Floats
+from labelferry_export.geometry.raster import cover_of_all
+from labelferry_export.geometry.ring import Flags, Floats, Rings
 from labelferry_export.geometry.rle import RleError, unpack
 
 BATCH = 500
+ALL_DRAWN, DRAWN_EVERY = 2000, 4
+"""So many polygons of a file are drawn again all, of the others every fourth."""
 SLACK = 4.0
 """px^2 by which a mask may exceed what its outline allows: rounding at the corners."""
 
@@ -45,6 +49,7 @@ class CocoRecount(JsonRecount):
     def __init__(self, folder: str, classes: int) -> None:
         super().__init__(folder, "annotations", classes, AnnotationRow)
         self._polygons: list[AnnotationRow] = []
+        self._checked = 0
 
     def open(self, name: str) -> Reader | None:
         """Return the reader of a file of this format."""
@@ -62,11 +67,15 @@ class CocoRecount(JsonRecount):
     def close(self) -> None:
         """Check what is left, and say that the file has ended."""
         self._flush()
+        self._checked = 0
         super().close()
 
     def _flush(self) -> None:
         if self._polygons:
             check_polygons(self._polygons)
+            every = 1 if self._checked < ALL_DRAWN else DRAWN_EVERY
+            draw_polygons(self._polygons[self._checked // BATCH % every :: every] or self._polygons)
+        self._checked += len(self._polygons)
         self._polygons.clear()
 
 
@@ -103,15 +112,40 @@ def check_polygons(rows: Sequence[AnnotationRow]) -> None:
     for row, each in zip(rows, rings, strict=True):
         if not each or any(len(ring) < LEAST_RING or len(ring) % 2 for ring in each):
             raise ValueError(f"object {row.id}: a ring of its segmentation is none of three or more points")
-    allowed = _allowed(rings)
+    outlines = outlines_of(rings)
+    allowed = _allowed(outlines)
     areas, boxes = np.array([row.area for row in rows]), np.array([row.bbox for row in rows])
     low, size = boxes[:, :2], boxes[:, 2:]
     near = (low >= allowed.low - 1).all(axis=1) & (low + size <= allowed.high + 1).all(axis=1)
     # Comparisons that are false for what is not a number.
     right = near & (areas >= allowed.least) & (areas <= allowed.most) & (areas <= size.prod(axis=1))
     if not right.all():
-        wrong = rows[int(np.flatnonzero(~right)[0])]
-        raise ValueError(f"object {wrong.id}: its area {wrong.area} and box {wrong.bbox} are not those of its rings")
+        raise _wrong(rows, right)
+
+
+def draw_polygons(rows: Sequence[AnnotationRow]) -> None:
+    """Raise ValueError when an area or box is not that of the rings, drawn again; `check_polygons` has passed them."""
+    outlines = outlines_of([row.segmentation for row in rows if isinstance(row.segmentation, list)])
+    # Outlines lie in their image: beyond the last vertex there is nothing to draw.
+    width, height = np.maximum(np.ceil(outlines.points.max(axis=0)), 1).astype(int).tolist()
+    drawn = cover_of_all(outlines, width, height)
+    areas, boxes = np.array([row.area for row in rows]), np.array([row.bbox for row in rows])
+    right = (drawn.areas == areas) & ((drawn.boxes == boxes).all(axis=1) | (areas == 0))
+    if not right.all():
+        raise _wrong(rows, right)
+
+
+def _wrong(rows: Sequence[AnnotationRow], right: Flags) -> ValueError:
+    wrong = rows[int(np.flatnonzero(~right)[0])]
+    return ValueError(f"object {wrong.id}: its area {wrong.area} and box {wrong.bbox} are not those of its rings")
+
+
+def outlines_of(objects: Sequence[Sequence[Sequence[float]]]) -> Rings:
+    """Return the rings of objects as shapes, each ring a part of its own."""
+    flat = [ring for each in objects for ring in each]
+    sizes = np.array([len(ring) // 2 for ring in flat])
+    points = np.concatenate([np.asarray(ring, np.float64) for ring in flat]).reshape(-1, 2)
+    return Rings.counted(points, sizes, np.ones_like(sizes), np.array([len(each) for each in objects]))
 
 
 class _Allowed(NamedTuple):
@@ -123,17 +157,11 @@ class _Allowed(NamedTuple):
     most: Floats
 
 
-def _allowed(rings: Sequence[Sequence[Sequence[float]]]) -> _Allowed:
+def _allowed(outlines: Rings) -> _Allowed:
     """Return what the masks of objects of these rings can be: an area differs from the enclosed one by the outline's length at most."""
-    flat = [ring for each in rings for ring in each]
-    counts = np.array([len(each) for each in rings])
+    counts, starts, points = outlines.parts_of_shape, outlines.starts, outlines.points
     firsts = np.cumsum(counts) - counts
-    sizes = np.array([len(ring) // 2 for ring in flat])
-    starts = np.cumsum(sizes) - sizes
-    points = np.concatenate([np.asarray(ring, np.float64) for ring in flat]).reshape(-1, 2)
-    following = np.arange(1, len(points) + 1)
-    following[starts + sizes - 1] = starts
-    ahead = points[following]
+    ahead = points[outlines.following]
     enclosed = np.abs(np.add.reduceat(points[:, 0] * ahead[:, 1] - ahead[:, 0] * points[:, 1], starts)) / 2
     length = np.add.reduceat(np.hypot(*(ahead - points).T), starts)
     # Rings of one object may overlap: then its mask may be as small as one of them.

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as Pillow
@@ -11,6 +12,15 @@ from labelferry_export.formats._recounts.strips import HEAD_BYTES, Strips, Value
 
 MOST_PIXELS = 8 << 20
 """A larger mask is not decoded as a whole, which would take too much memory, but in strips."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A mask that was read: Pillow's word for its pixels, the values there are, ascending, and, of one that is not large, the pixels, (height, width)."""
+
+    mode: str
+    values: Values
+    pixels: Values | None = None
 
 
 class MaskRecount:
@@ -38,19 +48,17 @@ class MaskRecount:
         self.images = None if self.images is None else self.images + 1
         return MaskReader(self._check)
 
-    def _check(self, mode: str, found: Values) -> None:
-        if mode not in self._modes:
-            raise ValueError(f"its pixels are {mode}, not {' or '.join(self._modes)}")
-        # All pixels at once, or the values of those that went by in strips.
-        seen = np.flatnonzero(np.bincount(found.reshape(-1))) if found.ndim > 1 else found
-        count = self._judge(seen)
+    def _check(self, mask: Mask) -> None:
+        if mask.mode not in self._modes:
+            raise ValueError(f"its pixels are {mask.mode}, not {' or '.join(self._modes)}")
+        count = self._judge(mask.values)
         self.objects = None if count is None or self.objects is None else self.objects + count
 
 
 class MaskReader:
-    """A reader of one mask, which hands on Pillow's word for its pixels, and the pixels, (height, width); or, of a large mask, the values there are, (k,)."""
+    """A reader of one mask, which hands it on at its end."""
 
-    def __init__(self, judge: Callable[[str, Values], None]) -> None:
+    def __init__(self, judge: Callable[[Mask], None]) -> None:
         self._judge = judge
         self._blocks: list[bytes] = []
         self._size = 0
@@ -72,9 +80,9 @@ class MaskReader:
         if not self._sniffed:
             self._sniff()
         if self._strips is not None:
-            self._judge(self._strips.mode, self._strips.values())
+            self._judge(Mask(self._strips.mode, self._strips.values()))
         else:
-            self._judge(*_decoded(b"".join(self._blocks)))
+            self._judge(_decoded(b"".join(self._blocks)))
 
     def _sniff(self) -> None:
         self._sniffed = True
@@ -86,10 +94,12 @@ class MaskReader:
             self._blocks.clear()
 
 
-def _decoded(data: bytes) -> tuple[str, Values]:
+def _decoded(data: bytes) -> Mask:
     try:
         with Pillow.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
-            return picture.mode, np.asarray(picture)
+            pixels = np.asarray(picture)
+            counts = picture.histogram() if picture.mode in ("L", "P") else np.bincount(pixels.reshape(-1))
+            return Mask(picture.mode, np.flatnonzero(counts), pixels)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"it is no mask: {error}") from None
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from labelferry_export.bundle.readers import Reader
 from labelferry_export.findings import Loss
-from labelferry_export.formats._recounts.masks import MaskReader, within
+from labelferry_export.formats._recounts.masks import Mask, MaskReader, within
 from labelferry_export.formats._recounts.strips import Values
 from labelferry_export.formats._recounts.xml import XmlReader
 from labelferry_export.formats._xml import element_text
 from labelferry_export.recount import Claim
 
 VOID = 255
+INDENT = "\n\t"
+"""What stands before a name, from the last tag on."""
 BOX = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -32,6 +34,11 @@ class _Page:
     names: list[str] = field(default_factory=list)
     boxes: list[list[int]] = field(default_factory=list)
     classes: Values | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, px."""
+        return self.numbers["height"], self.numbers["width"]
 
 
 class VocRecount:
@@ -57,8 +64,7 @@ class VocRecount:
             return None
         if place.parent.name == "Annotations":
             self._page = _Page(stem)
-            # With a start to tell of, a name is its own text, not that from the last tag on.
-            return XmlReader(lambda *_: None, self._end, self._close)
+            return XmlReader(None, self._end, self._close)
         if stem != self._page.stem:
             raise ValueError(f"{name}: it does not follow its xml")
         return MaskReader(partial(MASKS[place.parent.name], self))
@@ -69,7 +75,7 @@ class VocRecount:
             page.numbers[name] = int(text)
         elif name == "name" and len(page.names) == len(page.boxes):
             # The first name in an object; its attributes have names too, behind the box.
-            page.names.append(text)
+            page.names.append(text.lstrip(INDENT))
         elif name == "bndbox":
             left, top, right, bottom = (page.numbers[key] - self._base for key in BOX)
             if not (0 <= left <= right < page.numbers["width"] and 0 <= top <= bottom < page.numbers["height"]):
@@ -82,37 +88,38 @@ class VocRecount:
     def _close(self) -> None:
         self.images += 1
 
-    def check_classes(self, mode: str, found: Values) -> None:
+    def check_classes(self, mask: Mask) -> None:
         """Check a mask of classes, and keep it for the one of objects."""
-        _check_mode(mode)
-        within(self._classes, VOID)(np.flatnonzero(np.bincount(found.reshape(-1))) if found.ndim > 1 else found)
-        self._page.classes = found if found.ndim > 1 else None
+        _check_mode(mask)
+        within(self._classes, VOID)(mask.values)
+        self._page.classes = mask.pixels
 
-    def check_objects(self, mode: str, found: Values) -> None:
+    def check_objects(self, mask: Mask) -> None:
         """Check a mask of objects: value n is the n-th object of the xml, of its class, within its box."""
-        _check_mode(mode)
+        _check_mode(mask)
         page, count = self._page, len(self._page.boxes)
-        seen = np.flatnonzero(np.bincount(found.reshape(-1))) if found.ndim > 1 else found
-        seen = seen[(seen > 0) & (seen < VOID)]
+        seen = mask.values[(mask.values > 0) & (mask.values < VOID)]
         if len(seen) and seen[-1] > count:
             raise ValueError(f"it holds the number {seen[-1]}, and its xml {count} objects")
         self._unseen -= count - len(seen)
         if self._unseen < 0:
             raise ValueError("it lacks objects of its xml, of which nothing was said")
-        if found.ndim > 1 and page.classes is not None:
-            self._check_pairs(found, page.classes)
-            _check_places(found, page)
+        if mask.pixels is not None and page.classes is not None:
+            if mask.pixels.shape != page.classes.shape or mask.pixels.shape != page.size:
+                raise ValueError("its size is not that of the image, or of the mask of classes")
+            self._check_classes_of(mask.pixels, page.classes)
+            _check_places(mask.pixels, page)
 
-    def _check_pairs(self, objects: Values, classes: Values) -> None:
-        if objects.shape != classes.shape or objects.shape != (
-            self._page.numbers["height"],
-            self._page.numbers["width"],
-        ):
-            raise ValueError("its size is not that of the image, or of the mask of classes")
-        pairs = np.flatnonzero(np.bincount((objects.astype(np.uint16) << 8 | classes).reshape(-1)))
-        for value, index in zip((pairs >> 8).tolist(), (pairs & 0xFF).tolist(), strict=True):
-            right = {value} if value in (0, VOID) else self._indices.get(self._page.names[value - 1], set())
-            if index not in right:
+    def _check_classes_of(self, objects: Values, classes: Values) -> None:
+        allowed = [{0}, *(self._indices.get(name, set()) for name in self._page.names)]
+        usual = np.full(VOID + 1, VOID, np.uint8)
+        usual[: len(allowed)] = [max(each, default=0) for each in allowed]
+        other = usual[objects] != classes
+        if not other.any():
+            return
+        # Two classes may have one name in xml: then either is right.
+        for value, index in np.unique(np.stack([objects[other], classes[other]], axis=1), axis=0).tolist():
+            if value == VOID or index not in allowed[value]:
                 raise ValueError(f"where it has the number {value}, the mask of classes has {index}")
 
 
@@ -123,8 +130,10 @@ def _check_places(objects: Values, page: _Page) -> None:
     """Raise ValueError when a pixel of an object lies outside of its box."""
     height, width = objects.shape
     flat = np.ascontiguousarray(objects).reshape(-1)
-    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1]) != 0)
-    starts = np.union1d(starts, np.arange(0, height * width, width))
+    begins = np.empty(len(flat), np.bool_)
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+    begins[::width] = True
+    starts = np.flatnonzero(begins)
     values = flat[starts]
     rows, first = np.divmod(starts, width)
     last = np.append(starts[1:], height * width) - 1 - rows * width
@@ -136,9 +145,9 @@ def _check_places(objects: Values, page: _Page) -> None:
         raise ValueError(f"the number {values[kept][out][0]} lies outside of its box")
 
 
-def _check_mode(mode: str) -> None:
-    if mode != "P":
-        raise ValueError(f"its pixels are {mode}, not rows of a palette")
+def _check_mode(mask: Mask) -> None:
+    if mask.mode != "P":
+        raise ValueError(f"its pixels are {mask.mode}, not rows of a palette")
 
 
 def _read(name: str) -> str:
@@ -147,4 +156,4 @@ def _read(name: str) -> str:
     reader = XmlReader(None, lambda _, text: found.append(text), lambda: None)
     reader.take(f"<name>{element_text(name)}</name>".encode(errors="replace"))
     reader.close()
-    return found[0]
+    return found[0].lstrip(INDENT)
