@@ -9,6 +9,8 @@ from pathlib import Path
 from labelferry_export.errors import ExportError
 from labelferry_protocol.errors import Code
 
+_PLAIN = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^\\/:\0]+/)*(?!\.\.?\Z)[^\\/:\0]+")
+"""Names of folders and of a file that mean the same everywhere."""
 _DRIVE = re.compile(r"[A-Za-z]:|[\\/]{2}")
 
 
@@ -39,6 +41,50 @@ def find(root: Path, name: str, folders: Sequence[str] = ("",)) -> Path | None:
         if path.exists():
             return path
     return None
+
+
+FOLDERS_KEPT = 1000
+
+
+class Finder:
+    """Finds the files of one project, as `find` does. What each folder resolves to is looked up once, not for every file in it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: dict[str, str | None] = {}
+
+    def find(self, name: str, folders: Sequence[str] = ("",)) -> Path | None:
+        """Return the file `name` below the first of `folders` that has it, None when none has. Raises as `inside` does."""
+        for folder in folders:
+            whole = folder + name
+            place, _, base = whole.rpartition("/")
+            resolved = self._resolved(place) if _PLAIN.fullmatch(whole) else None
+            if resolved is None:
+                break
+            try:
+                if stat.S_ISREG(os.lstat(path := resolved + base).st_mode):
+                    return Path(path)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError):
+                break
+            break
+        else:
+            return None
+        return find(self._root, name, folders)
+
+    def _resolved(self, folder: str) -> str | None:
+        """Return the folder below the root that `folder` is, links followed, with a slash at its end; None when it is none."""
+        if folder not in self._folders:
+            if len(self._folders) >= FOLDERS_KEPT:
+                self._folders.clear()
+            try:
+                path = (self._root / folder).resolve(strict=True)
+                fits = path.is_relative_to(self._root) and path.is_dir()
+            except (OSError, ValueError, RuntimeError):
+                fits = False
+            self._folders[folder] = f"{str(path).rstrip('/')}/" if fits else None
+        return self._folders[folder]
 
 
 def open_plain(path: Path) -> int:

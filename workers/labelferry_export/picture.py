@@ -6,9 +6,11 @@ file itself is never changed.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from labelferry_export.model import Image
 from labelferry_export.orientation import orientation_of, upright_size
 from labelferry_export.paths import open_plain
 from labelferry_export.pillow_guard import MAX_PIXELS, broken, check_size, guarded, opened_file
+from labelferry_export.plain_png import HEAD_BYTES, PlainPng, plain_png
 from labelferry_protocol.errors import Code
 
 RESAMPLING = Pillow.Resampling.HAMMING
@@ -73,6 +76,9 @@ def read_header(path: Path, name: str, max_pixels: int = MAX_PIXELS, page: int =
         state = os.fstat(file.fileno())
         if state.st_size == 0:
             raise broken(name, "is empty (0 bytes)")
+        plain = _plain_png(file)
+        if plain is not None and plain.width * plain.height <= max_pixels:
+            return Header(*plain, 1, state.st_size, state.st_mtime_ns, format="PNG")
         with guarded(file, name, max_pixels) as picture:
             pages = _pages_of(picture)
             page = min(page, pages) if pages == 1 else page
@@ -166,6 +172,12 @@ def _window_finding(window: Window, image: Image) -> Warn:
     low, high = window
     message = f"{image.name!r} has more than 8 bits a pixel: its overlay shows the values {low:g} to {high:g} as black to white"
     return Warn(code=Finding.CONTRAST_WINDOW, message=message, image=image.name, window=window)
+
+
+def _plain_png(file: BinaryIO) -> PlainPng | None:
+    with suppress(OSError):
+        return plain_png(os.pread(file.fileno(), HEAD_BYTES, 0))
+    return None
 
 
 def _pages_of(picture: Pillow.Image) -> int:

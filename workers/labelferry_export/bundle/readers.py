@@ -24,6 +24,39 @@ class LineTaker(Protocol):
         """Say that the file has ended."""
 
 
+class BlockTaker(Protocol):
+    """Takes the contents of one file in blocks of whole lines."""
+
+    def add_lines(self, block: bytes) -> None:
+        """Take lines, each with its end; raises ValueError where one breaks the format's rules."""
+
+    def close(self) -> None:
+        """Say that the file has ended."""
+
+
+class LineBlocks:
+    """A reader that hands on to `taker` as many whole lines at once as it has; memory holds a block and the longest of them."""
+
+    def __init__(self, taker: BlockTaker) -> None:
+        self._taker = taker
+        self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        """Hand on the lines that are whole by now."""
+        whole, end, rest = data.rpartition(b"\n")
+        if end:
+            self._taker.add_lines(b"".join((self._rest, whole, end)))
+            self._rest = rest
+        else:
+            self._rest += rest
+
+    def close(self) -> None:
+        """Hand on the last line, if it has no end."""
+        if self._rest:
+            self._taker.add_lines(self._rest + b"\n")
+        self._taker.close()
+
+
 class Lines:
     """A reader that hands lines on to `taker`; memory holds the longest of them."""
 

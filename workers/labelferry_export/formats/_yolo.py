@@ -6,13 +6,15 @@ zip cannot hold without storing them twice: the user makes a link. The reader fo
 labels, but not in the lines of a list; therefore such a tree has lists, whose lines begin with `./`, the list's own folder.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from labelferry_export.bundle.packed import pack
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, Written, loss
 from labelferry_export.formats._yaml import quoted
 from labelferry_export.instances import Columns, columns_of
+from labelferry_export.lanes.task import Piece, Task
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
 from labelferry_export.selection.split_names import ROLES, role_of
@@ -90,8 +92,14 @@ def rows_of(image: Image, columns: Columns, numbers: bytes, format_name: str) ->
     return b"".join(rows), losses
 
 
-def write_tree(job: FormatJob, name: str, labels_of: Callable[[Image, Sequence[Instance]], Written]) -> Iterator[Step]:
-    """Write `annotations/<name>/`: data.yaml, a list of images for each role, and a label file for every image."""
+def packed_labels(folder: str, image: Image, written: Written, objects: int) -> Piece:
+    """Return the label file below `folder` of an image with so many objects: all that a task makes of it."""
+    file = pack(f"{folder}/{PurePosixPath(image.bundle_file).with_suffix('')}.txt", written.data)
+    return Piece(objects=objects, findings=written.losses, last=True, file=file)
+
+
+def write_tree(job: FormatJob, name: str, labels: Task) -> Iterator[Step]:
+    """Write `annotations/<name>/`: data.yaml, a list of images for each role, and with `labels` a label file for every image."""
     root = f"annotations/{name}"
     roles: Mapping[str, str | None] = chosen_splits(job.splits) if job.splits else {"train": None, "val": None}
     with job.open(f"{root}/data.yaml") as file:
@@ -103,11 +111,4 @@ def write_tree(job: FormatJob, name: str, labels_of: Callable[[Image, Sequence[I
                 file.write(f"./images/{image.bundle_file}\n".encode())
                 if number % LINES_PER_STEP == 0:
                     yield job.step(image, 0, last=False)
-    for image in job.images():
-        instances = job.instances(image)
-        written = labels_of(image, instances)
-        for warn in written.losses:
-            job.report(warn)
-        with job.open(f"{root}/labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt") as file:
-            file.write(written.data)
-        yield job.step(image, len(instances))
+    yield from job.files(labels)

@@ -7,13 +7,11 @@ labels lie in a tree beside `images/`, and `data.yaml` has no `path`: its own fo
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import ClassVar
 
 import msgspec
 import numpy as np
 
-from labelferry_export.bundle.packed import pack
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._bridge import bridged
@@ -21,7 +19,7 @@ from labelferry_export.formats._holes import BRIDGE, FILL, KINDS, SPLIT, rings_o
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
 from labelferry_export.formats._regions import counted, valid_parts
-from labelferry_export.formats._yolo import chosen_splits, double_loss, sayable, yaml_of
+from labelferry_export.formats._yolo import chosen_splits, double_loss, packed_labels, sayable, yaml_of
 from labelferry_export.geometry.ring import Integers, Rings, lay_out
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.instances import Instances
@@ -46,9 +44,7 @@ class YoloRows(msgspec.Struct, frozen=True):
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the file."""
-        written = labels_of(image, instances, self.parts, self.holes)
-        file = pack(f"labels/{PurePosixPath(image.bundle_file).with_suffix('')}.txt", written.data)
-        yield Piece(objects=len(instances), findings=written.losses, last=True, file=file)
+        yield packed_labels("labels", image, labels_of(image, instances, self.parts, self.holes), len(instances))
 
 
 def labels_of(image: Image, instances: Sequence[Instance], parts: str = "bridge", holes: str = "bridge") -> Written:

@@ -5,16 +5,19 @@ written with the seventh decimal, so that they say exactly these edges.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Properties, Written
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
-from labelferry_export.formats._yolo import rows_of, sayable, write_tree
+from labelferry_export.formats._yolo import packed_labels, rows_of, sayable, write_tree
 from labelferry_export.geometry.rectangle import upright_boxes
 from labelferry_export.geometry.ring import Floats, Integers
+from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
@@ -25,6 +28,16 @@ STEPS = 1_000_000
 """Steps of an edge over the image."""
 NOISE = 1e-4
 """So much of a step is an error of the division, and rounds to the step."""
+
+
+class DetectRows(msgspec.Struct, frozen=True):
+    """The task of writing an image's label file."""
+
+    pixels: ClassVar[bool] = False
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the file."""
+        yield packed_labels(f"annotations/{NAME}/labels", image, labels_of(image, instances), len(instances))
 
 
 def labels_of(image: Image, instances: Sequence[Instance]) -> Written:
@@ -46,7 +59,7 @@ def _edges(shares: Floats) -> tuple[Integers, Integers]:
 
 def write(job: FormatJob) -> Iterator[Step]:
     """Write data.yaml, the lists of images and a label file for every image."""
-    yield from write_tree(job, NAME, labels_of)
+    yield from write_tree(job, NAME, DetectRows())
 
 
 FORMAT = Format(

@@ -6,16 +6,18 @@ image takes its place, at another angle. Either is reported.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from labelferry_export.findings import Loss
 from labelferry_export.format import Cost, Format, FormatJob, Option, Properties, Written, loss
 from labelferry_export.formats._numbers import spelled
 from labelferry_export.formats._recounts.lines import YoloRecount
-from labelferry_export.formats._yolo import rows_of, sayable, write_tree
+from labelferry_export.formats._yolo import packed_labels, rows_of, sayable, write_tree
 from labelferry_export.geometry.rectangle import least_rectangles
+from labelferry_export.lanes.task import Piece
 from labelferry_export.lossiness import Aspect, Lossiness
 from labelferry_export.model import Image, Instance
 from labelferry_export.plan import Step
@@ -26,6 +28,20 @@ LEAST_MOVE = 0.01
 """A corner this near to the image, px, is moved to the border without a word."""
 DONE = {"clip": "corners moved to the border", "fit": "the least one within it was taken"}
 """What the values of the option `border` do to such a rectangle."""
+
+
+class ObbRows(msgspec.Struct, frozen=True):
+    """The task of writing an image's label file; the field is the option."""
+
+    pixels: ClassVar[bool] = False
+
+    border: str = "clip"
+
+    def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
+        """Yield the file."""
+        yield packed_labels(
+            f"annotations/{NAME}/labels", image, labels_of(image, instances, self.border), len(instances)
+        )
 
 
 def labels_of(image: Image, instances: Sequence[Instance], border: str = "clip") -> Written:
@@ -49,7 +65,7 @@ def labels_of(image: Image, instances: Sequence[Instance], border: str = "clip")
 
 def write(job: FormatJob) -> Iterator[Step]:
     """Write data.yaml, the lists of images and a label file for every image."""
-    yield from write_tree(job, NAME, partial(labels_of, border=str(job.options["border"])))
+    yield from write_tree(job, NAME, ObbRows(str(job.options["border"])))
 
 
 FORMAT = Format(

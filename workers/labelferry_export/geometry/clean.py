@@ -125,20 +125,27 @@ def flawless(rings: Rings, width: int | Integers, height: int | Integers) -> Fla
 
 def _flawed_rings(rings: Rings, width: int | Integers, height: int | Integers) -> Flags:
     """Return which rings have too few vertices, one that is not in the image, or one that repeats the one before it."""
-    x, y = np.ascontiguousarray(rings.points.T)
-    if not isinstance(width, int):
-        shape = rings.part_shape[rings.part]
-        width, height = np.repeat(width[shape], rings.sizes), np.repeat(np.asarray(height)[shape], rings.sizes)
-    wrong = ~((x >= 0) & (x <= width) & (y >= 0) & (y <= height))
-    same = (x[1:] == x[:-1]) & (y[1:] == y[:-1])
-    same[rings.starts[(rings.starts > 0) & (rings.starts < len(x))] - 1] = False
-    wrong[1:] |= same
-    counts = np.concatenate([[0], np.cumsum(wrong)])
-    flawed: Flags = (rings.sizes < 3) | (counts[rings.starts + rings.sizes] > counts[rings.starts])
-    rest = np.flatnonzero(~flawed)
-    starts, ends = rings.starts[rest], rings.starts[rest] + rings.sizes[rest] - 1
-    flawed[rest] = (x[starts] == x[ends]) & (y[starts] == y[ends])
+    flawed: Flags = rings.sizes < 3
+    if not len(rings.points):
+        return flawed
+    points = np.ascontiguousarray(rings.points)
+    pairs = points.view(np.complex128).reshape(-1)
+    same = np.flatnonzero(pairs == rings.ahead(pairs))
+    flawed[np.searchsorted(rings.starts, same, side="right") - 1] = True
+    owner = rings.part_shape[rings.part]
+    for values, most in zip(points.T, (width, height), strict=True):
+        low, high = _least_and_most(np.ascontiguousarray(values), rings)
+        # What is no number is neither within nor outside.
+        flawed |= ~((low >= 0) & (high <= (most if isinstance(most, int) else most[owner])))
     return flawed
+
+
+def _least_and_most(values: Floats, rings: Rings) -> tuple[Floats, Floats]:
+    """Return the least and the greatest value of the vertices of each ring, (r,), anything for a ring without; values: (n,)."""
+    # Each ring's stretch, then what lies between it and the next: nothing, or one value more at the very end.
+    cuts = np.column_stack([rings.starts, rings.starts + rings.sizes]).reshape(-1)
+    longer = np.append(values, 0.0)
+    return np.minimum.reduceat(longer, cuts)[::2], np.maximum.reduceat(longer, cuts)[::2]
 
 
 def _renumbered(sorted_numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from labelferry_export.geometry.shape import Part, Ring, Shape
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Value = TypeVar("Value", bound=np.generic)
 
 
 def signed_area(ring: Ring) -> float:
@@ -70,9 +71,15 @@ class Rings:
     @property
     def following(self) -> Integers:
         """For every vertex the index of the next one of its ring, (n,)."""
-        ahead = np.arange(1, len(self.points) + 1)
+        return self.ahead(np.arange(len(self.points)))
+
+    def ahead(self, values: NDArray[Value]) -> NDArray[Value]:
+        """Return for every vertex the value of the next one of its ring; values: (n,)."""
         there = self.sizes > 0
-        ahead[(self.starts + self.sizes - 1)[there]] = self.starts[there]
+        starts = self.starts[there]
+        ahead = np.empty_like(values)
+        ahead[:-1] = values[1:]
+        ahead[starts + self.sizes[there] - 1] = values[starts]
         return ahead
 
     @property

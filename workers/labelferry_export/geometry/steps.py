@@ -5,12 +5,18 @@ of both, or cross in the middle of a cell, as its two diagonals. So the ring is 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings
+from labelferry_export.geometry.ring import Flags, Integers, Rings
 
-BITS = 15
-FARTHEST = 1 << BITS
-"""Coordinates are below it, and so are the numbers of rings looked at together: three of them fit into one integer."""
+_SMALL, _PAIR = np.dtype("<i2"), np.dtype("<i4")
+"""A whole coordinate; and x and y beside each other as one number, x + 65536 y."""
+_OWNER_BITS = 32
+_STAY = 1 << 16 | 1
+"""What is added to the difference of two pairs, so that no step is below 0: 65536 (dy + 1) + dx + 1."""
+_MOST, _LOW, _NO_DIAGONAL = np.uint32(2 << 16 | 2), np.uint32(0xFFFF), np.uint32(_STAY)
+
+Pairs = NDArray[np.int32]
 
 
 def simple_steps(rings: Rings, looked_at: Flags) -> Flags:
@@ -18,45 +24,34 @@ def simple_steps(rings: Rings, looked_at: Flags) -> Flags:
 
     Those that are looked at have at least three vertices, none of them the same as the one before it, and all coordinates at least 0.
     """
-    x, y = np.ascontiguousarray(rings.points.T)
+    points = np.ascontiguousarray(rings.points)
     # Of rings that are not looked at anything may be wrong.
     with np.errstate(invalid="ignore"):
-        dx, dy = _following(rings, x) - x, _following(rings, y) - y
-    fit = (
-        (np.abs(dx) <= 1)
-        & (np.abs(dy) <= 1)
-        & (x == np.trunc(x))
-        & (y == np.trunc(y))
-        & (x < FARTHEST)
-        & (y < FARTHEST)
-    )
-    misfits = np.concatenate([[0], np.cumsum(~fit)])
-    simple: Flags = looked_at & (misfits[rings.starts + rings.sizes] == misfits[rings.starts])
-    for first in range(0, len(simple), FARTHEST):
-        chosen = np.zeros(len(simple), np.bool_)
-        chosen[first : first + FARTHEST] = simple[first : first + FARTHEST]
-        if chosen.any():
-            taken = np.repeat(chosen, rings.sizes)
-            simple[chosen] = _never_twice(np.stack([x, y, dx, dy])[:, taken].astype(np.int64), rings.sizes[chosen])
+        small = points.astype(_SMALL)
+    pairs = small.view(_PAIR).reshape(-1)
+    steps = (rings.ahead(pairs) - pairs + np.int32(_STAY)).view(np.uint32)
+    fit = (small == points).all(axis=1) & (steps <= _MOST) & ((steps & _LOW) <= 2)
+    simple = looked_at.copy()
+    if not fit.all():
+        misfits = np.concatenate([[0], np.cumsum(~fit)])
+        simple &= misfits[rings.starts + rings.sizes] == misfits[rings.starts]
+    if simple.all():
+        return _never_twice(pairs, steps, rings.sizes)
+    if simple.any():
+        taken = np.repeat(simple, rings.sizes)
+        simple[simple] = _never_twice(pairs[taken], steps[taken], rings.sizes[simple])
     return simple
 
 
-def _following(rings: Rings, values: Floats) -> Floats:
-    """Return for every vertex the value of the next one of its ring."""
-    there = rings.sizes > 0
-    ahead = np.roll(values, -1)
-    ahead[(rings.starts + rings.sizes - 1)[there]] = values[rings.starts[there]]
-    return ahead
-
-
-def _never_twice(sides: Integers, sizes: Integers) -> Flags:
-    """Return for which rings, of so many vertices each, (k,), no vertex and no diagonal's cell occurs twice; sides: (4, n) x, y, dx, dy."""
-    x, y, dx, dy = sides
-    owner = np.repeat(np.arange(len(sizes)) << 2 * BITS, sizes)
-    diagonal = np.flatnonzero(dx * dy)
+def _never_twice(pairs: Pairs, steps: NDArray[np.uint32], sizes: Integers) -> Flags:
+    """Return for which rings, of so many vertices each, (k,), no vertex and no diagonal's cell occurs twice; pairs, steps: (n,)."""
+    owner = np.repeat(np.arange(len(sizes)) << _OWNER_BITS, sizes)
+    slanted = np.flatnonzero((steps & _NO_DIAGONAL) == 0)
+    ways = steps[slanted].astype(np.int64)
+    # A cell's number is that of its corner with the least x and y: where the step goes down, that is one less.
+    cells = owner[slanted] + pairs[slanted] - _STAY + ((ways & (_STAY << 1)) >> 1)
     once = np.ones(len(sizes), np.bool_)
-    cells = owner + (np.minimum(y, y + dy) << BITS) + np.minimum(x, x + dx)
-    for keys in (owner + (y << BITS) + x, cells[diagonal]):
+    for keys in (owner + pairs, cells):
         keys.sort()
-        once[keys[1:][keys[1:] == keys[:-1]] >> 2 * BITS] = False
+        once[keys[1:][keys[1:] == keys[:-1]] >> _OWNER_BITS] = False
     return once

@@ -8,7 +8,7 @@ from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.model import Attribute
 from labelferry_export.names import choose_name
-from labelferry_export.paths import check_access, find
+from labelferry_export.paths import Finder, check_access
 from labelferry_export.reading.complaints import Complaints
 from labelferry_export.reading.object_intake import ObjectIntake, Wanted
 from labelferry_export.reading.rows import Standing
@@ -35,7 +35,7 @@ class Intake:
         self._classes = wanted.classes
         self._complaints = complaints
         self._roots = roots
-        self._root = Path()
+        self._files = Finder(Path())
         self._objects = ObjectIntake(writer, wanted, complaints)
         self.name = ""
         self.info: dict[str, Attribute] = {}
@@ -53,7 +53,7 @@ class Intake:
 
     def begin(self, project: FoundProject) -> None:
         """Take the project's name, root and description."""
-        self._root = check_access(project.root, self._roots)
+        self._files = Finder(check_access(project.root, self._roots))
         self.name = project.name
         self.info = plain_values(project.info)
 
@@ -123,7 +123,7 @@ class Intake:
         """Return the image's file; complain when there is none that may be read."""
         file = image.name if image.file is None else image.file
         try:
-            path = find(self._root, file, image.folders)
+            path = self._files.find(file, image.folders)
         except ExportError as error:
             self._complaints.refuse(error)
             return None
