@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labelferry_export.geometry.ring import Floats, Integers, Rings
+from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, both
 from labelferry_export.instances import Columns
 
 _WHOLE = np.dtype("<i2")
@@ -87,7 +87,7 @@ class _BlockReader:
         return self._block[self._at - count : self._at]
 
 
-def _reached(counts: Integers, cuts: Sequence[int]) -> list[int]:
+def _reached(counts: Integers | Flags, cuts: Sequence[int]) -> list[int]:
     """Return how many things the rows before each cut have, `counts` of them a row."""
     sums: list[int] = np.concatenate([[0], np.cumsum(counts)])[list(cuts)].tolist()
     return sums
@@ -104,7 +104,7 @@ def _packed_points(points: Floats, cuts: Sequence[int]) -> Iterator[tuple[int, b
     with np.errstate(invalid="ignore"):
         whole = points.astype(_WHOLE)
     exact = np.ascontiguousarray(points, _EXACT)
-    fits = (whole.astype(_EXACT).view(np.int64) == exact.view(np.int64)).all(axis=1)
+    fits = both(whole.astype(_EXACT).view(np.int64) == exact.view(np.int64))
     misfits = _reached(~fits, cuts)
     for (start, end), (before, after) in zip(pairwise(cuts), pairwise(misfits), strict=True):
         kept = whole if before == after else exact

@@ -15,7 +15,7 @@ from shapely import Geometry
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.raster import FARTHEST
 from labelferry_export.geometry.repair import FEW, endless, even_odd, have_area, parts_of, tangled
-from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, lay_out, signed_area
+from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, lay_out, next_of, signed_area
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.geometry.steps import simple_steps
 
@@ -254,7 +254,7 @@ def _distinct(ring: RawRing) -> Floats:
     points = _vertices(ring)
     if not (np.abs(points) < FARTHEST).all():
         raise _Flaw("has a coordinate that is not finite, or absurdly large")
-    points = np.compress((points != np.roll(points, -1, axis=0)).any(axis=1), points, axis=0)
+    points = np.compress((points != next_of(points)).any(axis=1), points, axis=0)
     if not _are_three(points):
         raise _Flaw("has fewer than three distinct points")
     return points

@@ -5,7 +5,7 @@ import shapely
 from shapely import Geometry
 
 from labelferry_export.geometry.raster import runs_of
-from labelferry_export.geometry.ring import Flags, enclosed
+from labelferry_export.geometry.ring import Flags, enclosed, next_of
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.geometry.trace import shape_of_runs
 
@@ -15,6 +15,7 @@ SAMPLE, SMALL_SAMPLE, FEW = 512, 64, 15_000
 """So many sides stand for all; a small sample where there are not few."""
 MOST_LOOKED_AT = 3e8
 """Pairs of sides that are looked at to find out whether a ring meets itself: a second or two."""
+PAIRS_AT_ONCE = 1 << 20
 MOST_MEETINGS = 20_000
 MEETINGS_OF_A_VERTEX = 8
 
@@ -26,6 +27,8 @@ def polygon_of(part: Part) -> Geometry:
 
 def parts_of(geometry: Geometry) -> tuple[Part, ...]:
     """Return the polygons of a shapely geometry as parts; lines, points and polygons without area are left out."""
+    if shapely.get_type_id(geometry) == shapely.GeometryType.POLYGON:
+        return (_part(geometry),) if have_area(geometry) else ()
     polygons = shapely.get_parts(shapely.get_parts(geometry))
     polygons = polygons[shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON]
     return tuple(_part(polygon) for polygon in polygons[have_area(polygons)])
@@ -69,14 +72,22 @@ def endless(ring: Ring) -> bool:
 
 def _meetings(ring: Ring) -> float:
     """Return about how many pairs of sides have boxes that meet, each counted twice, judged by an even sample."""
-    ahead = np.roll(ring, -1, axis=0)
-    low, high = np.minimum(ring, ahead), np.maximum(ring, ahead)
-    sample = range(0, len(ring), max(1, len(ring) // (SAMPLE if len(ring) < FEW else SMALL_SAMPLE)))
-    met = sum(np.count_nonzero(((low <= high[each]) & (high >= low[each])).all(axis=1)) for each in sample)
+    ahead = next_of(ring)
+    low, high = np.minimum(ring, ahead).T, np.maximum(ring, ahead).T
+    sample = np.arange(0, len(ring), max(1, len(ring) // (SAMPLE if len(ring) < FEW else SMALL_SAMPLE)))
+    at_once = max(1, PAIRS_AT_ONCE // len(ring))
+    met = 0
+    for some in np.split(sample, range(at_once, len(sample), at_once)):
+        by_side = (
+            (below <= above[some, None]) & (above >= below[some, None]) for below, above in zip(low, high, strict=True)
+        )
+        met += int(np.count_nonzero(np.logical_and(*by_side)))
     return float(met * len(ring) / len(sample))
 
 
 def _part(polygon: Geometry) -> Part:
+    if not shapely.get_num_interior_rings(polygon):
+        return Part(shapely.get_coordinates(polygon)[:-1])
     outer = shapely.get_coordinates(shapely.get_exterior_ring(polygon))[:-1]
     rings = shapely.get_rings(polygon)[1:]
     return Part(outer, tuple(shapely.get_coordinates(ring)[:-1] for ring in rings))

@@ -7,7 +7,7 @@ of both, or cross in the middle of a cell, as its two diagonals. So the ring is 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelferry_export.geometry.ring import Flags, Integers, Rings
+from labelferry_export.geometry.ring import Flags, Integers, Rings, both
 
 _SMALL, _PAIR = np.dtype("<i2"), np.dtype("<i4")
 """A whole coordinate; and x and y beside each other as one number, x + 65536 y."""
@@ -30,7 +30,7 @@ def simple_steps(rings: Rings, looked_at: Flags) -> Flags:
         small = points.astype(_SMALL)
     pairs = small.view(_PAIR).reshape(-1)
     steps = (rings.ahead(pairs) - pairs + np.int32(_STAY)).view(np.uint32)
-    fit = (small == points).all(axis=1) & (steps <= _MOST) & ((steps & _LOW) <= 2)
+    fit = both(small == points) & (steps <= _MOST) & ((steps & _LOW) <= 2)
     simple = looked_at.copy()
     if not fit.all():
         misfits = np.concatenate([[0], np.cumsum(~fit)])

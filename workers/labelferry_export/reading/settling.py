@@ -170,8 +170,8 @@ class Settling:
     ) -> Iterator[tuple[int, Shape | None]]:
         """Yield index and new shape of those objects that do not stay as they are; None is the shape of one that is left out."""
         cleaned: dict[int, Cleaned] = {}
-        for place in np.flatnonzero(~fine).tolist():
-            (shape,) = columns.rings.taken(np.array([place])).shape_list()
+        flawed = np.flatnonzero(~fine)
+        for place, shape in zip(flawed.tolist(), columns.rings.taken(flawed).shape_list(), strict=True):
             cleaned[place] = mend(shape, *placement.canvas)
         unwanted = self._unwanted(columns, cleaned, placement)
         for place, after in cleaned.items():

@@ -9,7 +9,7 @@ edges of its pixels, holes and all. Of an annotation that has only a box, the bo
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +30,9 @@ from labelferry_export.source import (
     Reads,
     Sink,
 )
+from labelferry_export.sources.coco_annotations import ANNOTATION, PlainRun, in_runs
 from labelferry_export.sources.coco_files import ARRAYS, CocoFile, CocoLayout, image_folders, lay_out
 from labelferry_export.sources.coco_form import (
-    ANNOTATION,
     CATEGORY,
     IMAGE,
     INFO,
@@ -41,12 +41,11 @@ from labelferry_export.sources.coco_form import (
     CocoImage,
     CocoMask,
     Number,
+    SegmentedAnnotation,
     Unusable,
     box_outline,
-    is_plain,
     is_row_of_pixels,
     outline_of,
-    rings_of,
 )
 from labelferry_protocol.errors import Code
 
@@ -214,15 +213,14 @@ class _FileReading:
 
     def _tell_objects(self, annotations: Sequence[CocoAnnotation]) -> None:
         """Tell of the objects in their order: of those that are nothing but rings many at once."""
-        for are_plain, group in groupby(annotations, is_plain):
-            if are_plain:
-                self._tell_plain(list(group))
+        for run in in_runs(annotations):
+            if isinstance(run, PlainRun):
+                self._tell_plain(run)
             else:
-                for annotation in group:
-                    self._tell_object(annotation)
+                self._tell_object(run)
 
-    def _tell_plain(self, annotations: Sequence[CocoAnnotation]) -> None:
-        several = self._several
+    def _tell_plain(self, run: PlainRun) -> None:
+        several, annotations = self._several, run.annotations
         ids = [each.id for each in annotations if isinstance(each.id, int)]
         attributes = [each.attributes or {} for each in annotations]
         images = [each.image_id for each in annotations]
@@ -232,13 +230,13 @@ class _FileReading:
                 categories=[self._aliases.get(each.category_id, each.category_id) for each in annotations],
                 ids=ids,
                 crowds=[bool(each.iscrowd) for each in annotations],
-                rings=rings_of(annotations),
+                rings=run.rings,
                 label=lambda index: f"annotation {ids[index]} of {self._stream.name}",
                 attributes=attributes if any(attributes) else None,
             )
         )
 
-    def _tell_object(self, annotation: CocoAnnotation) -> None:
+    def _tell_object(self, annotation: SegmentedAnnotation) -> None:
         number = annotation.id if isinstance(annotation.id, int) else None
         label = f"annotation {annotation.id} of {self._stream.name}"
         try:

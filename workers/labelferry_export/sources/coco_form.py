@@ -1,17 +1,14 @@
 """The elements of a COCO file, as tolerant as real files need, and the outlines in them. The reading is `coco`'s."""
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta, Struct
 
-from labelferry_export.geometry.ring import Rings
 from labelferry_export.geometry.rle import runs_of_rle, size_of_rle
 from labelferry_export.geometry.shape import Part, Ring, Shape
 from labelferry_export.geometry.trace import shape_of_runs
-from labelferry_export.model import LARGEST_ID
 from labelferry_export.pillow_guard import MAX_PIXELS
 from labelferry_export.reading.json_cursor import Element
 from labelferry_export.reading.json_stream import Decoder
@@ -50,17 +47,25 @@ class CocoMask(Struct):
     size: list[int]
 
 
+Segmentation = list[list[float] | float] | CocoMask | None
+"""Rings; some writers put a single ring without the list around it."""
+
+
 class CocoAnnotation(Struct):
     """An element of `annotations`; `bbox` is [x, y, width, height], px."""
 
     image_id: _Id
     category_id: _Id
     id: int | float | str | None = None
-    segmentation: list[list[float] | float] | CocoMask | None = None
-    """Rings; some writers put a single ring without the list around it."""
     bbox: list[float | None] | None = None
     iscrowd: bool | Number = False
     attributes: dict[str, Any] | None = None
+
+
+class SegmentedAnnotation(CocoAnnotation):
+    """An annotation with its outline."""
+
+    segmentation: Segmentation = None
 
 
 class ImageDecoder(Decoder[CocoImage]):
@@ -87,14 +92,13 @@ def _with_attributes(image: CocoImage, said: dict[str, Any]) -> CocoImage:
 INFO = Decoder(dict[str, Any])
 CATEGORY = Decoder(CocoCategory)
 IMAGE = ImageDecoder(CocoImage)
-ANNOTATION = Decoder(CocoAnnotation)
 
 
 class Unusable(Exception):
     """An annotation has no outline; the text says why."""
 
 
-def outline_of(annotation: CocoAnnotation) -> Shape:
+def outline_of(annotation: SegmentedAnnotation) -> Shape:
     """Return the outline as it stands, not clean yet; raise `Unusable` or `RleError` when there is none."""
     segmentation = annotation.segmentation
     if isinstance(segmentation, CocoMask):
@@ -112,26 +116,6 @@ def outline_of(annotation: CocoAnnotation) -> Shape:
     if isinstance(segmentation[0], list):
         return Shape(tuple(Part(_ring(ring)) for ring in segmentation if isinstance(ring, list)))
     return Shape((Part(_ring(segmentation)),))
-
-
-def is_plain(annotation: CocoAnnotation) -> bool:
-    """Whether an annotation is nothing but rings with a number to keep, of which `outline_of` and `is_row_of_pixels` have nothing to say."""
-    rings, box = annotation.segmentation, annotation.bbox
-    if not rings or type(rings) is not list or type(annotation.id) is not int or not 0 < annotation.id <= LARGEST_ID:
-        return False
-    if box is not None and 1 in box[2:]:
-        return False
-    return all(type(ring) is list and len(ring) % 2 == 0 for ring in rings)
-
-
-def rings_of(annotations: Sequence[CocoAnnotation]) -> Rings:
-    """Return the outlines of plain annotations."""
-    outlines = [each.segmentation for each in annotations if isinstance(each.segmentation, list)]
-    parts = np.array([len(outline) for outline in outlines], np.int64)
-    rings = [ring for outline in outlines for ring in outline if isinstance(ring, list)]
-    sizes = np.array([len(ring) // 2 for ring in rings], np.int64)
-    numbers = np.fromiter(chain.from_iterable(rings), np.float64, 2 * int(sizes.sum()))
-    return Rings.counted(numbers.reshape(-1, 2), sizes, np.ones(len(sizes), np.int64), parts)
 
 
 def is_row_of_pixels(shape: Shape, box: Sequence[float | None] | None) -> bool:

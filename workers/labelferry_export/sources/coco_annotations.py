@@ -1,0 +1,130 @@
+"""COCO's annotations as they are decoded, and those among them that are nothing but polygons, many at once. One that is something else: coco_form.py."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+
+import msgspec
+import numpy as np
+from msgspec import Raw, structs
+
+from labelferry_export.geometry.ring import Rings
+from labelferry_export.model import LARGEST_ID
+from labelferry_export.reading.json_stream import Decoder
+from labelferry_export.sources.coco_form import CocoAnnotation, Segmentation, SegmentedAnnotation
+from labelferry_export.sources.whole_numbers import polygons_in
+
+POINT_WITHIN = 2048
+"""A file whose numbers have a decimal point shows it within so many bytes of a block."""
+_LIST_OF_LISTS = re.compile(rb"\[[ \t\r\n]*\[")
+
+
+@dataclass(frozen=True, eq=False)
+class PlainRun:
+    """Plain annotations that follow each other, and their outlines, a shape each."""
+
+    annotations: Sequence[CocoAnnotation]
+    rings: Rings
+
+
+class DrawnAnnotation(CocoAnnotation):
+    """A plain annotation, its outline still json: as numbers it is among the polygons of the `Annotations` it belongs to."""
+
+    segmentation: Raw = Raw(b"null")
+
+
+class Annotations(list[CocoAnnotation]):
+    """Annotations that were decoded together; `polygons` are those of the drawn ones among them, which are all that are plain."""
+
+    def __init__(self, annotations: Iterable[CocoAnnotation], polygons: Rings) -> None:
+        super().__init__(annotations)
+        self.polygons = polygons
+
+
+class AnnotationDecoder(Decoder[CocoAnnotation]):
+    """Decodes annotations; of many that are polygons in whole numbers the numbers are never made into objects of Python."""
+
+    def __init__(self) -> None:
+        super().__init__(SegmentedAnnotation)
+        self._drawn = Decoder(DrawnAnnotation)
+        self._segmentation = msgspec.json.Decoder(Segmentation)
+
+    def decode_many(self, elements: bytes) -> list[CocoAnnotation] | None:
+        """As `Decoder.decode_many`: `Annotations`, where they are such polygons."""
+        if b"." in elements[:POINT_WITHIN]:
+            return super().decode_many(elements)
+        annotations = self._drawn.decode_many(elements)
+        if annotations is None:
+            return None
+        polygons = polygons_in([each.segmentation for each in annotations if _may_be_drawn(each)])
+        if polygons is None or len(polygons) < len(annotations) / 2:
+            return super().decode_many(elements)
+        try:
+            return Annotations(
+                (each if _may_be_drawn(each) else self._segmented(each) for each in annotations), polygons
+            )
+        except msgspec.ValidationError:
+            return None
+
+    def _segmented(self, drawn: DrawnAnnotation) -> SegmentedAnnotation:
+        said = structs.asdict(drawn)
+        return SegmentedAnnotation(**{**said, "segmentation": self._segmentation.decode(drawn.segmentation)})
+
+
+ANNOTATION = AnnotationDecoder()
+
+
+def in_runs(annotations: Sequence[CocoAnnotation]) -> Iterator[PlainRun | SegmentedAnnotation]:
+    """Yield annotations in their order: plain ones many at once, any other by itself."""
+    if isinstance(annotations, Annotations):
+        yield from _drawn_runs(annotations)
+        return
+    segmented = [each for each in annotations if isinstance(each, SegmentedAnnotation)]
+    for are_plain, group in groupby(segmented, is_plain):
+        if are_plain:
+            some = list(group)
+            yield PlainRun(some, rings_of(some))
+        else:
+            yield from group
+
+
+def _drawn_runs(annotations: Annotations) -> Iterator[PlainRun | SegmentedAnnotation]:
+    polygons, reached = annotations.polygons, 0
+    for are_segmented, group in groupby(annotations, lambda each: isinstance(each, SegmentedAnnotation)):
+        some = list(group)
+        if are_segmented:
+            yield from (each for each in some if isinstance(each, SegmentedAnnotation))
+            continue
+        chosen = np.arange(reached, reached + len(some))
+        reached += len(some)
+        yield PlainRun(some, polygons if len(some) == len(polygons) else polygons.taken(chosen))
+
+
+def is_plain(annotation: SegmentedAnnotation) -> bool:
+    """Whether an annotation is nothing but rings with a number to keep, of which `outline_of` and `is_row_of_pixels` have nothing to say."""
+    rings = annotation.segmentation
+    if not rings or type(rings) is not list or not _is_free(annotation):
+        return False
+    return all(type(ring) is list and len(ring) % 2 == 0 for ring in rings)
+
+
+def _may_be_drawn(annotation: DrawnAnnotation) -> bool:
+    """Whether an annotation is plain, as far as can be said without looking at all of its outline."""
+    return _is_free(annotation) and _LIST_OF_LISTS.match(annotation.segmentation) is not None
+
+
+def _is_free(annotation: CocoAnnotation) -> bool:
+    """Whether an annotation has a number to keep, and no box that might be a row of pixels."""
+    box = annotation.bbox
+    return type(annotation.id) is int and 0 < annotation.id <= LARGEST_ID and not (box is not None and 1 in box[2:])
+
+
+def rings_of(annotations: Sequence[SegmentedAnnotation]) -> Rings:
+    """Return the outlines of plain annotations."""
+    outlines = [each.segmentation for each in annotations if isinstance(each.segmentation, list)]
+    parts = np.array([len(outline) for outline in outlines], np.int64)
+    rings = [ring for outline in outlines for ring in outline if isinstance(ring, list)]
+    sizes = np.array([len(ring) // 2 for ring in rings], np.int64)
+    numbers = np.fromiter(chain.from_iterable(rings), np.float64, 2 * int(sizes.sum()))
+    return Rings.counted(numbers.reshape(-1, 2), sizes, np.ones(len(sizes), np.int64), parts)
