@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from labelferry_export.errors import ExportError
 from labelferry_protocol.errors import Code
 
@@ -15,6 +17,7 @@ WINDOW_BYTES = 1 << 20
 MAX_ELEMENT_BYTES = 256 << 20
 """A larger element of an array (one annotation, say) is refused: it could not be held in bounded memory."""
 MAX_NESTING = 64
+TAIL_BYTES = 1 << 14
 
 _BLANK = rb"[ \t\r\n]*+"
 _TEXT = rb'"(?:[^"\\]++|\\.)*+"'
@@ -35,8 +38,29 @@ _TO_BRACKET = re.compile(rb'(?:%b|%b|\[[^"\[\]{}]*+\])*+[\[\]{}]' % (_OTHER, _TE
 # What nearly every element is, with what follows it; anything else takes the long way.
 _ELEMENT = re.compile(rb"%b(%b)%b[,\]]" % (_BLANK, _nested(4), _BLANK), re.DOTALL)
 _ELEMENTS = re.compile(rb"(?:[ \t\r\n,]*+(?:%b))++" % _nested(4), re.DOTALL)
+_BEFORE = re.compile(rb"[ \t\r\n,]*+")
+_BETWEEN = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
+_skip = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _CLOSING_LIST = ord("]")
 _CLOSING = {ord("["): ord("]"), ord("{"): ord("}")}
+
+
+def likely_cut(block: bytes) -> int:
+    """Return where to cut a block of elements: at the last comma between two objects; 0 when there is none."""
+    for start in (max(0, len(block) - TAIL_BYTES), 0):
+        commas = [found.start(1) for found in _BETWEEN.finditer(block, start)]
+        if commas:
+            return commas[-1]
+    return 0
+
+
+def are_elements(text: bytes) -> bool:
+    """Return whether a text is a json list. It is skipped through, which is the quickest of all ways."""
+    try:
+        _skip(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
 
 
 class Element(NamedTuple):
@@ -63,6 +87,8 @@ class Cursor:
         """Index into `_data`; what lies before it is forgotten at the next read."""
         self._end = 0
         """Index into `_data`: how far the value that begins at `_at` has been scanned."""
+        self._is_fresh = False
+        """Whether `_data` was not looked at yet for many elements at once."""
 
     @property
     def offset(self) -> int:
@@ -167,13 +193,8 @@ class Cursor:
         expected = [_CLOSING[self._data[self._at]]]
         self._end += 1
         while expected:
-            if (
-                not keep
-                and len(expected) == 1
-                and expected[0] == _CLOSING_LIST
-                and (many := _ELEMENTS.match(self._data, self._end))
-            ):
-                self._end = many.end()
+            if not keep and len(expected) == 1 and expected[0] == _CLOSING_LIST:
+                self._end = self._behind_many(self._end)
             found = _TO_BRACKET.match(self._data, self._end)
             if found is None:
                 self._at = self._at if keep else self._end
@@ -190,6 +211,18 @@ class Cursor:
             elif expected.pop() != bracket:
                 raise not_json(self._name, self._base + self._end - 1, f"{chr(bracket)} closes nothing")
 
+    def _behind_many(self, start: int) -> int:
+        """Return where the last one ends of the elements of a list that begin at `start`, commas before them or not; `start` where none does."""
+        first = _BEFORE.match(self._data, start)
+        at, cut = first.end() if first else start, 0
+        if self._is_fresh:
+            # Once a window: what is no json may be found at its far end.
+            self._is_fresh, cut = False, likely_cut(self._data)
+        if cut > at and are_elements(b"".join((b"[", memoryview(self._data)[at:cut], b"]"))):
+            return cut
+        many = _ELEMENTS.match(self._data, start)
+        return many.end() if many else start
+
     def _read(self) -> bool:
         """Read on; false at the end of the file. Reads as much again as it holds, so that a large value costs linear time."""
         held = self._data[self._at :]
@@ -204,4 +237,5 @@ class Cursor:
         self._end -= self._at
         self._at = 0
         self._data = held + block
+        self._is_fresh = True
         return bool(block)

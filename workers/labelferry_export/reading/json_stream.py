@@ -7,7 +7,6 @@ at strings and brackets; an element is checked and typed when it is decoded (`de
 import gc
 import json
 import os
-import re
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,10 @@ import msgspec
 
 from labelferry_export.errors import ExportError
 from labelferry_export.paths import open_plain
-from labelferry_export.reading.json_cursor import WINDOW_BYTES, Cursor, Element, not_json
+from labelferry_export.reading.json_cursor import WINDOW_BYTES, Cursor, Element, likely_cut, not_json
 from labelferry_protocol.errors import Code
 
 BATCH_BYTES = 1 << 18
-TAIL_BYTES = 1 << 14
-_BETWEEN = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
 
 T = TypeVar("T")
 
@@ -177,7 +174,7 @@ class JsonStream:
         at = offset + 1
         while at < end:
             block = os.pread(descriptor, min(BATCH_BYTES, end - at), at)
-            size = len(block) if at + len(block) == end else _likely_cut(block)
+            size = len(block) if at + len(block) == end else likely_cut(block)
             values = decoder.decode_many(block[:size]) if size else None
             # Nothing between two commas, or behind the last, is no json.
             if values is not None and (values or at == offset + 1):
@@ -218,15 +215,6 @@ class JsonStream:
             more = cursor.goes_on(b"}")
         if cursor.peek():
             raise cursor.error("nothing was expected after the end of the object")
-
-
-def _likely_cut(block: bytes) -> int:
-    """Return where to cut a block of elements: at the last comma between two objects; 0 when there is none."""
-    for start in (max(0, len(block) - TAIL_BYTES), 0):
-        commas = [found.start(1) for found in _BETWEEN.finditer(block, start)]
-        if commas:
-            return commas[-1]
-    return 0
 
 
 @contextmanager
