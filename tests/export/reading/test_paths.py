@@ -1,12 +1,13 @@
 """Names of files from hostile input: nothing outside of the project is ever opened."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from labelferry_export.errors import ExportError
-from labelferry_export.paths import check_access, find, inside, open_plain
+from labelferry_export.paths import Finder, check_access, find, inside, open_plain
 from labelferry_protocol.errors import Code
 
 
@@ -68,6 +69,76 @@ def test_backslashes_separate_folders_only_where_a_file_exists_so(root: Path) ->
     assert inside(root, "images\\a.png") == root / "images" / "a.png"
     assert inside(root, "odd\\name.png") == root / "odd\\name.png"
     assert find(root, "images\\none.png") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "a.png",
+            "b.png",
+            "sub/c.png",
+            "sub/../a.png",
+            "./a.png",
+            "sub//c.png",
+            "none.png",
+            "none/a.png",
+            "sub",
+            "pipe.png",
+        ),
+        *("in.png", "out.png", "dangling.png", "inner/a.png", "outer/secret.png", "gone/a.png", "round.png"),
+        *(
+            "sub\\c.png",
+            "odd\\name.png",
+            "/etc/passwd",
+            "../secret.png",
+            "c:a.png",
+            "a:b.png",
+            "",
+            "a\0",
+            "x" * 300,
+            "\ud800",
+            ".",
+        ),
+    ],
+)
+@pytest.mark.parametrize("folders", [("images/", ""), ("", "images/"), ("outer/", "images/"), ("none/", "images/")])
+def test_many_files_are_found_as_one_is(root: Path, name: str, folders: tuple[str, ...]) -> None:
+    images = root / "images"
+    (images / "sub").mkdir()
+    for place in ("b.png", "sub/c.png", "odd\\name.png", "a:b.png"):
+        (images / place).write_bytes(b"x")
+    for link, target in (
+        ("in.png", "a.png"),
+        ("out.png", "../../secret.png"),
+        ("dangling.png", "nowhere"),
+        ("inner", "."),
+        ("round.png", "round.png"),
+    ):
+        (images / link).symlink_to(target)
+    (root / "outer").symlink_to("..")
+    (root / "gone").symlink_to("../nowhere")
+    os.mkfifo(images / "pipe.png")
+
+    def told(look: Callable[[], Path | None]) -> str:
+        try:
+            return repr(look())
+        except ExportError as error:
+            return str(error)
+
+    finder = Finder(root)
+    alone = told(lambda: find(root, name, folders))
+    assert [told(lambda: finder.find(name, folders)) for _ in range(2)] == [alone, alone]
+
+
+def test_more_folders_than_are_remembered_are_no_harm(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelferry_export.paths.FOLDERS_KEPT", 2)
+    finder = Finder(root)
+    for number in (*range(5), 0):
+        folder = root / f"f{number}"
+        folder.mkdir(exist_ok=True)
+        (folder / "a.png").write_bytes(b"a")
+        assert finder.find(f"f{number}/a.png") == folder / "a.png"
 
 
 def test_a_file_that_became_a_link_or_a_pipe_is_not_opened(root: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelferry_export.bundle.archive import Archive
+from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.bundle.records import Bounds
 from labelferry_export.bundle.verify import verify
 from labelferry_export.errors import ExportError
@@ -129,6 +130,48 @@ def test_shares_of_any_spelling_are_read(values: list[float]) -> None:
         recount.add(b"0 " + " ".join(f"{value:.{decimals}f}" for value in values + values).encode())
     with pytest.raises(ValueError, match="none that YOLO reads"):
         recount.add(b"0 " + " ".join(f"{value:.6f}" for value in [*values, *values[1:], 1.5]).encode())
+
+
+ROW = st.sampled_from(
+    [
+        *(
+            b"0 0.1 0.2 0.3 0.4",
+            b"1 1.0 0.0000000 0.2 0.3",
+            b"1 0 0 1 1",
+            b"2 0.1 0.2 0.3 0.4",
+            b"01 0.1 0.2 0.3 0.4",
+            b"",
+        ),
+        *(
+            b"0 0.1 0.2 0.3",
+            b"0 0.1 0.2 0.3 1.1",
+            b"0 0.1 0.2 0.3 0.4 0.5",
+            b"0 0.1 0.2 0.3 0.4 ",
+            b"x 0.1 0.2 0.3 0.4",
+        ),
+    ]
+)
+
+
+@given(st.lists(ROW, max_size=5), st.integers(1, 9), st.booleans())
+def test_rows_that_are_looked_at_together_are_judged_one_by_one(rows: list[bytes], cut: int, ended: bool) -> None:
+    text = b"\n".join(rows) + b"\n" * (ended and bool(rows))
+
+    def judged(reader: Reader) -> bool:
+        try:
+            for start in range(0, len(text), cut):
+                reader.take(text[start : start + cut])
+            reader.close()
+        except ValueError:
+            return False
+        return True
+
+    together, alone = YoloRecount("labels/", 4, classes=2), YoloRecount("labels/", 4, classes=2)
+    reader = together.open("labels/a.txt")
+    assert reader is not None
+    assert judged(reader) == judged(Lines(alone))
+    if judged(Lines(YoloRecount("labels/", 4, classes=2))):
+        assert (together.images, together.objects) == (alone.images, alone.objects)
 
 
 def test_a_json_that_ends_early_or_names_no_class_is_caught() -> None:
