@@ -9,7 +9,8 @@ import socket as os_socket
 from collections import Counter
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
+
+from labelferry_transport.monitors import next_change
 
 
 class Connections:
@@ -42,7 +43,7 @@ class Connections:
         """Return the connections that closed since the last look, with the peer that was on each, if it ever spoke."""
         closed = []
         while self.monitor.poll(0):
-            descriptor = int(recv_monitor_message(self.monitor)["value"])
+            descriptor = next_change(self.monitor).value
             if self._overtaken[descriptor] > 0:
                 self._overtaken[descriptor] -= 1
                 continue

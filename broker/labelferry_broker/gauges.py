@@ -1,17 +1,21 @@
 """What the dispatcher counts beside its work, and how it comes to be seen: turns, messages that found nobody, descriptors; the metrics page."""
 
+from typing import TYPE_CHECKING
+
 from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
 from labelferry_broker.fanout import Fanout
 from labelferry_broker.ledger.figures import Figures, Histogram
-from labelferry_broker.metrics import Metrics
 from labelferry_broker.porter import Porter
 from labelferry_transport.descriptors import descriptor_limit, open_descriptors
+
+if TYPE_CHECKING:
+    from labelferry_broker.metrics import Metrics
 
 
 class Gauges:
     """The dispatcher's own numbers. `metrics` None: nobody looks; `porter` None: nobody minds the doors."""
 
-    def __init__(self, metrics: Metrics | None = None, porter: Porter | None = None) -> None:
+    def __init__(self, metrics: "Metrics | None" = None, porter: Porter | None = None) -> None:
         self.turns = Histogram(TURN_BOUNDS)
         self.unsent = 0
         self._metrics = metrics

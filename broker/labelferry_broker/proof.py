@@ -6,11 +6,11 @@ CURVE without a working doorman lets everybody in, and so does an empty domain; 
 import time
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from labelferry_broker.doorman import Doorman
 from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code, Refusal
+from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import ClientKeys, connect
 
 PATIENCE_SECONDS = 5.0
@@ -83,7 +83,7 @@ def _first_answer(monitor: zmq.Socket[bytes], patience: float) -> int | None:
     while (left := end - time.monotonic()) > 0:
         if not monitor.poll(int(left * 1000) + 1):
             break
-        event = int(recv_monitor_message(monitor)["event"])
+        event = next_change(monitor).event
         if event != zmq.EVENT_DISCONNECTED:
             return event
     return None

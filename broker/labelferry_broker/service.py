@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -12,7 +13,6 @@ from labelferry_broker.doorman import Doorman
 from labelferry_broker.gauges import Gauges
 from labelferry_broker.lanes import CLOSING_MILLISECONDS, bind_lanes
 from labelferry_broker.ledger.settings import LedgerSettings
-from labelferry_broker.metrics import Metrics
 from labelferry_broker.places import SocketPlace, listening, make_private, read_secret, told
 from labelferry_broker.porter import Porter
 from labelferry_broker.proof import prove_shut
@@ -25,6 +25,10 @@ from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
 from labelferry_transport.sockets import bind, new_context
+
+if TYPE_CHECKING:
+    # An http server takes a tenth of a start, and few ask for one.
+    from labelferry_broker.metrics import Metrics
 
 log = Log("broker")
 
@@ -49,13 +53,15 @@ def run_broker(
         doorman = _post_doorman(context, settings, closing)
         lanes = bind_lanes(context, endpoint, key)
         closing.callback(lanes.close)
-        if key is not None and doorman is not None:
-            _prove(context, endpoint, key, doorman)
         inner: list[Door] = []
         depot = DepotPost(
             bind(context, zmq.ROUTER, place.inner, doors=inner), _depot_command(settings, endpoint, place)
         )
         closing.callback(depot.stop)
+        # It takes as long to come up as all that follows.
+        depot.watch()
+        if key is not None and doorman is not None:
+            _prove(context, endpoint, key, doorman)
         porter = Porter([*lanes.doors, *inner])
         closing.callback(porter.stop)
         porter.start()
@@ -74,9 +80,11 @@ def run_broker(
         log.info("broker ends")
 
 
-def _open_metrics(settings: BrokerSettings, closing: ExitStack) -> Metrics | None:
+def _open_metrics(settings: BrokerSettings, closing: ExitStack) -> "Metrics | None":
     if settings.metrics_port is None:
         return None
+    from labelferry_broker.metrics import Metrics
+
     metrics = Metrics(settings.metrics_port)
     closing.callback(metrics.stop)
     metrics.start()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
+
+from labelferry_transport.monitors import next_change
 
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
@@ -60,7 +61,7 @@ def bind_door(bound: zmq.Socket[bytes], endpoint: str) -> Door:
     monitor = bound.get_monitor_socket(zmq.EVENT_LISTENING, f"inproc://labelferry.door.{next(_numbers)}")
     try:
         bound.bind(endpoint)
-        listening = int(recv_monitor_message(monitor)["value"])
+        listening = next_change(monitor).value
     finally:
         bound.disable_monitor()
         monitor.close(linger=0)

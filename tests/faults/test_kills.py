@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.processes import Service, children_of, descendants_of, job_children, lives, wait_until
+from tests.support.promises import attempts_of, check_order, check_promises
 
 from labelferry import Client, Completed, ExportOptions, JobEvent, Progress, Started
 
@@ -72,6 +73,30 @@ def test_a_killed_process_costs_an_attempt_at_most(
     assert sequence == sorted(set(sequence)), "events are ordered and none comes twice"
     attempts = [event.attempt for event in before + after if isinstance(event, Started)]
     assert attempts in ([1], [1, 2]), attempts
+    check_the_one_bundle(service, client, last, tmp_path / "out.zip")
+
+
+@pytest.mark.parametrize("first", ["broker", "child"])
+def test_a_child_and_the_broker_killed_at_the_same_time_cost_an_attempt_at_most(
+    service: Service, client: Client, project: Path, tmp_path: Path, first: str
+) -> None:
+    job = client.submit(project, OPTIONS).job_id
+    events = client.events(job)
+    before = follow_to(events, 30)
+    children = job_children(service.processes["worker"].pid)
+    if first == "broker":
+        service.kill("broker")
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    if first == "child":
+        service.kill("broker")
+    service.start("broker", wait=False)
+    after = list(events)
+    last = after[-1]
+    assert isinstance(last, Completed), last
+    check_order(before + after)
+    assert [number for number, _ in attempts_of(service, job)] == [1, 2]
+    check_promises(service, job, last)
     check_the_one_bundle(service, client, last, tmp_path / "out.zip")
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from labelferry_protocol import codec, version
 from labelferry_protocol.endpoints import Endpoint, Lane, reached
@@ -14,6 +13,7 @@ from labelferry_protocol.requests import Hello, Refused, Welcome
 from labelferry_protocol.topics import topic_of
 from labelferry_protocol.work import BrokerTellsWorker, ControlLane, ProgressFrame, WorkerSays
 from labelferry_transport.logs import Log
+from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import ClientKeys, connect
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -101,7 +101,7 @@ class Link:
         """Return what became of the work lane's connection since the last look: True for made, False for lost."""
         changes = []
         while self.monitor is not None and self.monitor.poll(0):
-            changes.append(int(recv_monitor_message(self.monitor)["event"]) == zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            changes.append(next_change(self.monitor).event == zmq.EVENT_HANDSHAKE_SUCCEEDED)
         return changes
 
     def from_work(self) -> Iterator[tuple[str, BrokerTellsWorker]]:

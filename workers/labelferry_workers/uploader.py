@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from labelferry_protocol import codec
 from labelferry_protocol.depot import AbandonBundle, BundleAbandoned, BundleStored, Chunk, OfferBundle, RequestChunk
@@ -19,6 +18,7 @@ from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import Holding
 from labelferry_transport.logs import Log
+from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, ClientKeys, connect
 from labelferry_workers.errands import (
     Carried,
@@ -81,7 +81,7 @@ class Uploader:
         if self._pair in ready and not self._from_supervisor():
             return False
         if self._monitor is not None and self._monitor in ready:
-            recv_monitor_message(self._monitor)
+            next_change(self._monitor)
             # A new connection, which the depot does not know us on yet.
             self._offer_all_at(self._clock())
         if self._depot is not None and self._depot in ready:
