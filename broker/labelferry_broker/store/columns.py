@@ -28,7 +28,8 @@ _JSON: dict[str, Any] = {
     "counts": ExportCounts,
 }
 _JOB_FIELDS = JobRow.__struct_fields__
-_CHANGING = tuple(name for name in _JOB_FIELDS if name not in FIXED)
+CHANGING = tuple(name for name in _JOB_FIELDS if name not in FIXED)
+"""Columns of a job that may change."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,7 +40,7 @@ def job_columns(row: JobRow) -> Columns:
 
 def changing_columns(row: JobRow) -> Columns:
     """Return the columns of a job that may change."""
-    return {name: _out(name, getattr(row, name)) for name in _CHANGING}
+    return {name: _out(name, getattr(row, name)) for name in CHANGING}
 
 
 def job_row(columns: Mapping[str, Any]) -> JobRow:

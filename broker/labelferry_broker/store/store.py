@@ -12,6 +12,7 @@ from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, TemplateRo
 from labelferry_broker.store import columns, migrations
 from labelferry_broker.store.diverged import Diverged
 from labelferry_broker.store.lock import Lock
+from labelferry_broker.store.prepared import Prepared
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
 from labelferry_broker.store.writing import write_turn
 from labelferry_protocol.errors import Code, Refusal
@@ -23,15 +24,19 @@ T = TypeVar("T")
 FILE = "ledger.sqlite3"
 BUSY_SECONDS = 5.0
 
-JOB = sa.select(JOBS).where(JOBS.c.job_id == sa.bindparam("job_id"))
-JOB_OF_KEY = sa.select(JOBS).where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.idempotency_key == sa.bindparam("key"))
+JOB = Prepared(sa.select(JOBS).where(JOBS.c.job_id == sa.bindparam("job_id")))
+JOB_OF_KEY = Prepared(
+    sa.select(JOBS).where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.idempotency_key == sa.bindparam("key"))
+)
 BUNDLES = (
     sa.select(JOBS.c.job_id, JOBS.c.finished_at, JOBS.c.bundle)
     .where(JOBS.c.bundle_attempt.is_not(None))
     .order_by(JOBS.c.finished_at, JOBS.c.number)
 )
-ATTEMPT = sa.select(ATTEMPTS).where(
-    ATTEMPTS.c.job_id == sa.bindparam("job_id"), ATTEMPTS.c.attempt == sa.bindparam("attempt")
+ATTEMPT = Prepared(
+    sa.select(ATTEMPTS).where(
+        ATTEMPTS.c.job_id == sa.bindparam("job_id"), ATTEMPTS.c.attempt == sa.bindparam("attempt")
+    )
 )
 TRANSFER = sa.select(TRANSFERS).where(TRANSFERS.c.transfer_id == sa.bindparam("transfer_id"))
 TEMPLATE = sa.select(TEMPLATES).where(
@@ -179,8 +184,10 @@ class Store:
         """Return the names of a user's templates, sorted."""
         return sorted(row["name"] for row in self._read(sa.select(TEMPLATES.c.name).where(TEMPLATES.c.owner == owner)))
 
-    def _read(self, query: sa.Select[Any], **values: Any) -> list[dict[str, Any]]:
+    def _read(self, query: sa.Select[Any] | Prepared, **values: Any) -> list[dict[str, Any]]:
         with _translated(self._place, "read"):
+            if isinstance(query, Prepared):
+                return query.read(self._reader, values)
             return [dict(record) for record in self._reader.execute(query, values).mappings()]
 
     def _last(self, numbers: sa.Column[int]) -> int:

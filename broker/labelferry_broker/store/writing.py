@@ -14,22 +14,29 @@ from labelferry_broker.ledger.effects import (
     SaveTransfer,
     UpdateJob,
 )
-from labelferry_broker.ledger.rows import Outcome, TemplateRow
+from labelferry_broker.ledger.rows import JobRow, Outcome, TemplateRow
 from labelferry_broker.store import columns
 from labelferry_broker.store.diverged import Diverged
+from labelferry_broker.store.prepared import Prepared
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
 
-CHECK_EPOCH = (
-    sa.update(META)
-    .where(META.c.name == "epoch", META.c.value == sa.bindparam("believed"))
-    .values(value=sa.bindparam("believed"))
+CHECK_EPOCH = Prepared(
+    sa.update(META).where(META.c.name == sa.bindparam("called"), META.c.value == sa.bindparam("believed")),
+    columns=["value"],
 )
-ADD_JOB, ADD_ATTEMPT = sa.insert(JOBS), sa.insert(ATTEMPTS)
-UPDATE_JOB = sa.update(JOBS).where(JOBS.c.job_id == sa.bindparam("the_job"), JOBS.c.state == sa.bindparam("previous"))
-END_ATTEMPT = sa.update(ATTEMPTS).where(
-    ATTEMPTS.c.job_id == sa.bindparam("the_job"),
-    ATTEMPTS.c.attempt == sa.bindparam("the_attempt"),
-    ATTEMPTS.c.outcome == Outcome.LEASED.value,
+ADD_JOB = Prepared(sa.insert(JOBS), columns=JOBS.columns.keys())
+ADD_ATTEMPT = Prepared(sa.insert(ATTEMPTS), columns=ATTEMPTS.columns.keys())
+UPDATE_JOB = Prepared(
+    sa.update(JOBS).where(JOBS.c.job_id == sa.bindparam("the_job"), JOBS.c.state == sa.bindparam("previous")),
+    columns=columns.CHANGING,
+)
+END_ATTEMPT = Prepared(
+    sa.update(ATTEMPTS).where(
+        ATTEMPTS.c.job_id == sa.bindparam("the_job"),
+        ATTEMPTS.c.attempt == sa.bindparam("the_attempt"),
+        ATTEMPTS.c.outcome == sa.bindparam("leased"),
+    ),
+    columns=["ended_at", "outcome", "reason"],
 )
 DROP_TRANSFER = sa.delete(TRANSFERS).where(TRANSFERS.c.transfer_id == sa.bindparam("the_transfer"))
 DROP_TEMPLATE = sa.delete(TEMPLATES).where(
@@ -40,20 +47,40 @@ DROP_TEMPLATE = sa.delete(TEMPLATES).where(
 def write_turn(connection: sa.Connection, epoch: int, saves: Sequence[Save]) -> None:
     """Write what a turn has decided, inside the caller's transaction; raise `Diverged` where a row is not as believed."""
     _check_epoch(connection, epoch)
-    jobs = [columns.job_columns(save.row) for save in saves if isinstance(save, AddJob)]
-    updates = [_update(save) for save in saves if isinstance(save, UpdateJob)]
+    added, changed = _jobs(saves)
+    jobs = [columns.job_columns(row) for row in added.values()]
+    updates = [_update(save) for save in changed.values()]
     attempts = [columns.attempt_columns(save.row) for save in saves if isinstance(save, AddAttempt)]
     ends = [_end(save) for save in saves if isinstance(save, EndAttempt)]
-    _write(connection, ADD_JOB, jobs)
+    if jobs:
+        ADD_JOB.write(connection, jobs)
     _write_conditional(connection, UPDATE_JOB, updates, "a job is not in the state")
-    _write(connection, ADD_ATTEMPT, attempts)
+    if attempts:
+        ADD_ATTEMPT.write(connection, attempts)
     _write_conditional(connection, END_ATTEMPT, ends, "an attempt has ended already, not as")
     _write_transfers(connection, saves)
     _write_templates(connection, saves)
 
 
+def _jobs(saves: Sequence[Save]) -> tuple[dict[str, JobRow], dict[str, UpdateJob]]:
+    """Return the turn's new jobs and changed jobs, each once: from what it was before the turn to what it is after."""
+    added: dict[str, JobRow] = {}
+    changed: dict[str, UpdateJob] = {}
+    for save in saves:
+        if isinstance(save, AddJob):
+            added[save.row.job_id] = save.row
+        elif isinstance(save, UpdateJob):
+            job_id = save.row.job_id
+            if job_id in added:
+                added[job_id] = save.row
+            else:
+                before = changed.get(job_id, save).previous
+                changed[job_id] = UpdateJob(before, save.row)
+    return added, changed
+
+
 def _check_epoch(connection: sa.Connection, epoch: int) -> None:
-    if connection.execute(CHECK_EPOCH, {"believed": epoch}).rowcount != 1:
+    if CHECK_EPOCH.write(connection, [{"called": "epoch", "believed": epoch, "value": epoch}]) != 1:
         raise Diverged("another broker has begun on this ledger since: this one must stop")
 
 
@@ -63,9 +90,9 @@ def _write(connection: sa.Connection, statement: sa.Executable, records: list[co
 
 
 def _write_conditional(
-    connection: sa.Connection, statement: sa.Update, records: list[columns.Columns], trouble: str
+    connection: sa.Connection, statement: Prepared, records: list[columns.Columns], trouble: str
 ) -> None:
-    if records and connection.execute(statement, records).rowcount != len(records):
+    if records and statement.write(connection, records) != len(records):
         raise Diverged(f"{trouble} that the broker believed: it must stop")
 
 
@@ -97,5 +124,6 @@ def _end(save: EndAttempt) -> columns.Columns:
         "the_attempt": save.attempt,
         "ended_at": save.ended_at,
         "outcome": save.outcome.value,
+        "leased": Outcome.LEASED.value,
         "reason": save.reason,
     }
