@@ -97,6 +97,8 @@ class Dispatcher:
         self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret, self._place_for)
         self._ready = False
         self._beat_at = -math.inf
+        self._came: set[zmq.Socket[bytes] | int] = set()
+        """Where something came before this turn; empty when a turn comes for another reason."""
         self._tenure = Tenure(store, settings.ledger, clock())
         self._reception = Reception(settings.secret, self._greet, self._neighbours, open_door=lanes.open_door)
 
@@ -112,13 +114,15 @@ class Dispatcher:
                 self._look_after()
                 if not self._tenure.whole and self._tenure.restore(self._clock()):
                     self._depot.introduce()
+                    self._came.clear()
                 if self._tenure.whole:
                     self._turn()
                 if self._ready and not announced:
                     announced = True
                     announce()
                     self._notice.ready()
-                (poller if self._tenure.whole else deaf).poll(self._patience())
+                came = (poller if self._tenure.whole else deaf).poll(self._patience())
+                self._came = {source for source, _ in came}
         finally:
             for connections in self._connections.values():
                 connections.close()
@@ -156,15 +160,15 @@ class Dispatcher:
     def _hear(self, now: Moment) -> list[Effect]:
         """Return the ledger's effects of all that came, and of the time."""
         effects: list[Effect] = []
-        for _, peer in self._workers.gone():
+        for _, peer in self._workers.gone() if self._looks_at(self._workers.monitor) else ():
             if peer is not None:
                 effects += self._lose(peer, now)
         for peer in self._neighbours.ended():
             effects += self._ledger.worker_ended(peer, now)
-        for said in self._depot.heard():
+        for said in self._depot.heard() if self._looks_at(self._depot.socket) else ():
             self._ready = self._ready or isinstance(said, DepotReady)
             effects += self._ledger.depot_said(said, now)
-        for parts in drain(self._lanes.work, BATCH):
+        for parts in drain(self._lanes.work, BATCH) if self._looks_at(self._lanes.work) else ():
             before = self._workers.seen(parts[-1], parts[0].bytes)
             if before is not None:
                 effects += self._lose(before, now)
@@ -188,8 +192,14 @@ class Dispatcher:
     def _ledger(self) -> Ledger:
         return self._tenure.ledger
 
+    def _looks_at(self, socket: zmq.Socket[bytes]) -> bool:
+        """Whether a socket is looked at in this turn: where something came, or all when a turn comes for another reason."""
+        return not self._came or socket in self._came
+
     def _drain(self, lane: Lane) -> Iterator[Parts]:
         """Yield what came on a lane, and note on which connections; who has gone from there is nobody's concern."""
+        if not self._looks_at(self._lanes.socket(lane)):
+            return
         connections = self._connections[lane]
         connections.gone()
         for parts in drain(self._lanes.socket(lane), BATCH):
@@ -198,7 +208,7 @@ class Dispatcher:
 
     def _admit_watchers(self, now: Moment) -> None:
         """Decide the new subscriptions of events: a beat for everybody, a job for who may see it, its snapshot first."""
-        for wish in self._events.wishes(BATCH):
+        for wish in self._events.wishes(BATCH) if self._looks_at(self._lanes.events) else ():
             if wish.topic == BEAT:
                 self._events.grant(BEAT, codec.pack(self._beat_of(now)))
                 continue
@@ -216,7 +226,7 @@ class Dispatcher:
 
     def _admit_listeners(self) -> None:
         """Decide the new subscriptions of control: workers, one exact job or worker at a time (ids cannot be guessed)."""
-        for wish in self._control.wishes(BATCH):
+        for wish in self._control.wishes(BATCH) if self._looks_at(self._lanes.control) else ():
             if wish.speaker.may_work and identity_of(wish.topic) is not None:
                 self._control.grant(wish.topic)
 
