@@ -236,11 +236,12 @@ class WorkerProcess:
         return job_children(self.process.pid)
 
     def left(self) -> list[str]:
-        """What lies in the staging directory but for the worker's own place and lock."""
+        """What lies in the staging directory but for the worker's own place and lock, and its empty spare places."""
         return [
             path.name
             for path in self.staging.glob("worker-*/*")
             if not path.name.endswith((".txt", ".seconds", ".pid"))
+            and not (path.name.startswith("spare-") and not list(path.iterdir()))
         ]
 
     def wait(self) -> int:

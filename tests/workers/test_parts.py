@@ -20,7 +20,7 @@ from labelferry_workers.moved import moved_of
 from labelferry_workers.outbox import Outbox
 from labelferry_workers.parcel import FULL_SECONDS, LONGEST_FULL_PAUSE, Parcel
 from labelferry_workers.reports import Order, Report, Warm
-from labelferry_workers.staging import Staging, remove
+from labelferry_workers.staging import BUNDLE, Staging, remove
 
 KEY = Holding(job_id="b" * 32, attempt=1)
 
@@ -144,6 +144,55 @@ def test_a_staging_directory_is_private_and_goes_with_its_worker(tmp_path: Path)
     staging.make(KEY)
     assert staging.close()
     assert list((tmp_path / "base").iterdir()) == []
+
+
+def test_the_empty_directory_of_an_attempt_is_the_next_ones(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, "a" * 32)
+    first, second = Holding(job_id="a" * 32, attempt=1), Holding(job_id="b" * 32, attempt=1)
+    staging.make(first)
+    (staging.path(first) / BUNDLE).write_bytes(b"zip")
+    before = staging.path(first).stat().st_ino
+    assert staging.clear(first)
+    assert not staging.path(first).exists()
+    staging.make(second)
+    assert staging.path(second).stat().st_ino == before
+    assert list(staging.path(second).iterdir()) == []
+    assert staging.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", ["stray", "folder", "mode", "link"])
+def test_a_directory_that_an_attempt_has_made_another_is_no_other_attempts(tmp_path: Path, left: str) -> None:
+    staging = Staging(tmp_path / "staging", "a" * 32)
+    key, elsewhere = Holding(job_id="a" * 32, attempt=1), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / BUNDLE).write_bytes(b"not ours")
+    staging.make(key)
+    place = staging.path(key)
+    match left:
+        case "stray":
+            (place / "stray").write_bytes(b"x")
+        case "folder":
+            (place / BUNDLE).mkdir()
+        case "mode":
+            place.chmod(0o755)
+        case _:
+            place.rmdir()
+            place.symlink_to(elsewhere)
+    assert staging.clear(key)
+    assert list(staging.place.iterdir()) == []
+    assert (elsewhere / BUNDLE).read_bytes() == b"not ours"
+
+
+def test_a_spare_directory_that_somebody_has_written_to_is_emptied_before_it_is_used(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, "a" * 32)
+    key = Holding(job_id="a" * 32, attempt=1)
+    staging.make(key)
+    staging.clear(key)
+    (spare,) = staging.place.iterdir()
+    (spare / "late").write_bytes(b"x")
+    staging.make(key)
+    assert list(staging.path(key).iterdir()) == []
 
 
 def test_what_a_dead_worker_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ STAGING/checkpoints/JOB/    of one job, of all its attempts, on whichever worker
 """
 
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -38,7 +39,10 @@ class Checkpoints:
 
     def remove(self, job_id: str) -> bool:
         """Remove what is kept of a job; return whether nothing is left."""
-        clean = remove(checkpoints_of(self._base.parent, job_id))
+        place = checkpoints_of(self._base.parent, job_id)
+        if not os.path.lexists(place):
+            return True
+        clean = remove(place)
         with contextlib.suppress(OSError):
             self._base.rmdir()
         return clean

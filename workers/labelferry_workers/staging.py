@@ -2,6 +2,7 @@
 
     STAGING/worker-ID.lock     held (flock) by the process as long as it lives
     STAGING/worker-ID/JOB.ATTEMPT/
+    STAGING/worker-ID/spare-N/              empty: the next attempt's, for to make and to remove one is much of what a short job costs
 
 What a worker that was killed has left behind is removed by the next one that starts in the same place: its lock is free.
 """
@@ -22,6 +23,9 @@ CACHE = "cache"
 """What all exports of a staging directory share, below it: the engine's, and anybody's to remove at any time."""
 _PREFIX = "worker-"
 _LOCK = ".lock"
+_SPARE = "spare-"
+MOST_SPARE = 16
+"""Empty directories that are kept for attempts to come."""
 
 log = Log("staging")
 
@@ -33,6 +37,7 @@ class Staging:
         self._base = base
         self.place = base / f"{_PREFIX}{worker_id}"
         self._lock_file = base / f"{_PREFIX}{worker_id}{_LOCK}"
+        self._spare: list[Path] = []
         try:
             base.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _take_lock(self._lock_file)
@@ -65,12 +70,22 @@ class Staging:
 
     def make(self, key: Holding) -> None:
         """Make the directory of an attempt, empty."""
-        remove(self.path(key))
-        self.path(key).mkdir(mode=0o700)
+        place = self.path(key)
+        if self._spare and _take_over(self._spare.pop(), place):
+            return
+        remove(place)
+        place.mkdir(mode=0o700)
 
     def clear(self, key: Holding) -> bool:
         """Remove what an attempt wrote; return whether nothing of it is left."""
-        return remove(self.path(key))
+        place = self.path(key)
+        spare = self.place / f"{_SPARE}{len(self._spare)}"
+        if len(self._spare) < MOST_SPARE and _empty(place):
+            if _take_over(place, spare):
+                self._spare.append(spare)
+                return True
+            remove(spare)
+        return remove(place)
 
     def free_bytes(self) -> int:
         """Return how much may still be written here."""
@@ -83,6 +98,31 @@ class Staging:
             self._lock_file.unlink(missing_ok=True)
         os.close(self._lock)
         return clean
+
+
+def _empty(place: Path) -> bool:
+    """Remove the bundle from a directory in which nothing else is; return whether it is empty now, and as `make` makes one."""
+    try:
+        directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if os.listdir(directory) == [BUNDLE]:  # noqa: PTH208 - of the directory that was opened, not of a name
+            os.unlink(BUNDLE, dir_fd=directory)
+        return stat.S_IMODE(os.fstat(directory).st_mode) == stat.S_IRWXU and not os.listdir(directory)  # noqa: PTH208
+    except OSError:
+        return False
+    finally:
+        os.close(directory)
+
+
+def _take_over(spare: Path, place: Path) -> bool:
+    """Give an empty directory another name; return whether it has it, and is empty still."""
+    try:
+        spare.rename(place)
+        return not os.listdir(place)  # noqa: PTH208 - of names alone, for each job
+    except OSError:
+        return False
 
 
 def attempt_directory(place: Path, key: Holding) -> Path:
