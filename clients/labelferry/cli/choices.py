@@ -1,5 +1,6 @@
 """The options that commands share, and how the export options are made of them."""
 
+import argparse
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,6 +32,16 @@ def service_options(command: F) -> F:
 def json_option(command: F) -> F:
     """Add --json: one JSON object an event (or one for the whole answer) on stdout."""
     return click.option("--json", "as_json", is_flag=True, help="JSON on stdout, one line an event.")(command)
+
+
+def amount(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Return a size in bytes, as a service would read it."""
+    from labelferry_transport.amounts import size
+
+    try:
+        return None if value is None else size(value)
+    except argparse.ArgumentTypeError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
 
 
 def export_options(command: F) -> F:

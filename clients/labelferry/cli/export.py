@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from labelferry.cli.choices import export_options, json_option, options_from, service_options
+from labelferry.cli.choices import amount, export_options, json_option, options_from, service_options
 from labelferry.cli.grouping import GroupedCommand
 from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_CODES, EXIT_DONE, EXIT_FAILED, Code, Refusal
 from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent
@@ -21,6 +21,12 @@ from labelferry_protocol.options import ExportOptions
     type=click.IntRange(1, 64),
     help="Jobs at once in the embedded service; they share the processors. 1 by default.",
 )
+@click.option(
+    "--cache-bytes",
+    metavar="SIZE",
+    callback=amount,
+    help="Keep so much finished work for later exports (50GB, say); none by default, or LABELFERRY_CACHE_BYTES. Of the embedded service, if it is not running yet.",
+)
 @export_options
 @service_options
 @json_option
@@ -33,6 +39,7 @@ def export(
     force: bool,
     dry_run: bool,
     workers: int | None,
+    cache_bytes: int | None,
     broker: str | None,
     key_file: str | None,
     as_json: bool,
@@ -60,7 +67,9 @@ def export(
     target = _target(output, options.name or Path(location).stem, Path(location))
     with (
         Stopper() as stopper,
-        client_for(broker, key_file, workers=workers or DEFAULT_WORKERS, patience=stopper.check) as client,
+        client_for(
+            broker, key_file, workers=workers or DEFAULT_WORKERS, patience=stopper.check, cache_bytes=cache_bytes
+        ) as client,
     ):
         if template:
             options = options_from(context, client.template(template).options)

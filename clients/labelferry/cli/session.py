@@ -13,16 +13,21 @@ from labelferry_protocol.errors import Code, Refusal
 
 @contextmanager
 def client_for(
-    broker: str | None, key_file: str | None, *, workers: int = 0, patience: Callable[[], None] = lambda: None
+    broker: str | None,
+    key_file: str | None,
+    *,
+    workers: int = 0,
+    patience: Callable[[], None] = lambda: None,
+    cache_bytes: int | None = None,
 ) -> Iterator[Client]:
-    """Open a client to `broker`, or to the embedded service with `workers` slots when none is named."""
+    """Open a client to `broker`, or to the embedded service with `workers` slots and a cache of so many bytes when none is named."""
     key = Path(key_file) if key_file else None
     if broker:
         with Client(broker, key=key) as client:
             yield client
         return
     with (
-        EmbeddedService(state_directory(), workers, patience) as service,
+        EmbeddedService(state_directory(), workers, patience, cache_bytes) as service,
         Client(service.endpoint, vigil=service.check) as client,
     ):
         yield client

@@ -1,5 +1,6 @@
 """The user's side of the embedded service: find it or start it, hold it, notice its death, let it go."""
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from labelferry_protocol.errors import Code, Refusal
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 STEP_SECONDS = 0.02
+CACHE_VARIABLE = "LABELFERRY_CACHE_BYTES"
+"""Where a worker that is not told otherwise reads how much it keeps for later exports."""
 SURE = 3
 """So many looks in a row must find another user: a look holds the lock too, for a moment, and two that leave may meet."""
 
@@ -21,14 +24,18 @@ SURE = 3
 class EmbeddedService:
     """The embedded service, held while this context is open: the last to let it go waits until it is gone.
 
-    `workers` is how many jobs it runs at once, if it is started here; 0 asks for a broker alone (to read the history).
+    `workers` is how many jobs it runs at once, if it is started here; 0 asks for a broker alone (to read the history). `cache_bytes` of
+    finished work are kept for later exports, if it is started here; None leaves that to the environment.
     `patience` is called every few hundredths of a second while waiting and may raise to give up (a Ctrl-C).
     """
 
-    def __init__(self, state: Path, workers: int, patience: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, state: Path, workers: int, patience: Callable[[], None] = lambda: None, cache_bytes: int | None = None
+    ) -> None:
         self._place = Place(state)
         self._workers = workers
         self._patience = patience
+        self._cache_bytes = cache_bytes
         self._holder = self._place.lock("holders")
         self.endpoint = ""
 
@@ -91,7 +98,14 @@ class EmbeddedService:
         self._place.failed_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "labelferry.embedded", str(self._place.state), str(self._workers)]
         with self._place.log_file.open("ab") as log:
-            host = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            host = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self._environment(),
+            )
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             facts = self._place.facts()
@@ -104,6 +118,10 @@ class EmbeddedService:
             Code.INTERNAL,
             f"the embedded service did not start within {START_SECONDS:.0f} s: see {self._place.log_file}",
         )
+
+    def _environment(self) -> dict[str, str]:
+        cache = {} if self._cache_bytes is None else {CACHE_VARIABLE: str(self._cache_bytes)}
+        return {**os.environ, **cache}
 
     def _why(self) -> str:
         reason = self._place.failure() or "the embedded service has died"

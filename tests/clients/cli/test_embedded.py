@@ -189,3 +189,13 @@ def test_with_a_cache_the_second_export_of_the_same_project_finds_what_the_first
     assert found[0] == found[2] == 0
     assert found[1] >= 5, "the overlays at least"
     assert "cache of finished work takes" in desk.run("doctor")[1]
+
+
+def test_an_export_told_to_keeps_its_work_for_the_next_one(desk: Desk, project: Path, tmp_path: Path) -> None:
+    said = ["export", str(project), "-o", str(tmp_path / "out.zip"), "--metrics", "csv", "--cache-bytes", "1GB"]
+    code, _, err = desk.run(*said)
+    assert code == 0, err
+    assert any((desk.state / "staging" / "cache").glob("*.volume"))
+    code, _, err = desk.run(*said[:-1], "much", "--force")
+    assert code == 2
+    assert "'much' is not a size" in err
