@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 import zmq
@@ -19,6 +18,7 @@ from labelferry_broker.proof import prove_shut
 from labelferry_broker.settings import BrokerSettings
 from labelferry_broker.store.store import Store
 from labelferry_protocol.endpoints import Endpoint, Lane
+from labelferry_protocol.software import software
 from labelferry_transport.doors import Door
 from labelferry_transport.keys import KeyFile, load_key
 from labelferry_transport.lifeline import Lifeline
@@ -116,7 +116,7 @@ def _depot_command(settings: BrokerSettings, endpoint: Endpoint, place: SocketPl
 
 def _dispatcher_settings(settings: BrokerSettings, endpoint: Endpoint, secret: bytes) -> DispatcherSettings:
     ledger = LedgerSettings(
-        software=f"labelferry {version_of('labelferry')}",
+        software=software(),
         keep_seconds=settings.keep_days * 86400.0,
         keep_bytes=settings.keep_bytes,
     )

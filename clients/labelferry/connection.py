@@ -4,12 +4,12 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from labelferry.session import Session
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import Code, Refusal
+from labelferry_protocol.software import software
 from labelferry_transport.keys import load_key
 from labelferry_transport.sockets import ClientKeys
 
@@ -44,7 +44,7 @@ class Connection:
             timeout=self.timeout,
             patience=self.patience,
             advice=self.advice,
-            software=_software(),
+            software=software(),
         )
 
 
@@ -77,10 +77,3 @@ def resolve_connection(
         )
     keys = None if key is None else load_key(key).as_client()
     return Connection(endpoint, keys, key, timeout, patience)
-
-
-def _software() -> str:
-    try:
-        return f"labelferry {version('labelferry')}"
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "labelferry"

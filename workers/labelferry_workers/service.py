@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
@@ -12,6 +11,7 @@ import platformdirs
 from labelferry_export.keeping.settings import CHECKPOINT_BYTES
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal
+from labelferry_protocol.software import software
 from labelferry_transport.amounts import size
 from labelferry_transport.keys import load_key
 from labelferry_transport.logs import LEVELS, Log, start_logging
@@ -32,9 +32,10 @@ def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
     start_logging(said.log_level)
     try:
         settings = settings_of(said, pool or PoolSettings())
-        software = f"labelferry {version('labelferry')}"
         with new_context() as context:
-            Supervisor(settings, context, _say_ready, software=software, log_level=said.log_level, notice=notice).run()
+            Supervisor(
+                settings, context, _say_ready, software=software(), log_level=said.log_level, notice=notice
+            ).run()
     except Refusal as refusal:
         print(f"labelferry worker: {refusal.message}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return EXIT_UNREACHABLE if refusal.code is Code.PROTOCOL else refusal.exit_code

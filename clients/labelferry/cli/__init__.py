@@ -49,9 +49,9 @@ class LazyGroup(click.Group):
 
 def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version
+        from labelferry_protocol.software import software
 
-        click.echo(f"labelferry {version('labelferry')}")
+        click.echo(software())
         context.exit()
 
 

@@ -7,7 +7,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from labelferry.cli.choices import service_options
 from labelferry_protocol.endpoints import Endpoint, Lane, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, LabelferryError
 from labelferry_protocol.requests import Overview
+from labelferry_protocol.software import software
 from labelferry_protocol.words import Role
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -178,7 +178,7 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
         yield f"A broker answers at {broker}" if broker else "The embedded service starts and answers"
         yield from (Detail(line.strip()) for line in overview_lines(overview))
         yield from _gaps(overview, broker)
-        yield from _versions(overview, f"labelferry {version('labelferry')}")
+        yield from _versions(overview, software())
         yield from _room(overview)
         yield from _clock(overview, asked_at, answered_at)
 

@@ -1,6 +1,7 @@
 """The seam: one call, a checked bundle, the same bytes every time; stopped anywhere it leaves only its staging."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import resource
@@ -310,3 +311,14 @@ def test_the_readme_tells_a_person_what_is_inside_and_what_was_lost(
     assert "2 parts joined to one ring" in readme
     assert "1 hole joined to one ring" in readme
     assert "sha256sum -c SHA256SUMS" in readme
+
+
+def test_a_source_tree_that_is_not_installed_exports_with_a_version_that_says_so(
+    make_project: Callable[..., Path], export: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("labelferry_protocol.software.version", missing)
+    with zipfile.ZipFile(export(make_project())) as bundle:
+        assert json.loads(bundle.read("manifest.json"))["labelferry"] == "unknown"

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from labelferry_export.bundle.contents import Contents, Count
 from labelferry_export.job import Job
 from labelferry_export.model import Chosen
+from labelferry_protocol.software import software_version
 
 SCHEMA = 1
 NOT_CONTENT = ("timeout", "keep_partial", "images_from", "objects_from")
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 def manifest(job: Job, contents: Contents, skipped: int) -> Iterator[bytes]:
     """Yield manifest.json in blocks; it lists every file that is in the archive by now."""
     head = {
-        "labelferry": version("labelferry"),
+        "labelferry": software_version(),
         "schema": SCHEMA,
         "partial": job.partial,
         "finished": _finished(job),
