@@ -11,13 +11,14 @@ from labelferry_protocol.errors import Code
 
 _PLAIN = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^\\/:\0]+/)*(?!\.\.?\Z)[^\\/:\0]+")
 """Names of folders and of a file that mean the same everywhere."""
-_DRIVE = re.compile(r"[A-Za-z]:|[\\/]{2}")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|[\\/]{2}")
+"""How absolute paths of Windows begin; `a:b.png` alone is a name, as microscopes give them."""
 
 
 def inside(root: Path, name: str) -> Path:
     """Return the resolved path of the file `name` below `root` (itself resolved), whether it exists or not.
 
-    Raise `ExportError(SOURCE)` when the name leaves `root` (absolute, a drive letter, `..`, a symbolic link that leads out) or
+    Raise `ExportError(SOURCE)` when the name leaves `root` (absolute, a drive and a slash, `..`, a symbolic link that leads out) or
     names something else than a plain file. Backslashes separate folders only where a file exists so.
     """
     _check_words(name)

@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
         ("/etc/passwd", "is an absolute path"),
         ("\\\\server\\share\\a.png", "is an absolute path"),
         ("C:\\a.png", "is an absolute path"),
-        ("c:a.png", "is an absolute path"),
+        ("c:/a.png", "is an absolute path"),
         ("a\0.png", "is no file name"),
         ("", "is no file name"),
         ("x" * 5000, "cannot be looked up: File name too long"),
