@@ -30,6 +30,8 @@ def changes_from(said: Changes, *, here: bool) -> Changes:
     for name in ("images_from", "objects_from"):
         if name in said:
             changes[name] = _list_file(said[name], here=here)
+    if "split_by" in said:
+        changes["split_by"] = said["split_by"]
     mappings = [read_class_map(Path(said["class_map_file"]))] if said.get("class_map_file") else []
     if "map_class" in said:
         mappings.append(mapping_in(said["map_class"]))
@@ -61,7 +63,8 @@ def _most(said: float) -> Changes:
 
 def _split(said: str) -> Changes:
     if said in (NONE, SOURCE):
-        return {"split": {}, "source_split": said == SOURCE}
+        # Without shares nothing is kept together, whatever a template says of it.
+        return {"split": {}, "source_split": said == SOURCE, "split_by": "name"}
     shares: dict[str, float] = {}
     for piece in said.split(","):
         name, mark, share = piece.strip().partition("=")

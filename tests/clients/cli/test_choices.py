@@ -98,7 +98,7 @@ def test_every_selection_and_split_said_arrives(tmp_path: Path, monkeypatch: pyt
             "--border",
             "only",
             "--split",
-            "source",
+            "train=1",
             "--split-by",
             r"regex:(p\d)",
         ),
@@ -112,7 +112,7 @@ def test_every_selection_and_split_said_arrives(tmp_path: Path, monkeypatch: pyt
         min_area=3.0,
         max_area=9.5,
         border=Border.ONLY,
-        source_split=True,
+        split={"train": 1.0},
         split_by=r"regex:(p\d)",
     )
 
@@ -140,8 +140,11 @@ def test_an_empty_value_takes_back_what_a_template_says() -> None:
 def test_a_split_by_shares_and_the_projects_own_replace_one_another() -> None:
     shares = ExportOptions(split={"train": 1.0})
     own = ExportOptions(source_split=True)
+    by_folder = ExportOptions(split={"train": 1.0}, split_by="folder")
     assert options_of("--split", "source", base=shares) == own
     assert options_of("--split", "train=1", base=own) == shares
+    assert options_of("--split", "source", base=by_folder) == own
+    assert options_of("--split", "none", base=by_folder) == ExportOptions()
 
 
 def test_a_list_need_not_be_here_when_the_workers_are_elsewhere() -> None:
@@ -178,6 +181,8 @@ def test_what_is_said_changes_a_template_and_nothing_else_of_it() -> None:
         ("--min-area", "5", "--max-area", "4"),
         ("--where", "score >"),
         ("--split-by", "patient"),
+        ("--split-by", "folder"),
+        ("--split", "source", "--split-by", "folder"),
         ("--map-class", "a"),
         ("--map-class", "=b"),
         ("--map-class", "a=b", "--map-class", "a=c"),

@@ -170,6 +170,8 @@ BILLION = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10)
         (f'<!DOCTYPE annotations [<!ENTITY l0 "lol">{BILLION}]>', "it has a document type (DOCTYPE)"),
         ('<!DOCTYPE annotations [<!ENTITY e SYSTEM "file:///etc/passwd">]>', "it has a document type (DOCTYPE)"),
         ('<!DOCTYPE annotations SYSTEM "http://127.0.0.1/x.dtd">', "it has a document type (DOCTYPE)"),
+        ("<!DOCTYPE cvat>", "it has a document type (DOCTYPE)"),
+        ('<!DOCTYPE a [<!ENTITY b "]">\n] >\n', "it has a document type (DOCTYPE)"),
     ],
 )
 def test_entities_are_refused_before_they_are_opened(

@@ -56,6 +56,11 @@ def test_what_is_left_out_is_counted_by_the_option_that_says_so() -> None:
         (ExportOptions(objects_from="list.txt"), "relative path"),
         (ExportOptions(split={"a": 1.0}, source_split=True), "not both"),
         (ExportOptions(split_by="patient"), "nothing to split by"),
+        (
+            ExportOptions(split_by="folder"),
+            "there is no split by shares that 'folder' could keep together: add --split",
+        ),
+        (ExportOptions(split_by="folder", source_split=True), "there is no split by shares"),
         (ExportOptions(split_by="attribute:"), "nothing to split by"),
         (ExportOptions(split_by="regex:("), "cannot be read"),
         (ExportOptions(split_by="regex:abc"), "has no group"),

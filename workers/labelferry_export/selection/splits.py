@@ -135,6 +135,12 @@ class Splits:
 def check_split(options: ExportOptions) -> None:
     """Raise `ExportError(USAGE)` unless the options' split can be made."""
     Grouping.of(options.split_by)
+    if options.split_by != "name" and not options.split:
+        raise ExportError(
+            Code.USAGE,
+            f"there is no split by shares that {options.split_by!r} could keep together: add --split, as in train=0.8,val=0.2, or leave --split-by out",
+            options.split_by,
+        )
     if options.source_split and options.split:
         raise ExportError(Code.USAGE, "a split is by shares or the project's own, not both")
     check_shares(options.split)

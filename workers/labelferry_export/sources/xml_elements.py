@@ -1,6 +1,7 @@
 """Xml files, read element by element in bounded memory. A document type is refused: with it go entities, and every attack by them."""
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ MAX_SILENT_BYTES = 64 << 20
 MOST_ELEMENTS = 1_000_000
 """Elements in one that is handed out (an image, say)."""
 MAX_NESTING = 32
+
+_DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>\s*<([A-Za-z_][A-Za-z0-9_.-]*)", re.DOTALL)
+"""A document type, and the tag of the element behind it."""
 
 Where = tuple[str, ...]
 """The tags from the outermost element down to one."""
@@ -95,7 +99,9 @@ def outermost(root: Path, name: str) -> str:
         reading = _Reading(())
         with suppress(expat.ExpatError, ValueError, LookupError, _Refused):
             reading.feed(data)
-        return reading.outermost
+        # Behind a document type, which is refused, the element itself is looked for: the sentence can say then what was refused.
+        behind = _DOCTYPE.search(data) if reading.refused_doctype else None
+        return behind[1].decode() if behind else reading.outermost
     except (OSError, ExportError):
         return ""
 
@@ -105,6 +111,7 @@ class _Reading:
 
     def __init__(self, wanted: Collection[Where]) -> None:
         self.outermost = ""
+        self.refused_doctype = False
         self._wanted = frozenset(wanted)
         self._where: list[str] = []
         self._open: list[XmlElement] = []
@@ -164,4 +171,5 @@ class _Reading:
 
     def _refuse_doctype(self, name: str, *_: object) -> None:
         self.outermost = name
+        self.refused_doctype = True
         raise _Refused("it has a document type (DOCTYPE), which annotation files do not need; take that line out")
