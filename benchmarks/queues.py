@@ -30,11 +30,28 @@ class Entry:
     needs: str
     durable: bool = False
     ours: bool = False
+    environment: tuple[tuple[str, str], ...] = ()
+    """What it is told besides."""
 
 
 ENTRIES = (
-    Entry("labelferry: tiny bundle", "queue_labelferry", "labelferry", durable=True, ours=True),
+    Entry("labelferry: tiny bundle, cancel grace 0.5 s", "queue_labelferry", "labelferry", durable=True, ours=True),
+    Entry(
+        "labelferry: tiny bundle, cancel grace 0",
+        "queue_labelferry",
+        "labelferry",
+        durable=True,
+        ours=True,
+        environment=(("LABELFERRY_ERRANDS_GRACE", "0"),),
+    ),
     Entry("Celery + Redis, appendfsync always", "queue_celery", "celery", durable=True),
+    Entry(
+        "Celery, task_acks_late, worker_prefetch_multiplier 1 + Redis, appendfsync always",
+        "queue_celery",
+        "celery",
+        durable=True,
+        environment=(("PEER_KEEPS_RUNNING", "1"),),
+    ),
     Entry("RQ + Redis, appendfsync always", "queue_rq", "rq", durable=True),
     Entry("RQ SimpleWorker + Redis, appendfsync always", "queue_rq_simple", "rq", durable=True),
     Entry("Celery + Redis in memory", "queue_celery", "celery"),
@@ -50,6 +67,8 @@ class Row:
     """What one entry did in all rounds."""
 
     rates: list[float] = field(default_factory=list)
+    failing_rates: list[float] = field(default_factory=list)
+    failing: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     stops: list[tuple[float, float]] | str = ""
     kills: list[tuple[float, float]] | str = ""
@@ -61,6 +80,8 @@ class Row:
         """Take in one round."""
         self.rates.append(figures["rate"])
         self.latencies += figures["latencies"]
+        self.failing_rates.append(figures["failing_rate"])
+        self.failing += figures["failing"]
         for name in ("stops", "kills"):
             before, now = getattr(self, name), figures[name]
             setattr(self, name, now if isinstance(now, str) else [*(before or []), *now])
@@ -106,7 +127,7 @@ def _available(entry: Entry, peers: str) -> bool:
 def _measured(entry: Entry, peers: str, numbers: list[int]) -> dict[str, Any] | None:
     folder = tempfile.mkdtemp(prefix="labelferry-queue-")
     command = [_interpreter(entry, peers), "-m", f"benchmarks.peers.{entry.module}", folder, *map(str, numbers)]
-    environment = {**os.environ, **({"PEER_DURABLE": "1"} if entry.durable else {})}
+    environment = {**os.environ, **({"PEER_DURABLE": "1"} if entry.durable else {}), **dict(entry.environment)}
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS, check=True
@@ -122,8 +143,8 @@ def _measured(entry: Entry, peers: str, numbers: list[int]) -> dict[str, Any] | 
 
 def _table(rows: dict[Entry, Row]) -> Iterator[str]:
     ours = median(next((row.rates for entry, row in rows.items() if entry.ours and row.rates), [1.0]))
-    yield "| queue | durable | jobs/s | ours / it | one job, p50, p99 ms | told to stop: work ends, told, ms | killed: work ends, told, ms |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| queue | durable | jobs/s | ours / it | one job, p50, p99 ms | failing jobs/s, one p50 ms | told to stop: work ends, told, ms | killed: work ends, told, ms |"
+    yield "|---|---|---|---|---|---|---|---|"
     for entry, row in rows.items():
         if not row.rates:
             continue
@@ -131,7 +152,8 @@ def _table(rows: dict[Entry, Row]) -> Iterator[str]:
         p99 = latencies[int(0.99 * len(latencies))]
         yield (
             f"| {entry.name} | {'yes' if entry.durable else 'no'} | {rate:.0f} | {ours / rate:.2f} "
-            f"| {1000 * median(latencies):.1f}, {1000 * p99:.1f} | {_ends(row.stops)} | {_ends(row.kills)} |"
+            f"| {1000 * median(latencies):.1f}, {1000 * p99:.1f} "
+            f"| {median(row.failing_rates):.0f}, {1000 * median(row.failing):.1f} | {_ends(row.stops)} | {_ends(row.kills)} |"
         )
 
 

@@ -15,16 +15,28 @@ import redis
 from celery import Celery, uuid
 from celery.exceptions import TaskRevokedError
 
+from benchmarks.peers import queue_contract
 from benchmarks.peers.queue_contract import QUIET_SECONDS, CannotDo, beat_for_ever, main, send_frames
 from benchmarks.peers.redis_server import ENDPOINT, redis_server
 
+KEEPING = "PEER_KEEPS_RUNNING"
+"""In the environment: a task is acknowledged when it has ended, so that a running one is not lost with its worker."""
+
 place = os.environ.get(ENDPOINT, "redis://")
 app = Celery("peer", broker=place, backend=place)
+if os.environ.get(KEEPING):
+    app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)
 
 
 @app.task(name="nothing")  # type: ignore[untyped-decorator]  # Celery has no types
 def nothing() -> None:
     """Do nothing."""
+
+
+@app.task(name="refuse")  # type: ignore[untyped-decorator]  # Celery has no types
+def refuse() -> None:
+    """Fail at once."""
+    queue_contract.refuse()
 
 
 @app.task(name="spin")  # type: ignore[untyped-decorator]  # Celery has no types
@@ -46,6 +58,10 @@ class CeleryQueue:
     def call_many(self, count: int) -> None:
         for result in [nothing.delay() for _ in range(count)]:
             result.get(timeout=60)
+
+    def fail_many(self, count: int) -> None:
+        for result in [refuse.delay() for _ in range(count)]:
+            result.get(timeout=60, propagate=False)
 
     def spin(self, beat: Path) -> Any:
         return spin.delay(str(beat))

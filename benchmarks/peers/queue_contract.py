@@ -38,6 +38,9 @@ class Queue(Protocol):
     def call_many(self, count: int) -> None:
         """Submit so many such jobs, and wait for all."""
 
+    def fail_many(self, count: int) -> None:
+        """Submit so many jobs that fail at once, and wait until the client is told of each."""
+
     def spin(self, beat: Path, /) -> Any:
         """Submit a job that beats until it is stopped; return what names it."""
 
@@ -49,6 +52,11 @@ class Queue(Protocol):
 
     def tell(self, listeners: int, count: int, pause: float, /) -> list[tuple[float, float]]:
         """Have one job send so many frames, with a pause (s) between two, to so many listeners; return when each that arrived was sent, and came. `CannotDo`."""
+
+
+def refuse() -> None:
+    """Fail at once: what a job does that is to fail."""
+    raise ValueError("there is nothing to do")
 
 
 def beat_for_ever(beat: str) -> None:
@@ -76,7 +84,7 @@ def send_frames(count: int, pause: float, send: Callable[[str], object]) -> None
 
 
 def measure(queue: Queue, folder: Path, calls: int, jobs: int, stops: int) -> dict[str, object]:
-    """Return the figures of one queue: seconds of single calls, jobs a second, seconds from a stop to the last beat and to being told, frames."""
+    """Return the figures of one queue: seconds of single calls, jobs a second, the same of jobs that fail at once, seconds from a stop to the last beat and to being told, frames."""
     for _ in range(WARM_CALLS):
         queue.call()
     latencies = [_timed(queue.call) for _ in range(calls)]
@@ -85,6 +93,8 @@ def measure(queue: Queue, folder: Path, calls: int, jobs: int, stops: int) -> di
     return {
         "latencies": latencies,
         "rate": rate,
+        "failing": [_timed(lambda: queue.fail_many(1)) for _ in range(calls)],
+        "failing_rate": jobs / _timed(lambda: queue.fail_many(jobs)),
         "stops": _stopped(queue, queue.stop, folder / "stop", stops),
         "kills": _stopped(queue, queue.kill, folder / "kill", stops),
         "frames": _told(queue),

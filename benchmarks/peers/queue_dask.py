@@ -9,12 +9,18 @@ from typing import Any
 
 from distributed import Client, Event, LocalCluster, get_worker
 
+from benchmarks.peers import queue_contract
 from benchmarks.peers.queue_contract import BEAT, QUIET_SECONDS, CannotDo, main, send_frames
 
 
 def nothing(number: int) -> int:
     """Do nothing."""
     return number
+
+
+def refuse(_number: int) -> None:
+    """Fail at once."""
+    queue_contract.refuse()
 
 
 def beat_until_told(beat: str) -> None:
@@ -44,6 +50,12 @@ class DaskQueue:
         numbers = range(self._number + 1, self._number + 1 + count)
         self._number += count
         self._client.gather(self._client.map(nothing, numbers))
+
+    def fail_many(self, count: int) -> None:
+        self._number += count
+        futures = self._client.map(refuse, range(self._number - count, self._number), key="refuse", pure=False)
+        for future in futures:
+            future.exception(timeout=60)
 
     def spin(self, beat: Path) -> Any:
         # From its module, not from `__main__`: what is there is sent by value, with all that it names.

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipyparallel
 
-from benchmarks.peers.queue_contract import CannotDo, beat_for_ever, main
+from benchmarks.peers.queue_contract import CannotDo, beat_for_ever, main, refuse
 
 
 def nothing() -> None:
@@ -26,6 +26,11 @@ class IpyparallelQueue:
     def call_many(self, count: int) -> None:
         for result in [self._view.apply_async(nothing) for _ in range(count)]:
             result.get(60)
+
+    def fail_many(self, count: int) -> None:
+        for result in [self._view.apply_async(refuse) for _ in range(count)]:
+            with suppress(ipyparallel.RemoteError):
+                result.get(60)
 
     def spin(self, beat: Path) -> Any:
         return self._client[0].apply_async(beat_for_ever, str(beat))

@@ -14,7 +14,7 @@ from tests.support.processes import Service, running_service
 
 from benchmarks.peers.queue_contract import main, send_frames
 from benchmarks.talker import Talker
-from labelferry import AsyncClient, Cancelled, Completed, Progress
+from labelferry import AsyncClient, Cancelled, Completed, Failed, Progress
 
 AT_ONCE = 100
 
@@ -29,10 +29,13 @@ class LabelferryQueue:
         self._client = AsyncClient(endpoint)
 
     def call(self) -> None:
-        self._do(self._one())
+        self._do(self._one("nothing", Completed))
 
     def call_many(self, count: int) -> None:
-        self._do(self._many(count))
+        self._do(self._many(count, "nothing", Completed))
+
+    def fail_many(self, count: int) -> None:
+        self._do(self._many(count, "refuse", Failed))
 
     def spin(self, beat: Path) -> Any:
         return self._do(self._submit(f"spin{beat}" if beat.name.startswith("stop") else f"deaf{beat}"))
@@ -82,18 +85,18 @@ class LabelferryQueue:
     async def _submit(self, what: str) -> str:
         return (await self._client.submit(f"/errand/{what}")).job_id
 
-    async def _one(self) -> None:
-        job_id = await self._submit("nothing")
+    async def _one(self, what: str, expected: type[Completed | Failed]) -> None:
+        job_id = await self._submit(what)
         async for event in self._client.events(job_id):
             last = event
-        assert isinstance(last, Completed), last
+        assert isinstance(last, expected), last
 
-    async def _many(self, count: int) -> None:
+    async def _many(self, count: int, what: str, expected: type[Completed | Failed]) -> None:
         room = asyncio.Semaphore(AT_ONCE)
 
         async def one() -> None:
             async with room:
-                await self._one()
+                await self._one(what, expected)
 
         await asyncio.gather(*(one() for _ in range(count)))
 

@@ -12,7 +12,7 @@ from parsl import Config, DataFlowKernel, python_app
 from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider
 
-from benchmarks.peers.queue_contract import CannotDo, main
+from benchmarks.peers.queue_contract import CannotDo, main, refuse
 
 
 def nothing() -> None:
@@ -21,6 +21,7 @@ def nothing() -> None:
 
 class ParslQueue:
     def __init__(self, kernel: DataFlowKernel) -> None:
+        self._refuse = python_app(refuse, data_flow_kernel=kernel, cache=False)
         self._nothing = python_app(nothing, data_flow_kernel=kernel, cache=False)
 
     def call(self) -> None:
@@ -28,6 +29,10 @@ class ParslQueue:
 
     def call_many(self, count: int) -> None:
         wait([self._nothing() for _ in range(count)])
+
+    def fail_many(self, count: int) -> None:
+        for future in [self._refuse() for _ in range(count)]:
+            future.exception(60)
 
     def spin(self, _beat: Path) -> Any:
         raise CannotDo("a running app is not stopped; only its whole block of workers is")

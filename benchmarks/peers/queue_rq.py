@@ -33,6 +33,10 @@ class RqQueue:
         for job in [self._queue.enqueue("benchmarks.peers.queue_rq.nothing") for _ in range(count)]:
             job.latest_result(timeout=60)
 
+    def fail_many(self, count: int) -> None:
+        for job in [self._queue.enqueue(queue_contract.refuse) for _ in range(count)]:
+            job.latest_result(timeout=60)
+
     def spin(self, beat: Path) -> Any:
         return self._queue.enqueue(queue_contract.beat_for_ever, str(beat), job_timeout=600)
 

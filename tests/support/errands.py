@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.support.world import World
@@ -26,6 +27,8 @@ from labelferry_workers import child, service
 from labelferry_workers.engine import Workplace
 from labelferry_workers.settings import PoolSettings
 
+GRACE = "LABELFERRY_ERRANDS_GRACE"
+"""In the environment: the grace (s) of every cancel, where it is not the broker's own."""
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 PAUSE_SECONDS = 0.001
 NOWHERE = StageProgress(current=0, total=1)
@@ -39,7 +42,7 @@ class Errands(World):
 
     def command(self, role: str) -> list[str]:
         """Return how a process of this world is started."""
-        if role == "broker":
+        if role == "broker" and GRACE not in os.environ:
             return [sys.executable, "-m", "labelferry_broker"]
         return [sys.executable, "-m", "tests.support.errands", role]
 
@@ -119,11 +122,24 @@ class Errand:
 
 
 def main(role: str, arguments: list[str]) -> int:
-    """Run a worker of this world, or a child of one."""
+    """Run a worker of this world, a child of one, or a broker with another grace."""
+    if role == "broker":
+        return _run_broker(arguments, float(os.environ[GRACE]))
     if role == "worker":
         return service.main(arguments, PoolSettings(command=(sys.executable, "-m", "tests.support.errands", "child")))
     child.warm_up()
     return child.main(arguments, Errand)
+
+
+def _run_broker(arguments: list[str], grace: float) -> int:
+    # Imported here: a child has no use for it.
+    from labelferry_broker import __main__ as program
+    from labelferry_broker import service as broker
+    from labelferry_broker.ledger.settings import LedgerSettings
+
+    vars(broker)["LedgerSettings"] = partial(LedgerSettings, cancel_grace_seconds=grace)
+    sys.argv = ["broker", *arguments]
+    return program.main()
 
 
 if __name__ == "__main__":
