@@ -2,7 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,91 +18,105 @@ OPTIONS = ExportOptions(formats=("coco",), metrics=())
 Build = Callable[..., Service]
 
 
-def breed(service: Service, client: Client, project: Path, fault: str) -> tuple[str, list[int]]:
-    """Have a job whose child has started processes; return its id and their pids."""
-    assert service.world is not None
-    service.world.tell("child", fault)
-    job = client.submit(project, OPTIONS).job_id
-    await_fault(service)
-    wait_until(lambda: service.world is not None and service.world.told("bred"), "the grandchildren")
-    bred = [int(pid) for pid in (service.world.told("bred") or "").split()]
-    assert len(bred) == 3
-    assert all(map(lives, bred))
-    return job, bred
+@dataclass(frozen=True)
+class Family:
+    """A job whose child has started processes, and their pids."""
 
+    service: Service
+    client: Client
+    job: str
+    bred: list[int]
 
-def test_row_25_a_child_that_ignores_the_cancel_is_killed_with_all_its_grandchildren(build: Build, small: Path) -> None:
-    service = build("worker")
-    with Client(service.endpoint) as client:
-        job, bred = breed(service, client, small, "breed-and-ignore")
-        outcome = client.cancel(job)
-        assert not any(map(lives, bred)), "a confirmed cancel means that none is left"
+    @property
+    def worker(self) -> int:
+        """The worker's pid."""
+        return self.service.processes["worker"].pid
+
+    def gone(self) -> bool:
+        """Whether none of them lives."""
+        return not any(map(lives, self.bred))
+
+    def let_go(self) -> None:
+        """Let the job go on, to its end."""
+        assert self.service.world is not None
+        self.service.world.tell("go")
+
+    def check_cancel(self) -> None:
+        """Cancel the job, and see that none of them lives when that is confirmed."""
+        outcome = self.client.cancel(self.job)
+        assert self.gone(), "a confirmed cancel means that none is left"
         assert isinstance(outcome, Cancelled)
         assert outcome.cleanup_completed
-        check_promises(service, job, outcome)
+        check_promises(self.service, self.job, outcome)
 
-
-def test_row_25_a_child_that_stops_when_told_is_confirmed_only_when_its_grandchildren_are_gone(
-    build: Build, small: Path
-) -> None:
-    service = build("worker")
-    with Client(service.endpoint) as client:
-        job, bred = breed(service, client, small, "breed-and-linger")
-        outcome = client.cancel(job)
-        assert not any(map(lives, bred))
-        assert isinstance(outcome, Cancelled)
-        check_promises(service, job, outcome)
-
-
-def test_row_25_what_a_finished_export_left_running_is_gone_before_its_bundle_is_published(
-    build: Build, small: Path
-) -> None:
-    service = build("worker")
-    with Client(service.endpoint) as client:
-        job, bred = breed(service, client, small, "breed-and-linger")
-        assert service.world is not None
-        service.world.tell("go")
-        *_, last = client.events(job)
+    def check_end(self) -> None:
+        """See the job completed, and none of them alive then."""
+        *_, last = self.client.events(self.job)
         assert isinstance(last, Completed)
-        assert not any(map(lives, bred))
-        check_promises(service, job, last)
+        assert self.gone()
+        check_promises(self.service, self.job, last)
+
+
+Breed = Callable[[str], Family]
+
+
+@pytest.fixture
+def breed(build: Build, small: Path) -> Iterator[Breed]:
+    """Makes a family: `breed(FAULT)`."""
+    with ExitStack() as closing:
+
+        def breed(fault: str) -> Family:
+            service = build("worker")
+            assert service.world is not None
+            service.world.tell("child", fault)
+            client = closing.enter_context(Client(service.endpoint))
+            job = client.submit(small, OPTIONS).job_id
+            await_fault(service)
+            wait_until(lambda: service.world is not None and service.world.told("bred"), "the grandchildren")
+            bred = [int(pid) for pid in (service.world.told("bred") or "").split()]
+            assert len(bred) == 3
+            assert all(map(lives, bred))
+            return Family(service, client, job, bred)
+
+        yield breed
+
+
+def test_row_25_a_child_that_ignores_the_cancel_is_killed_with_all_its_grandchildren(breed: Breed) -> None:
+    breed("breed-and-ignore").check_cancel()
+
+
+def test_row_25_a_child_that_stops_when_told_is_confirmed_only_when_its_grandchildren_are_gone(breed: Breed) -> None:
+    breed("breed-and-linger").check_cancel()
+
+
+def test_row_25_what_a_finished_export_left_running_is_gone_before_its_bundle_is_published(breed: Breed) -> None:
+    family = breed("breed-and-linger")
+    family.let_go()
+    family.check_end()
 
 
 @pytest.mark.parametrize("victim", ["child", "keeper"])
 def test_row_25_when_the_child_or_its_keeper_is_killed_the_grandchildren_go_before_the_job_runs_again(
-    build: Build, small: Path, victim: str
+    breed: Breed, victim: str
 ) -> None:
-    service = build("worker")
-    with Client(service.endpoint) as client:
-        job, bred = breed(service, client, small, "breed-and-linger")
-        worker = service.processes["worker"].pid
-        for pid in job_children(worker) if victim == "child" else children_of(worker):
-            os.kill(pid, signal.SIGKILL)
-        await_attempt(service, job, 2)
-        assert not any(map(lives, bred))
-        assert service.world is not None
-        service.world.tell("go")
-        *_, last = client.events(job)
-        assert isinstance(last, Completed)
-        check_promises(service, job, last)
+    family = breed("breed-and-linger")
+    for pid in job_children(family.worker) if victim == "child" else children_of(family.worker):
+        os.kill(pid, signal.SIGKILL)
+    await_attempt(family.service, family.job, 2)
+    assert family.gone()
+    family.let_go()
+    family.check_end()
 
 
-def test_row_02_when_the_supervisor_is_killed_everything_below_it_goes_within_a_second(
-    build: Build, small: Path
-) -> None:
-    service = build("worker")
-    with Client(service.endpoint) as client:
-        job, bred = breed(service, client, small, "breed-and-linger")
-        below = descendants_of(service.processes["worker"].pid)
-        assert set(bred) <= set(below)
-        service.kill("worker")
-        wait_until(lambda: not any(map(lives, below)), f"the end of all of {below}", seconds=2)
-        assert service.world is not None
-        service.world.tell("go")
-        service.start("worker")
-        *_, last = client.events(job)
-        assert isinstance(last, Completed)
-        check_promises(service, job, last)
+def test_row_02_when_the_supervisor_is_killed_everything_below_it_goes_at_once(breed: Breed) -> None:
+    family = breed("breed-and-linger")
+    below = descendants_of(family.worker)
+    assert set(family.bred) <= set(below)
+    family.service.kill("worker")
+    wait_until(lambda: not any(map(lives, below)), f"the end of all of {below}", seconds=2)
+    family.let_go()
+    family.service.start("worker")
+    family.check_end()
 
 
 @pytest.mark.parametrize("how", ["cancelled", "worker killed"])

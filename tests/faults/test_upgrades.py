@@ -1,7 +1,9 @@
 """Row 38: broker and workers of one time beside those of another, in both orders; nothing is lost on the way, and who cannot be understood is told."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,71 +18,92 @@ Build = Callable[..., Service]
 STEPS = [("older", ""), ("", "newer"), ("older", "newer")]
 
 
-def begin(service: Service, client: Client, project: Path) -> tuple[str, list[JobEvent]]:
-    """Have a job that goes on until it is told to; return its id and its first events."""
-    assert service.world is not None
-    service.world.take_back("go")
-    service.world.tell("child", "linger")
-    job = client.submit(project, OPTIONS).job_id
-    before = follow_to(client.events(job))
-    await_fault(service)
-    return job, before
+@dataclass(frozen=True)
+class Upgrade:
+    """A service whose processes are of different times, and a client of today."""
 
+    service: Service
+    client: Client
+    project: Path
 
-def finish(service: Service, client: Client, job: str, before: list[JobEvent]) -> None:
-    """Let it go on, and see that it ended as if nothing had been."""
-    assert service.world is not None
-    service.world.tell("go")
-    after = list(client.events(job))
-    assert isinstance(after[-1], Completed)
-    check_order(after)
-    assert after[-1].seq > before[-1].seq
-    check_promises(service, job, after[-1])
-    assert attempts_of(service, job) == [(1, "finished")]
+    def begin(self) -> tuple[str, list[JobEvent]]:
+        """Have a job that goes on until it is told to; return its id and its first events."""
+        assert self.service.world is not None
+        self.service.world.take_back("go")
+        self.service.world.tell("child", "linger")
+        job = self.client.submit(self.project, OPTIONS).job_id
+        before = follow_to(self.client.events(job))
+        await_fault(self.service)
+        return job, before
+
+    def finish(self, job: str, before: list[JobEvent]) -> None:
+        """Let it go on, and see that it ended as if nothing had been."""
+        assert self.service.world is not None
+        self.service.world.tell("go")
+        after = list(self.client.events(job))
+        assert isinstance(after[-1], Completed)
+        check_order(after)
+        assert after[-1].seq > before[-1].seq
+        check_promises(self.service, job, after[-1])
+        assert attempts_of(self.service, job) == [(1, "finished")]
+
+    def through(self, *steps: Callable[[], object]) -> None:
+        """Take steps while a job is at work."""
+        job, before = self.begin()
+        for step in steps:
+            step()
+        self.finish(job, before)
+
+    def broker(self, era: str) -> None:
+        """Put a broker of another time in the place of this one."""
+        upgrade_broker(self.service, era)
+
+    def retire(self, worker: str) -> None:
+        """Tell a worker to go."""
+        self.service.kill(worker, signal.SIGTERM)
 
 
 def upgrade_broker(service: Service, era: str) -> None:
-    """Put a broker of another time in the place of this one."""
     service.kill("broker", signal.SIGTERM)
     assert service.processes["broker"].wait(20) == 0
     service.eras["broker"] = era
     service.start("broker")
 
 
-@pytest.mark.parametrize(("before", "after"), STEPS)
-def test_row_38_the_broker_first(build: Build, small: Path, before: str, after: str) -> None:
-    service = build()
-    upgrade_broker(service, before)
-    service.eras |= {"old": before, "new": after}
-    service.start("old")
-    with Client(service.endpoint) as client:
-        job, story = begin(service, client, small)
-        upgrade_broker(service, after)
-        finish(service, client, job, story)
-        service.start("new")
-        job, story = begin(service, client, small)
-        service.kill("old", signal.SIGTERM)
-        finish(service, client, job, story)
-        wait_until(lambda: [w.busy for w in client.overview().workers] == [0], "the new worker alone")
-        job, story = begin(service, client, small)
-        finish(service, client, job, story)
+@pytest.fixture
+def upgrade(build: Build, small: Path) -> Iterator[Callable[[str, str], Upgrade]]:
+    """Makes a service of one time, with a worker `old`; `new` is to be of the other."""
+    with ExitStack() as closing:
+
+        def make(before: str, after: str) -> Upgrade:
+            service = build()
+            upgrade_broker(service, before)
+            service.eras |= {"old": before, "new": after}
+            service.start("old")
+            return Upgrade(service, closing.enter_context(Client(service.endpoint)), small)
+
+        yield make
+
+
+Make = Callable[[str, str], Upgrade]
 
 
 @pytest.mark.parametrize(("before", "after"), STEPS)
-def test_row_38_the_workers_first(build: Build, small: Path, before: str, after: str) -> None:
-    service = build()
-    upgrade_broker(service, before)
-    service.eras |= {"old": before, "new": after}
-    service.start("old")
-    with Client(service.endpoint) as client:
-        job, story = begin(service, client, small)
-        service.kill("old", signal.SIGTERM)
-        service.start("new")
-        finish(service, client, job, story)
-        assert service.processes["old"].wait(20) == 0
-        job, story = begin(service, client, small)
-        upgrade_broker(service, after)
-        finish(service, client, job, story)
+def test_row_38_the_broker_first(upgrade: Make, before: str, after: str) -> None:
+    made = upgrade(before, after)
+    made.through(lambda: made.broker(after))
+    made.service.start("new")
+    made.through(lambda: made.retire("old"))
+    wait_until(lambda: [w.busy for w in made.client.overview().workers] == [0], "the new worker alone")
+    made.through()
+
+
+@pytest.mark.parametrize(("before", "after"), STEPS)
+def test_row_38_the_workers_first(upgrade: Make, before: str, after: str) -> None:
+    made = upgrade(before, after)
+    made.through(lambda: made.retire("old"), lambda: made.service.start("new"))
+    assert made.service.processes["old"].wait(20) == 0
+    made.through(lambda: made.broker(after))
 
 
 @pytest.mark.parametrize(
@@ -99,5 +122,4 @@ def test_row_38_a_worker_that_cannot_be_understood_ends_with_a_sentence_and_cost
     assert "Traceback" not in service.log("wrong")
     if not broker:
         with Client(service.endpoint) as client:
-            job, story = begin(service, client, small)
-            finish(service, client, job, story)
+            Upgrade(service, client, small).through()
