@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from labelferry_export.errors import ExportError
 from labelferry_export.reading.json_stream import Decoder
 from labelferry_export.sources.coco_form import SegmentedAnnotation
+from labelferry_protocol.errors import Code
 from labelferry_protocol.words import OnError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.export.reading.conftest import CocoProject, Failure, Reader
 
 SQUARE = [10, 10, 20, 10, 20, 20, 10, 20]
@@ -319,3 +322,32 @@ def test_objects_told_many_at_once_become_what_they_become_one_by_one(
         assert told() == at_once
         patch.setattr("labelferry_export.sources.coco_annotations.is_plain", lambda _: False)
         assert told() == at_once
+
+
+def test_a_score_beside_the_attributes_is_one(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    coco.add_object(score=0.75)
+    coco.add_object(score=1, attributes={"ok": True})
+    coco.add_object(score=0.5, attributes={"score": 0.25})
+    coco.add_object(score={"of": "what"})
+    coco.add_object({"size": [30, 40], "counts": [0, 5, 1195]}, score=0.125)
+    coco.add_object(score=None)
+    assert [each.attributes for each in read(coco.write()).objects] == [
+        {"score": 0.75},
+        {"score": 1, "ok": True},
+        {"score": 0.25},
+        {},
+        {"score": 0.125},
+        {},
+    ]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_list_of_results_is_no_project_and_said_to_be_one(tmp_path: Path, fail: Failure, folder: bool) -> None:
+    (tmp_path / "run").mkdir()
+    results = tmp_path / "run" / "results.json"
+    results.write_text(json.dumps([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]))
+    error = fail(results.parent if folder else results)
+    assert error.code is Code.SOURCE
+    start = "run holds results.json, which is" if folder else "results.json is"
+    assert str(error).startswith(f"{start} a list of COCO results: detections name neither their images nor")

@@ -95,8 +95,14 @@ def _unrecognised(path: Path, wanted: str | None) -> ExportError:
     elif path.suffix.lower() in ARCHIVES and path.is_file():
         why = "is an archive: unpack it, and export the folder that comes out of it; only zips are unpacked here"
     else:
-        why = f"is not a project that can be read; looked for {all_looked_for()}"
+        why = why_not(path) or f"is not a project that can be read; looked for {all_looked_for()}"
     return ExportError(Code.SOURCE, f"{path.name} {why}", path.name)
+
+
+def why_not(path: Path) -> str | None:
+    """Return what a source of ours knows of a folder or file that is no project of its form, as the rest of a sentence about it."""
+    asked = (getattr(find_source(name), "why_not", None) for name in BUILT_IN)
+    return next((why for each in asked if each is not None and (why := each(path)) is not None), None)
 
 
 def all_looked_for() -> str:

@@ -31,7 +31,7 @@ from labelferry_export.source import (
     Sink,
 )
 from labelferry_export.sources.coco_annotations import ANNOTATION, PlainRun, in_runs
-from labelferry_export.sources.coco_files import ARRAYS, CocoFile, CocoLayout, image_folders, lay_out
+from labelferry_export.sources.coco_files import ARRAYS, CocoFile, CocoLayout, image_folders, lay_out, results_in
 from labelferry_export.sources.coco_form import (
     CATEGORY,
     IMAGE,
@@ -68,7 +68,7 @@ class CocoSource:
         holes="in run lengths",
         parts="rings of a segmentation",
         crowds="iscrowd",
-        attributes="yes",
+        attributes="yes, score too",
         subsets="by file or folder",
         ids="kept",
     )
@@ -79,6 +79,10 @@ class CocoSource:
             return bool(lay_out(path).files)
         except OSError:
             return False
+
+    def why_not(self, path: Path) -> str | None:
+        """As `sources.why_not`: results of detectors are in COCO's form too, and no project."""
+        return results_in(path)
 
     def read(self, path: Path, sink: Sink) -> Iterator[float]:
         """As `Source.read`."""
@@ -222,7 +226,7 @@ class _FileReading:
     def _tell_plain(self, run: PlainRun) -> None:
         several, annotations = self._several, run.annotations
         ids = [each.id for each in annotations if isinstance(each.id, int)]
-        attributes = [each.attributes or {} for each in annotations]
+        attributes = [each.values for each in annotations]
         images = [each.image_id for each in annotations]
         self._sink.add_objects(
             FoundObjects(
@@ -260,7 +264,7 @@ class _FileReading:
                 id=number,
                 crowd=bool(annotation.iscrowd),
                 canvas=size_of_rle(mask.size) if mask else None,
-                attributes=annotation.attributes or {},
+                attributes=annotation.values,
             )
         )
 

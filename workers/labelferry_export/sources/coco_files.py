@@ -1,16 +1,21 @@
 """Where the annotation files of a COCO project lie, and its images. What is in the files is `coco`'s to read."""
 
+import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from labelferry_export.errors import ExportError
+from labelferry_export.paths import open_plain
 from labelferry_export.reading.json_stream import first_keys
 from labelferry_export.sources.labelferry_form import MARK
 
 ARRAYS = ("categories", "images", "annotations")
 PREFIX = "instances_"
+SNIFF_BYTES = 1 << 16
+_LIST_OF_OBJECTS = re.compile(rb"\[\s*\{")
 MOST_OTHERS = 32
 """Of the json files that happen to lie in a folder, how many are looked into."""
 
@@ -69,8 +74,32 @@ def _subset(path: Path) -> str | None:
     return path.stem.removeprefix(PREFIX) or None if path.stem.startswith(PREFIX) else None
 
 
+def results_in(path: Path) -> str | None:
+    """Return, in words, that a json file (or one right in a folder) is a list of COCO's results; None when none is."""
+    others = islice(sorted(path.glob("*.json")), MOST_OTHERS) if path.is_dir() else (path,)
+    found = next((each for each in others if _are_results(each)), None)
+    if found is None:
+        return None
+    where = f"holds {found.name}, which is" if path.is_dir() else "is"
+    return f"{where} a list of COCO results: detections name neither their images nor their classes; put them into an annotation file as its `annotations`"
+
+
+def _are_results(path: Path) -> bool:
+    """Whether a file is a list whose first element is a detection, as far as its beginning tells."""
+    try:
+        if not path.resolve().is_relative_to(path.parent.resolve()):
+            return False
+        with os.fdopen(open_plain(path.resolve()), "rb") as file:
+            start = file.read(SNIFF_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except (OSError, RuntimeError):
+        return False
+    return _LIST_OF_OBJECTS.match(start) is not None and all(key in start for key in (b'"image_id"', b'"score"'))
+
+
 def _may_be_coco(path: Path) -> bool:
     """Whether a json file that somebody names is COCO, or so broken that reading it must say where."""
+    if _are_results(path):
+        return False
     try:
         keys = first_keys(path, {*ARRAYS, MARK})
     except ExportError:

@@ -60,6 +60,14 @@ class CocoAnnotation(Struct):
     bbox: list[float | None] | None = None
     iscrowd: bool | Number = False
     attributes: dict[str, Any] | None = None
+    score: Any = None
+    """How sure a detector was, where one made the annotation."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What is said of the object besides: its attributes, and its score."""
+        said = self.attributes or {}
+        return said if self.score is None else {"score": self.score, **said}
 
 
 class SegmentedAnnotation(CocoAnnotation):

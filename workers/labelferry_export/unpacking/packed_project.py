@@ -10,7 +10,7 @@ from labelferry_export import costs
 from labelferry_export.errors import ExportError
 from labelferry_export.names import safe_name
 from labelferry_export.paths import open_plain
-from labelferry_export.sources import ARCHIVES, all_looked_for, find_source, readers_of
+from labelferry_export.sources import ARCHIVES, all_looked_for, find_source, readers_of, why_not
 from labelferry_export.sources.folder_files import IMAGE_SUFFIXES
 from labelferry_export.unpacking.directory import SIGNATURE, entries_of, opened, refuse
 from labelferry_export.unpacking.unpack import Unpacked, check_room, unpack
@@ -84,6 +84,8 @@ def _no_project(folder: Path, path: Path) -> ExportError:
         why = "is a set of ImageJ ROIs and no project: lay it beside its image (a.png, a_RoiSet.zip), and export the folder"
     elif suffixes & ARCHIVES:
         why = "holds archives, which are not unpacked, and nothing else that can be read: unpack it yourself"
+    elif (known := why_not(folder)) is not None:
+        why = known
     else:
         why = f"holds no project that can be read; looked for {all_looked_for()}"
     return refuse(path, why)
