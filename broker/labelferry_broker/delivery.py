@@ -3,7 +3,7 @@
 A peer that has gone, or lags too far behind, is left out and counted: whoever still cares asks again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import zmq
 
@@ -11,11 +11,11 @@ from labelferry_broker.depot_post import DepotPost
 from labelferry_broker.fanout import Fanout
 from labelferry_broker.lanes import Lanes
 from labelferry_broker.ledger.effects import AdmitDownload, AdmitUpload, Order, Publish, Reply, Sending, Tell, TellDepot
+from labelferry_broker.nearby import Nearby
 from labelferry_protocol import codec, tokens
 from labelferry_protocol.errors import Code, Malformed
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
-from labelferry_protocol.tokens import Claims
 from labelferry_protocol.topics import topic_of
 from labelferry_transport.logs import Log
 
@@ -23,10 +23,7 @@ log = Log("delivery")
 
 
 class Delivery:
-    """The way out of the dispatcher: its sockets, the fan-out lanes, the depot, and the secret that tokens are signed with.
-
-    `place_for` tells where the worker of a connection may put a bundle by itself, if it may.
-    """
+    """The way out of the dispatcher: its sockets, the fan-out lanes, the depot, the secret that tokens are signed with, and which paths are told."""
 
     def __init__(
         self,
@@ -35,14 +32,14 @@ class Delivery:
         control: Fanout,
         depot: DepotPost,
         secret: bytes,
-        place_for: Callable[[bytes, Claims], str | None],
+        nearby: Nearby,
     ) -> None:
         self._lanes = lanes
         self._events = events
         self._control = control
         self._depot = depot
         self._secret = secret
-        self._place_for = place_for
+        self._nearby = nearby
         self._unsent = 0
 
     def perform(self, effects: Iterable[Sending]) -> None:
@@ -61,10 +58,10 @@ class Delivery:
                     self._depot.tell(message)
                 case AdmitUpload(peer, ref, claims):
                     token = tokens.sign(claims, effect.purpose, self._secret)
-                    self._post(self._lanes.work, peer, ref, effect.message(token, self._place_for(peer, claims)))
+                    self._post(self._lanes.work, peer, ref, effect.message(token, self._nearby.part_for(peer, claims)))
                 case AdmitDownload(peer, ref):
                     token = tokens.sign(effect.claims, effect.purpose, self._secret)
-                    self.answer(peer, ref, effect.message(token))
+                    self.answer(peer, ref, effect.message(token, self._nearby.bundle_for(effect.claims)))
 
     def answer(self, peer: bytes, ref: str, message: Message) -> None:
         """Send a message on requests."""

@@ -15,7 +15,6 @@ import zmq
 
 from labelferry_broker.connections import Connections
 from labelferry_broker.delivery import Delivery
-from labelferry_broker.depot.settings import LINKED_BYTES, part_path
 from labelferry_broker.depot_post import DepotPost
 from labelferry_broker.doorman import Doorman
 from labelferry_broker.fanout import Fanout
@@ -25,6 +24,7 @@ from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, EndAttempt, Save, UpdateJob
 from labelferry_broker.ledger.machine import Ledger
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
+from labelferry_broker.nearby import Nearby
 from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.diverged import Diverged
@@ -36,7 +36,6 @@ from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import Beat
 from labelferry_protocol.requests import Hello, Welcome
-from labelferry_protocol.tokens import Claims
 from labelferry_protocol.topics import BEAT, identity_of
 from labelferry_protocol.words import Role
 from labelferry_transport.lifeline import Lifeline
@@ -58,12 +57,14 @@ def _read_clocks() -> Moment:
 
 @dataclass(frozen=True)
 class DispatcherSettings:
-    """What a dispatcher tells and signs: the lanes' endpoints as peers are told, the secret shared with the depot, the ledger's numbers, and the state directory, if workers here may put their bundles into it."""
+    """What a dispatcher tells and signs: the lanes' endpoints as peers are told, the secret shared with the depot, the ledger's numbers; the state directory, if peers here are told of it."""
 
     endpoints: dict[str, str]
     secret: bytes
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     state: Path | None = None
+    unix_only: bool = False
+    """Whether every peer comes by a unix socket."""
 
 
 class Dispatcher:
@@ -94,7 +95,8 @@ class Dispatcher:
         self._events = Fanout(lanes.events, self._connections[Lane.EVENTS], open_door=lanes.open_door)
         self._control = Fanout(lanes.control, self._connections[Lane.CONTROL], open_door=lanes.open_door)
         self._neighbours = Neighbours()
-        self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret, self._place_for)
+        nearby = Nearby(settings.state, self._neighbours, settings.unix_only)
+        self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret, nearby)
         self._ready = False
         self._beat_at = -math.inf
         self._came: set[zmq.Socket[bytes] | int] = set()
@@ -243,13 +245,6 @@ class Dispatcher:
             timestamp=self._clock().wall,
         )
         self._delivery.answer(peer, ref, welcome)
-
-    def _place_for(self, peer: bytes, claims: Claims) -> str | None:
-        """Return where a worker on this machine may put a large bundle by itself; None for others, and where the path is none that a message can hold."""
-        if self._settings.state is None or claims.size < LINKED_BYTES or not self._neighbours.knows(peer):
-            return None
-        place = str(part_path(self._settings.state.absolute(), claims))
-        return place if place.isprintable() and len(place) <= limits.MAX_STRING else None
 
     def _beat(self, now: Moment) -> None:
         if now.steady - self._beat_at < limits.BEAT_SECONDS:

@@ -122,4 +122,4 @@ def _dispatcher_settings(settings: BrokerSettings, endpoint: Endpoint, secret: b
     )
     shown = told(endpoint)
     endpoints = {lane.value: shown.lane(lane) for lane in Lane}
-    return DispatcherSettings(endpoints, secret, ledger, settings.state)
+    return DispatcherSettings(endpoints, secret, ledger, settings.state, unix_only=endpoint.scheme == "ipc")

@@ -13,6 +13,7 @@ from labelferry.conversation import Question
 from labelferry.errors import Unreachable
 from labelferry.fetch import Pace, words_of
 from labelferry.flow import WAIT, Flow, Intent, answer, ask, check_job_id, run
+from labelferry.nearby import nearby
 from labelferry.part_file import Note, PartFile, check_target
 from labelferry.session import Session
 from labelferry_protocol.errors import Code, LabelferryError, Refusal
@@ -128,6 +129,7 @@ def bring(session: Session, intent: Intent, opened: DownloadOpened, part: PartFi
     )
     try:
         yield from run(lambda: part.prepare(note))
+        yield from _read_nearby(intent, opened, part, say)
         arrived = yield from _receive(session, intent, opened, part, say)
         if arrived and not part.is_right(opened.bundle):
             part.restart()
@@ -153,6 +155,18 @@ def bring(session: Session, intent: Intent, opened: DownloadOpened, part: PartFi
     yield from _report(session, opened, opened.bundle.size, TransferState.COMPLETED)
     yield say.progress(Pace(opened.bundle.size), opened.bundle.size, done=True)
     yield say.arrived(path)
+
+
+def _read_nearby(intent: Intent, opened: DownloadOpened, part: PartFile, say: Sayer) -> Flow[None]:
+    """Write what can be read of the bundle in the depot's own folder, telling how far it is; whatever is missing then is asked for."""
+    pace = Pace(opened.bundle.size)
+    with nearby(opened.place, opened.bundle.size, part.received) as pieces:
+        for piece in pieces:
+            part.write(piece)
+            if pace.worth_telling(part.received, say.wall()):
+                yield say.progress(pace, part.received)
+            if intent.cancelled:
+                return
 
 
 def _receive(session: Session, intent: Intent, opened: DownloadOpened, part: PartFile, say: Sayer) -> Flow[bool]:

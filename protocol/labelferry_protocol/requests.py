@@ -13,6 +13,7 @@ from labelferry_protocol.message import (
     Message,
     Name,
     Part,
+    Path,
     Percent,
     Seconds,
     Text,
@@ -146,6 +147,8 @@ class DownloadOpened(Message, frozen=True, kw_only=True):
     job_id: JobId
     bundle: BundleFacts
     token: Token
+    place: Path | None = None
+    """The bundle in the depot's own folder, for a client on its machine that can read it there."""
 
 
 class ReportDownload(Message, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
-"""A worker on the depot's own machine puts a large bundle into its folder itself: whoever dies on the way, and who is too far away for it."""
+"""A worker on the depot's own machine puts a large bundle into its folder itself, and a client takes it from there: whoever dies on the way, and who is too far away for it."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def test_a_large_bundle_is_sent_by_those_alone_whom_the_broker_cannot_see(
     last = exported(service, large)
     check_promises(service, last.job_id, last)
     assert ("before say chunk" in service.world.passed()) == hidden
+
+
+def test_a_large_bundle_is_read_by_a_client_that_comes_by_a_unix_socket(
+    build: Build, large: Path, tmp_path: Path
+) -> None:
+    service = build("worker")
+    assert service.world is not None
+    job = exported(service, large).job_id
+    service.world.passed()
+    with Client(service.endpoint) as client:
+        *_, last = client.download(job, tmp_path / "out.zip")
+        (row,) = client.history().jobs
+    assert isinstance(last, Completed)
+    assert hashlib.sha256((tmp_path / "out.zip").read_bytes()).hexdigest() == last.bundle.sha256
+    assert (row.downloads, row.available) == (1, True)
+    assert "before send chunk" not in service.world.passed()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_download_is_opened_with_claims_for_the_one_who_asks(bench: Bench) -> 
     admit = opened(bench, ROOT, job_id=job_id)
     assert (admit.claims.user, admit.claims.attempt, admit.claims.sha256) == ("root", 1, SHA)
     assert admit.claims.expires_at == bench.wall + 24 * 3600
-    message = admit.message(b"signed")
+    message = admit.message(b"signed", None)
     assert (message.job_id, message.bundle.file_name, message.token) == (job_id, "nuclei.zip", b"signed")
 
 

@@ -172,11 +172,7 @@ class Broker:
                 self.depot.told(keep)
             case AdmitUpload() | AdmitDownload():
                 token = sign(sending.claims, sending.purpose, SECRET)
-                self._deliver(
-                    sending.peer,
-                    sending.ref,
-                    sending.message(token, None) if isinstance(sending, AdmitUpload) else sending.message(token),
-                )
+                self._deliver(sending.peer, sending.ref, sending.message(token, None))
             case Reply(peer=to, ref=ref, message=message) | Tell(peer=to, ref=ref, message=message):
                 self._deliver(to, ref, message)
 

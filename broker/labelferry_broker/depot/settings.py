@@ -7,7 +7,7 @@ from labelferry_protocol.tokens import Claims
 
 SECRET_BYTES = 32
 LINKED_BYTES = 1024 * 1024
-"""A smaller bundle is sent to the depot by whoever has it: that is one chunk."""
+"""A smaller bundle is sent, also on one machine: that is one chunk."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class DepotSettings:
 def part_path(state: Path, claims: Claims) -> Path:
     """Return where what is here of a bundle lies until it is whole and checked."""
     return state / "incoming" / f"{claims.job_id}.{claims.attempt}.{claims.sha256[:16]}.part"
+
+
+def bundle_path(state: Path, job_id: str, attempt: int) -> Path:
+    """Return where a bundle lies when it is whole and checked."""
+    return state / "bundles" / f"{job_id}.{attempt}.zip"
 
 
 def secret_path(state: Path) -> Path:

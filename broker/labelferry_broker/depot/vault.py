@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from labelferry_broker.depot.settings import part_path
+from labelferry_broker.depot.settings import bundle_path, part_path
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.work import Holding
@@ -87,7 +87,7 @@ class Vault:
 
     def place_of(self, job_id: str, attempt: int) -> Path:
         """Return where an attempt's bundle lies when it is whole."""
-        return self.bundles / f"{job_id}.{attempt}.zip"
+        return bundle_path(self._state, job_id, attempt)
 
     def holds(self, claims: Claims) -> bool:
         """Whether a whole bundle of that attempt and size is here."""

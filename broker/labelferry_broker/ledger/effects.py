@@ -142,7 +142,7 @@ class AdmitUpload:
 
 @dataclass(frozen=True, slots=True)
 class AdmitDownload:
-    """Sign `claims` for `purpose` and send `message(token)` to the client at `peer`, on requests."""
+    """Sign `claims` for `purpose` and send `message(token, place)` to the client at `peer`, on requests."""
 
     peer: bytes
     ref: str
@@ -151,10 +151,10 @@ class AdmitDownload:
     claims: Claims
     purpose: ClassVar[Purpose] = "download"
 
-    def message(self, token: bytes) -> requests.DownloadOpened:
-        """Return the answer with its token."""
+    def message(self, token: bytes, place: str | None) -> requests.DownloadOpened:
+        """Return the answer with its token, and where a client that can may read the bundle itself."""
         return requests.DownloadOpened(
-            transfer_id=self.transfer_id, job_id=self.claims.job_id, bundle=self.bundle, token=token
+            transfer_id=self.transfer_id, job_id=self.claims.job_id, bundle=self.bundle, token=token, place=place
         )
 
 

@@ -150,6 +150,9 @@ class PretendedBroker:
         self.heard: list[Message] = []
         self.on_submit: Callable[[Job], None] = lambda job: None
         self.templates: dict[str, ExportOptions] = {}
+        self.bundle_place: str | None = None
+        """Where clients are told that they can read bundles."""
+        self.chunks_sent = 0
         self._context = new_context()
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._running = True
@@ -369,7 +372,12 @@ class PretendedBroker:
                 return [Refused(code=Code.NOT_COMPLETED, message=f"job {job.job_id} is not completed")]
             transfer = message.transfer_id or "d" * 32
             token = job.job_id.encode()
-            return [DownloadOpened(transfer_id=transfer, job_id=job.job_id, bundle=self.facts(job), token=token)]
+            facts = self.facts(job)
+            return [
+                DownloadOpened(
+                    transfer_id=transfer, job_id=job.job_id, bundle=facts, token=token, place=self.bundle_place
+                )
+            ]
         if isinstance(message, ReportDownload):
             return [DownloadReported(transfer_id=message.transfer_id)]
         return [self._smaller_answer(message)]
@@ -462,6 +470,7 @@ class PretendedBroker:
         if self.faults.spoil:
             self.faults.spoil -= 1
             piece = bytes([piece[0] ^ 1]) + piece[1:]
+        self.chunks_sent += 1
         self._send(Lane.DEPOT, peer, ref, Chunk(job_id=message.job_id, offset=message.offset), piece)
 
 
