@@ -5,6 +5,7 @@ Each test arms one point, has a job meet it, starts again who died there, and lo
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from labelferry import Cancelled, Client, Completed, ExportOptions, Unconfirmed,
 
 pytestmark = pytest.mark.processes
 OPTIONS = ExportOptions(formats=("coco",), metrics=())
+TINY = ExportOptions(formats=("coco",), metrics=(), images=False, visualizations=False)
 
 EXPORT = {
     "broker": (
@@ -32,7 +34,17 @@ EXPORT = {
         "say attempt-started", "say request-publish", "say offer-bundle", "say chunk", "say attempt-finished",
     ),
 }  # fmt: skip
-"""What an export passes, on its way to a bundle."""
+"""What an export passes, on its way to a bundle that is sent in pieces."""
+BESIDE_IT = {
+    "depot": ("open incoming", "rename bundle", "send bundle-stored"),
+    "worker": ("perform bring", "put bundle beside", "say offer-bundle"),
+}  # fmt: skip
+"""What a large bundle passes that the worker puts into the depot's folder."""
+ENCLOSED = {
+    "depot": ("open incoming", "write incoming", "rename bundle", "send bundle-stored"),
+    "worker": ("perform bring", "say offer-bundle"),
+}  # fmt: skip
+"""What a small bundle passes that comes with its offer."""
 CANCEL = {
     "broker": (
         "persist cancelling", "persist cancelled", "persist end of attempt",
@@ -56,7 +68,7 @@ RETENTION = {
     "depot": ("remove bundle", "tell broker discarded"),
 }  # fmt: skip
 """What a bundle passes that has become too old."""
-TABLES = (EXPORT, CANCEL, RETRY, DOWNLOAD, RETENTION)
+TABLES = (EXPORT, BESIDE_IT, ENCLOSED, CANCEL, RETRY, DOWNLOAD, RETENTION)
 BESIDE = frozenset(
     {
         "tell broker depot-ready",
@@ -84,17 +96,29 @@ def points(table: Mapping[str, tuple[str, ...]]) -> list[ParameterSet]:
     ]
 
 
-@pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A broker and two workers, whoever dies of them to be started again by the test."""
-    root = tmp_path_factory.mktemp("crashing")
+@contextmanager
+def running_to_crash(root: Path, *, hidden: bool) -> Iterator[Service]:
+    """A broker and two workers, whoever dies of them to be started again by the test; `hidden` workers are on another machine."""
 
     def prepare(service: Service) -> None:
-        service.world = World.make(
-            root / "world", lease_seconds=4.0, renew_seconds=0.5, return_grace_seconds=0.2, retry_seconds=0.05
-        )
+        short = {"lease_seconds": 4.0, "renew_seconds": 0.5, "return_grace_seconds": 0.2, "retry_seconds": 0.05}
+        service.world = World.make(root / "world", hidden_workers=hidden, **short)
 
     with running_service(root, "first", "second", prepare=prepare) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose workers send their bundles."""
+    with running_to_crash(tmp_path_factory.mktemp("crashing"), hidden=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose workers are on the machine of the depot."""
+    with running_to_crash(tmp_path_factory.mktemp("neighbours"), hidden=False) as made:
         yield made
 
 
@@ -116,11 +140,11 @@ def client(crashing: Service, world: World) -> Iterator[Client]:
         yield made
 
 
-def submit(client: Client, project: Path, key: str) -> str:
+def submit(client: Client, project: Path, key: str, options: ExportOptions = OPTIONS) -> str:
     """Submit until the broker has said that it has the job."""
     while True:
         try:
-            return client.submit(project, OPTIONS, idempotency_key=key).job_id
+            return client.submit(project, options, idempotency_key=key).job_id
         except Unreachable:
             continue
 
@@ -149,15 +173,40 @@ def revive_the_dead(service: Service, point: str) -> None:
 def test_an_export_outlives_a_death_at_any_point(
     crashing: Service, world: World, client: Client, small: Path, point: str
 ) -> None:
-    world.arm(point)
-    job = submit(client, small, f"export {point}")
+    check_that_an_export_outlives(crashing, client, small, point)
+
+
+@pytest.mark.parametrize(
+    ("options", "point"),
+    [
+        pytest.param(options, *each.values, id=f"{name}-{each.values[0]}", marks=each.marks)
+        for name, options, table in (("beside", OPTIONS, BESIDE_IT), ("enclosed", TINY, ENCLOSED))
+        for each in points(table)
+    ],
+)
+def test_an_export_beside_the_depot_outlives_a_death_at_any_point(
+    neighbours: Service, small: Path, options: ExportOptions, point: str
+) -> None:
+    neighbours.revive()
+    with Client(neighbours.endpoint, vigil=neighbours.revive) as client:
+        check_that_an_export_outlives(neighbours, client, small, point, options)
+
+
+def check_that_an_export_outlives(
+    service: Service, client: Client, project: Path, point: str, options: ExportOptions = OPTIONS
+) -> None:
+    """Have an export meet a death at a point, and look whether it has come to its one good end."""
+    assert service.world is not None
+    service.world.arm(point)
+    key = f"export {point} {options is TINY}"
+    job = submit(client, project, key, options)
     events = list(client.events(job))
-    revive_the_dead(crashing, point)
+    revive_the_dead(service, point)
     last = events[-1]
     assert isinstance(last, Completed), last
     check_order(events)
-    check_promises(crashing, job, last)
-    assert ask_ledger(crashing, "SELECT job_id FROM jobs WHERE idempotency_key = ?", f"export {point}") == [(job,)]
+    check_promises(service, last.job_id, last)
+    assert ask_ledger(service, "SELECT job_id FROM jobs WHERE idempotency_key = ?", key) == [(job,)]
 
 
 @pytest.mark.parametrize("point", points(CANCEL))

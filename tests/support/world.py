@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -108,8 +108,8 @@ class World:
             self.tell("victim", str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def surround(self, owner: type, method: str, name: Callable[..., Iterable[str]]) -> None:
-        """Put a crash point right before and right after a method; `name` makes the points' names of its arguments."""
+    def surround(self, owner: type | ModuleType, method: str, name: Callable[..., Iterable[str]]) -> None:
+        """Put a crash point right before and right after a method, or a module's function; `name` makes the points' names of its arguments."""
         original = getattr(owner, method)
 
         def surrounded(this: Any, *arguments: Any, **options: Any) -> Any:
@@ -250,6 +250,7 @@ def run_worker(world: World, arguments: list[str]) -> int:
         vars(supervisor)["secrets"] = SimpleNamespace(token_hex=lambda size: identity)
     vars(service)["CrewSettings"] = partial(settings.CrewSettings, **numbers)
     world.surround(Supervisor, "_perform", performs)
+    world.surround(supervisor, "put_beside", lambda place: ["put bundle beside"])
     world.surround(Uploader, "_tell_depot", lambda message, ref, payload=None: [f"say {codec.kind(message)}"])
     return service.main(arguments, settings.PoolSettings(command=tuple(world.command("child"))))
 
