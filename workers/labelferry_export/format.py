@@ -114,7 +114,7 @@ class Needs:
 class Format:
     """A format: what it is called, what it can say, and how it is written.
 
-    `usage` is a paragraph of markdown for the bundle's README: how to load it from the unzipped bundle. `write` writes the whole
+    `cost` is told by `cost_with` instead where the options matter to it. `usage` is a paragraph of markdown for the bundle's README: how to load it from the unzipped bundle. `write` writes the whole
     project, a yield after every batch of objects; nothing is left open when it ends. `recount`, where there is one, reads the files again
     before the bundle is published.
     """
@@ -129,6 +129,11 @@ class Format:
     needs: Needs | None = None
     recount: Callable[[Claim], Recount] | None = None
     lossiness: Lossiness = field(default_factory=Lossiness)
+    cost_with: Callable[[Mapping[str, FormatOption]], Cost] | None = None
+
+    def cost_of(self, options: Mapping[str, FormatOption]) -> Cost:
+        """Return what writing takes with these options, every one with a value."""
+        return self.cost_with(options) if self.cost_with else self.cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,23 +78,27 @@ class Lines:
 
 
 class Whole:
-    """A reader that keeps a file of at most `limit` bytes and hands it on at its end; of a longer one it hands on nothing."""
+    """A reader that keeps a file of at most `limit` bytes and hands it on at its end; a longer one goes to `other`, or nowhere."""
 
-    def __init__(self, judge: Callable[[bytes], None], limit: int) -> None:
+    def __init__(self, judge: Callable[[bytes], None], limit: int, other: Reader | None = None) -> None:
         self._judge = judge
         self._limit = limit
+        self._other = other
         self._blocks: list[bytes] = []
         self._size = 0
 
     def take(self, data: bytes) -> None:
         """Keep a block, as long as the file is not too long."""
         self._size += len(data)
-        if self._size <= self._limit:
-            self._blocks.append(data)
-        else:
+        self._blocks.append(data)
+        if self._size > self._limit:
+            if self._other is not None:
+                self._other.take(b"".join(self._blocks))
             self._blocks.clear()
 
     def close(self) -> None:
         """Hand the file on."""
         if self._size <= self._limit:
             self._judge(b"".join(self._blocks))
+        elif self._other is not None:
+            self._other.close()

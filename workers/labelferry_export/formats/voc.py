@@ -44,6 +44,7 @@ OWN_ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
 """Attributes of an object that VOC has a place of its own for."""
 TRUE = ("1", "true", "yes")
 IMAGES_PER_STEP = 256
+WITH_MASKS, BOXES_ALONE = Cost(image=1.8, object=0.027), Cost(image=0.3, object=0.005)
 
 
 class VocFiles(msgspec.Struct, frozen=True):
@@ -226,7 +227,8 @@ FORMAT = Format(
         coordinates="whole pixels from 1 (option base), outwards",
         depth="images as they are; masks of 8 bits",
     ),
-    cost=Cost(image=1.8, object=0.027),
+    cost=WITH_MASKS,
+    cost_with=lambda options: WITH_MASKS if options["masks"] else BOXES_ALONE,
     write=write,
     options={
         "base": Option(1, "the number of the first pixel in boxes: 1 is the devkit's rule", choices=(0, 1)),

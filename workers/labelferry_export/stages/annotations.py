@@ -7,7 +7,7 @@ from labelferry_export import formats
 from labelferry_export.bundle.archive import EntryWriter
 from labelferry_export.costs import Totals
 from labelferry_export.findings import Warn
-from labelferry_export.format import Format
+from labelferry_export.format import Cost, Format
 from labelferry_export.job import Job
 from labelferry_export.lanes import Piece, Task
 from labelferry_export.lossiness import losses_of_project
@@ -26,6 +26,7 @@ class FormatView:
     job: Job
     format: Format
     options: Mapping[str, FormatOption]
+    cost: Cost
 
     @property
     def facts(self) -> ProjectFacts:
@@ -78,8 +79,7 @@ class FormatView:
 
     def step(self, image: Image, objects: int, last: bool = True) -> Step:
         """Return the unit of work that so many objects of an image were."""
-        cost = self.format.cost.of(int(last), objects)
-        return Step(cost, f"Writing {self.format.name}", image.bundle_name, int(last))
+        return Step(self.cost.of(int(last), objects), f"Writing {self.format.name}", image.bundle_name, int(last))
 
 
 def wanted(options: ExportOptions) -> list[str]:
@@ -89,7 +89,14 @@ def wanted(options: ExportOptions) -> list[str]:
 
 def cost(options: ExportOptions, totals: Totals) -> float:
     """Return what all formats cost, ms."""
-    return sum(formats.find(name).cost.of(totals.images, totals.objects) for name in wanted(options))
+    return sum(_chosen(name, options)[2].of(totals.images, totals.objects) for name in wanted(options))
+
+
+def _chosen(name: str, options: ExportOptions) -> tuple[Format, Mapping[str, FormatOption], Cost]:
+    """Return a format, its options, and what it costs with these."""
+    each = formats.find(name)
+    values = formats.resolve(each, options.format_options.get(name, {}))
+    return each, values, each.cost_of(values)
 
 
 def run(job: Job) -> Generator[Step, None, None]:
@@ -97,8 +104,8 @@ def run(job: Job) -> Generator[Step, None, None]:
     for name in wanted(job.options):
         if name in job.finished.formats:
             continue
-        each = formats.find(name)
-        view = FormatView(job, each, formats.resolve(each, job.options.format_options.get(name, {})))
+        each, values, each_cost = _chosen(name, job.options)
+        view = FormatView(job, each, values, each_cost)
         with blamed(formats.NOUN, name, formats.origin(name)):
             yield from each.write(view)
         for warn in losses_of_project(name, each.lossiness, job.facts):

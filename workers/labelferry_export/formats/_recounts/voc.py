@@ -11,18 +11,18 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from labelferry_export.bundle.readers import Reader
+from labelferry_export.bundle.readers import Reader, Whole
 from labelferry_export.findings import Loss
 from labelferry_export.formats._recounts.masks import Mask, MaskReader, within
 from labelferry_export.formats._recounts.strips import Values
-from labelferry_export.formats._recounts.xml import XmlReader
+from labelferry_export.formats._recounts.voc_text import BOX, voc_text
+from labelferry_export.formats._recounts.xml import XmlReader, check_xml
 from labelferry_export.formats._xml import element_text
 from labelferry_export.recount import Claim
 
 VOID = 255
-INDENT = "\n\t"
-"""What stands before a name, from the last tag on."""
-BOX = ("xmin", "ymin", "xmax", "ymax")
+MOST_AT_ONCE = 1 << 20
+"""A longer xml file is looked at element by element, as it streams in."""
 
 
 @dataclass
@@ -64,10 +64,34 @@ class VocRecount:
             return None
         if place.parent.name == "Annotations":
             self._page = _Page(stem)
-            return XmlReader(None, self._end, self._close)
+            return Whole(self._look, MOST_AT_ONCE, self._elements())
         if stem != self._page.stem:
             raise ValueError(f"{name}: it does not follow its xml")
         return MaskReader(partial(MASKS[place.parent.name], self))
+
+    def _elements(self) -> XmlReader:
+        return XmlReader(None, self._end, self._close)
+
+    def _look(self, text: bytes) -> None:
+        """Take a whole xml file: where it is of the usual form all of it at once, else element by element."""
+        check_xml(text)
+        said = voc_text(text)
+        if said is None:
+            reader = self._elements()
+            reader.take(text)
+            reader.close()
+            return
+        boxes = said.boxes - self._base
+        first, last = boxes[:, :2], boxes[:, 2:]
+        wrong = np.flatnonzero(((first < 0) | (last < first) | (last >= (said.width, said.height))).any(axis=1))
+        if len(wrong):
+            raise ValueError(f"box {said.boxes[wrong[0]].tolist()} is not within the image")
+        page = self._page
+        page.numbers |= {"width": said.width, "height": said.height}
+        page.names += said.names
+        page.boxes += boxes.tolist()
+        self.objects += len(boxes)
+        self._close()
 
     def _end(self, name: str, text: str) -> None:
         page = self._page
@@ -75,7 +99,7 @@ class VocRecount:
             page.numbers[name] = int(text)
         elif name == "name" and len(page.names) == len(page.boxes):
             # The first name in an object; its attributes have names too, behind the box.
-            page.names.append(text.lstrip(INDENT))
+            page.names.append(text)
         elif name == "bndbox":
             left, top, right, bottom = (page.numbers[key] - self._base for key in BOX)
             if not (0 <= left <= right < page.numbers["width"] and 0 <= top <= bottom < page.numbers["height"]):
@@ -156,4 +180,4 @@ def _read(name: str) -> str:
     reader = XmlReader(None, lambda _, text: found.append(text), lambda: None)
     reader.take(f"<name>{element_text(name)}</name>".encode(errors="replace"))
     reader.close()
-    return found[0].lstrip(INDENT)
+    return found[0]

@@ -16,8 +16,7 @@ class XmlReader:
     def __init__(self, start: Start | None, end: End, done: Callable[[], None]) -> None:
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
-        if start is not None:
-            self._parser.StartElementHandler = self._started
+        self._parser.StartElementHandler = self._started
         self._parser.EndElementHandler = self._ended
         self._parser.CharacterDataHandler = self._said
         self._start: Start = start or (lambda *_: None)
@@ -44,11 +43,20 @@ class XmlReader:
         self._start(name, attributes)
 
     def _said(self, text: str) -> None:
-        self._text = text
+        # A text that lies across two blocks is told in two pieces.
+        self._text += text
 
     def _ended(self, name: str) -> None:
         self._end(name, self._text)
         self._text = ""
+
+
+def check_xml(text: bytes) -> None:
+    """Raise ValueError where a whole text is no XML."""
+    try:
+        expat.ParserCreate().Parse(text, True)
+    except expat.ExpatError as error:
+        raise ValueError(f"it is no XML: {error}") from None
 
 
 class CvatRecount:
