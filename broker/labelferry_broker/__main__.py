@@ -10,6 +10,7 @@ from labelferry_broker.settings import BrokerSettings
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
 from labelferry_transport.amounts import days, size
+from labelferry_transport.collector import search_seldom
 from labelferry_transport.descriptors import allow_many_connections
 from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import LEVELS, Log, start_logging
@@ -23,6 +24,7 @@ def main() -> int:
     options = _read_options()
     notice = Notice.take()
     start_logging(options.log_level)
+    search_seldom()
     lifeline = Lifeline(until_eof=options.until_eof)
     allow_many_connections()
     try:

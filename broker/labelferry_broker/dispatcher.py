@@ -112,7 +112,7 @@ class Dispatcher:
         deaf = self._poller([], lifeline)
         announced = False
         try:
-            while not lifeline.ended():
+            while not (self._looks_at(*lifeline.descriptors) and lifeline.ended()):
                 self._look_after()
                 if not self._tenure.whole and self._tenure.restore(self._clock()):
                     self._depot.introduce()
@@ -194,9 +194,9 @@ class Dispatcher:
     def _ledger(self) -> Ledger:
         return self._tenure.ledger
 
-    def _looks_at(self, socket: zmq.Socket[bytes]) -> bool:
-        """Whether a socket is looked at in this turn: where something came, or all when a turn comes for another reason."""
-        return not self._came or socket in self._came
+    def _looks_at(self, *sources: zmq.Socket[bytes] | int) -> bool:
+        """Whether one of these is looked at in this turn: where something came, or all when a turn comes for another reason."""
+        return not self._came or not self._came.isdisjoint(sources)
 
     def _drain(self, lane: Lane) -> Iterator[Parts]:
         """Yield what came on a lane, and note on which connections; who has gone from there is nobody's concern."""

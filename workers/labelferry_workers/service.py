@@ -13,6 +13,7 @@ from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal
 from labelferry_protocol.software import software
 from labelferry_transport.amounts import size
+from labelferry_transport.collector import search_seldom
 from labelferry_transport.keys import load_key
 from labelferry_transport.logs import LEVELS, Log, start_logging
 from labelferry_transport.notice import Notice
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
     said = _parse(arguments)
     notice = Notice.take()
     start_logging(said.log_level)
+    search_seldom()
     try:
         settings = settings_of(said, pool or PoolSettings())
         with new_context() as context:

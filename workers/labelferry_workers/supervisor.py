@@ -104,10 +104,15 @@ class Supervisor:
         if self._crew.out_of_room:
             self._do(self._crew.measured(self._staging.free_bytes(), now))
         self._do(self._crew.tick(now))
-        self._from_system()
-        self._from_control()
-        self._from_link(now)
-        self._from_work()
+        # Only where something came; everywhere when the turn comes for another reason.
+        if not ready or ready.intersection(self._lifeline.descriptors):
+            self._from_system()
+        if not ready or self._link.control in ready:
+            self._from_control()
+        if not ready or self._link.monitor in ready or self._link.requests in ready:
+            self._from_link(now)
+        if not ready or self._link.work in ready:
+            self._from_work()
         self._from_children(ready)
         if self._pair in ready:
             self._from_uploader()

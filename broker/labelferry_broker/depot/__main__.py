@@ -16,6 +16,7 @@ from labelferry_broker.proof import prove_shut
 from labelferry_protocol import limits
 from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
+from labelferry_transport.collector import search_seldom
 from labelferry_transport.descriptors import allow_many_connections
 from labelferry_transport.doors import Door
 from labelferry_transport.keys import load_key
@@ -42,6 +43,7 @@ def main() -> int:
     if not die_with_parent(options.parent):
         return EXIT_FAILED
     start_logging(options.log_level)
+    search_seldom()
     try:
         _serve(DepotSettings(options.endpoint, options.state, options.inner, options.keys), lifeline)
     except Refusal as refusal:
