@@ -128,7 +128,8 @@ class Vault:
         except OSError as error:
             raise refusal_of(error, "take the bundle in") from None
         coming = Incoming(path, descriptor, received, hashlib.sha256() if received == 0 else None)
-        if shutil.disk_usage(self.incoming).free < claims.size - received + self._reserve_bytes:
+        missing = claims.size - received
+        if missing and shutil.disk_usage(self.incoming).free < missing + self._reserve_bytes:
             coming.drop()
             raise _disk_full()
         return coming
