@@ -1,6 +1,7 @@
 """Rows 4, 5, 6, 11, 12, 23, 24, 34, 40, 44: workers and job children that are stopped, deaf, full, late, too loud, or told to go."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -107,6 +108,24 @@ def test_row_11_a_full_disk_of_the_worker_fails_the_job_frees_what_it_had_and_th
     finally:
         service.kill("tight")
         subprocess.run(["umount", str(staging)], check=False, capture_output=True)
+
+
+def test_row_41_a_worker_without_descriptors_fails_or_finishes_its_job_and_works_on_when_it_has_some(
+    build: Build, small: Path
+) -> None:
+    service = build("worker", retry_seconds=0.05)
+    worker = service.processes["worker"].pid
+    enough = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{worker}/fd").iterdir())), enough[1]))
+    with Client(service.endpoint) as client:
+        *_, last = client.events(client.submit(small, OPTIONS).job_id)
+        assert isinstance(last, Completed | Failed), last
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, enough)
+        check_promises(service, last.job_id, last)
+        *_, last = client.events(client.submit(small, OPTIONS).job_id)
+        assert isinstance(last, Completed), last
+        check_promises(service, last.job_id, last)
+    assert service.processes["worker"].poll() is None
 
 
 def test_row_12_a_full_disk_of_the_depot_publishes_nothing_and_the_publish_is_tried_again(

@@ -15,6 +15,7 @@ from labelferry_protocol.work import (
     AttemptFailed,
     CancelOrder,
     Lease,
+    Register,
     Registered,
     Renewed,
 )
@@ -254,3 +255,24 @@ def test_what_is_kept_by_a_failure_that_crosses_the_cancel_is_not_hidden(bench: 
     event = cancelled(bench, job_id)
     assert event is not None
     assert not event.cleanup_completed
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("back", [False, True])
+def test_what_a_lost_worker_left_is_not_taken_for_removed_until_a_worker_is_there_again(
+    bench: Bench, restarted: bool, back: bool
+) -> None:
+    job_id = bench.running()
+    bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment))
+    bench.wait(60)
+    assert bench.snapshot(job_id).state is State.QUEUED, "lost, and given up for long"
+    if restarted:
+        bench.restart()
+        bench.wait(60)
+    if back:
+        bench.tell(Register(worker_id=W2, host="host", slots=1, paused=True))
+    bench.ask(Cancel(job_id=job_id), ADA)
+    event = cancelled(bench, job_id)
+    assert event is not None
+    assert event.cleanup_completed is back
+    assert ("lost had of it on host" in event.message) is not back

@@ -20,7 +20,7 @@ from labelferry_workers.moved import moved_of
 from labelferry_workers.outbox import Outbox
 from labelferry_workers.parcel import FULL_SECONDS, LONGEST_FULL_PAUSE, Parcel
 from labelferry_workers.reports import Order, Report, Warm
-from labelferry_workers.staging import BUNDLE, Staging, remove
+from labelferry_workers.staging import AGAIN_SECONDS, BUNDLE, Staging, remove
 
 KEY = Holding(job_id="b" * 32, attempt=1)
 
@@ -132,6 +132,22 @@ def test_a_channel_whose_other_end_is_closed_says_so_when_it_is_spoken_to() -> N
 def tell_often(channel: Channel, times: int) -> None:
     for _ in range(times):
         channel.tell(Warm())
+
+
+def test_what_could_not_be_removed_is_removed_when_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staging = Staging(tmp_path / "base", "a" * 32)
+    staging.make(KEY)
+    (staging.path(KEY) / "x").write_bytes(b"x")
+    with monkeypatch.context() as stuck:
+        stuck.setattr("labelferry_workers.staging.shutil.rmtree", lambda *_, **__: None)
+        assert not staging.clear(KEY)
+        staging.clear_again(1.0)
+        assert staging.path(KEY).exists()
+    staging.clear_again(2.0)
+    assert staging.path(KEY).exists(), "now and then, not all the time"
+    staging.clear_again(1.0 + AGAIN_SECONDS)
+    assert not staging.path(KEY).exists()
+    assert staging.close()
 
 
 def test_a_staging_directory_is_private_and_goes_with_its_worker(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
     STAGING/worker-ID/JOB.ATTEMPT/
     STAGING/worker-ID/spare-N/              empty: the next attempt's, for to make and to remove one is much of what a short job costs
 
-What a worker that was killed has left behind is removed by the next one that starts in the same place: its lock is free.
+What a worker that was killed has left behind is removed by the next one that starts in the same place: its lock is free. What could not be
+removed (a disk that does not answer, no descriptors) is tried again as long as the worker lives.
 """
 
 import contextlib
@@ -27,6 +28,8 @@ _SPARE = "spare-"
 MOST_SPARE = 16
 """Empty directories that are kept for attempts to come."""
 
+AGAIN_SECONDS = 5.0
+
 log = Log("staging")
 
 
@@ -38,6 +41,9 @@ class Staging:
         self.place = base / f"{_PREFIX}{worker_id}"
         self._lock_file = base / f"{_PREFIX}{worker_id}{_LOCK}"
         self._spare: list[Path] = []
+        self._left: set[Holding] = set()
+        """Attempts of which something could not be removed."""
+        self._again_at = 0.0
         try:
             base.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _take_lock(self._lock_file)
@@ -71,6 +77,7 @@ class Staging:
     def make(self, key: Holding) -> None:
         """Make the directory of an attempt, empty."""
         place = self.path(key)
+        self._left.discard(key)
         if self._spare and _take_over(self._spare.pop(), place):
             return
         remove(place)
@@ -85,7 +92,16 @@ class Staging:
                 self._spare.append(spare)
                 return True
             remove(spare)
-        return remove(place)
+        clean = remove(place)
+        (self._left.discard if clean else self._left.add)(key)
+        return clean
+
+    def clear_again(self, now: float) -> None:
+        """Remove, now and then, what could not be removed before."""
+        if self._left and now >= self._again_at:
+            self._again_at = now + AGAIN_SECONDS
+            for key in list(self._left):
+                self.clear(key)
 
     def free_bytes(self) -> int:
         """Return how much may still be written here."""

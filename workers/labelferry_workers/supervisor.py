@@ -118,6 +118,7 @@ class Supervisor:
             self._from_uploader()
         self._link.greet(now)
         self._pool.fill(now)
+        self._staging.clear_again(now)
 
     def _from_system(self) -> None:
         if self._lifeline.owner_gone():

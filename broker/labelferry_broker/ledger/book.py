@@ -53,6 +53,8 @@ class Book:
         self.now = now
         self.new_id = new_id
         self.live: dict[str, Job] = {}
+        self.left: dict[str, dict[str, Job]] = {}
+        """By host: live jobs with which a worker was lost there, until one has come there again."""
         self.aside: dict[str, Job] = {}
         """Cancelled jobs that no worker has, while what is kept of them is removed: queued still, and never leased."""
         self.queue = Queue()
@@ -118,6 +120,18 @@ class Book:
         self._unsaved_progress.discard(job.row.job_id)
         self.save(UpdateJob(job.row.state, job.row))
 
+    def leave_behind(self, job: Job) -> None:
+        """Note that the worker of the last attempt was lost: what it had may lie on its host."""
+        row = self.archive.attempt(job.row.job_id, job.row.attempt)
+        if row is not None:
+            job.left_at.add(row.host)
+            self.left.setdefault(row.host, {})[job.row.job_id] = job
+
+    def find_again(self, host: str) -> None:
+        """Note that a worker has begun on a host: it has removed what was left there, or says what it keeps of it."""
+        for job in self.left.pop(host, {}).values():
+            job.left_at.discard(host)
+
     def put_aside(self, job: Job, mark: CancelMark | None) -> None:
         """Take a waiting job that is cancelled out of the queue."""
         row = job.row
@@ -176,6 +190,10 @@ class Book:
         self.alarms.drop(Purpose.TIMEOUT, job.row.job_id)
         self.alarms.drop(Purpose.CLEARING, job.row.job_id)
         self.aside.pop(job.row.job_id, None)
+        for host in job.left_at:
+            self.left[host].pop(job.row.job_id, None)
+            if not self.left[host]:
+                del self.left[host]
         self._shelve(job.row)
         del self.live[job.row.job_id]
 

@@ -18,6 +18,7 @@ from labelferry_protocol.work import AttemptCancelled, CancelOrder
 FIRST_REPEAT = 0.1
 """Share of the full interval after which an order is repeated first: a worker that has only just subscribed may have missed it."""
 STILL_KEPT = "another worker keeps what was finished before, and removes it as soon as it can"
+LEFT = "what a worker that was lost had of it on {} is removed when one starts there again"
 
 
 class Cancels:
@@ -119,8 +120,8 @@ class Cancels:
         """End a job as cancelled; `bundle` is what was kept of it."""
         row = job.row
         assert row.cancel is not None  # noqa: S101 - a job that ends so carries the mark
-        kept = bool(job.clearing) or not job.cleared
-        message = "; ".join(filter(None, (row.cancel.reason, message, STILL_KEPT if kept else "")))
+        kept = bool(job.clearing or job.left_at) or not job.cleared
+        message = "; ".join(filter(None, (row.cancel.reason, message, _still_kept(job) if kept else "")))
         event = self._book.stamp(
             job,
             Cancelled,
@@ -197,6 +198,10 @@ class Cancels:
         assert row.terminal is not None  # noqa: S101 - a job that is not live has ended
         self._book.emit(Reply(peer, ref, CancelAccepted(job_id=row.job_id, state=row.state)))
         self._book.emit(Reply(peer, ref, CancelSettled(job_id=row.job_id, outcome=row.terminal)))
+
+
+def _still_kept(job: Job) -> str:
+    return STILL_KEPT if not job.left_at else LEFT.format(", ".join(sorted(job.left_at)))
 
 
 def _check_attempt(row: JobRow, attempt: int | None) -> None:

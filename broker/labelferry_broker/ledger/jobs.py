@@ -38,6 +38,8 @@ class Job:
 
     clearing: set[str] = field(default_factory=set)
     """Workers that have still to say, after a cancel, that nothing of the job is kept with them."""
+    left_at: set[str] = field(default_factory=set)
+    """Hosts whose worker was lost with it: what lies on their disk nobody can say until a worker is there again."""
     cleared: bool = True
     """Whether all that have said so could remove it."""
 

@@ -76,6 +76,7 @@ class Leases:
         """End the lease of a job whose worker gave no answer; it stops by itself when the lease would have run out, at the latest."""
         job.doubted_until = self._book.alarms.at(Purpose.LEASE, job.row.job_id) or job.doubted_until
         self._book.end_attempt(job, Outcome.LOST, reason)
+        self._book.leave_behind(job)
         if job.row.state is State.CANCELLING:
             self._cancels.confirm(job, Move.LOSE, cleanup_completed=False, message=reason)
         else:

@@ -55,6 +55,8 @@ class Presence:
         other = book.crew.of_peer(peer)
         if other is not None:
             book.crew.leave(other.worker_id)
+        if known is None:
+            book.find_again(worker.host)
         book.crew.enter(worker)
         book.alarms.drop(Purpose.RETURN, worker.worker_id)
         book.alarms.set(book.now.steady + book.settings.lease_seconds, Purpose.SILENCE, worker.worker_id)
