@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -253,11 +253,10 @@ class EntryWriter:
         )
 
 
+_NO_PARTS = frozenset(["", ".", ".."])
 _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]")
 
 
 def _check_name(name: str) -> None:
-    parts = PurePosixPath(name).parts
-    safe = name and not name.startswith("/") and ".." not in parts and not _UNSAFE.search(name)
-    if not safe or "/".join(parts) != name or len(name.encode()) > 0xFFFF:
+    if _UNSAFE.search(name) or not _NO_PARTS.isdisjoint(name.split("/")) or len(name.encode()) > 0xFFFF:
         raise ValueError(f"{name!r} is no name for a file in a bundle")

@@ -109,8 +109,8 @@ class _Whole:
 
     def hexdigest(self) -> str:
         """Return the digest of all."""
-        self._hand_over()
         self._settle()
+        self._digest.update(b"".join(self._waiting))
         return self._digest.hexdigest()
 
     def _hand_over(self) -> None:

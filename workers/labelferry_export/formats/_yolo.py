@@ -9,6 +9,8 @@ labels, but not in the lines of a list; therefore such a tree has lists, whose l
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from labelferry_export.bundle.packed import pack
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, Written, loss
@@ -80,15 +82,17 @@ def rows_of(image: Image, columns: Columns, numbers: bytes, format_name: str) ->
 
     the reader drops it.
     """
-    length = len(numbers) // max(len(columns), 1)
-    first: dict[bytes, int] = {}
-    rows, losses = [], []
-    for place, (number, category) in enumerate(zip(columns.ids.tolist(), columns.categories.tolist(), strict=True)):
-        row = b"%d%b\n" % (category - 1, numbers[place * length : (place + 1) * length])
-        rows.append(row)
-        earlier = first.setdefault(row, number)
-        if earlier != number:
-            losses.append(double_loss(image, number, earlier, format_name))
+    if not len(columns):
+        return b"", []
+    texts = np.frombuffer(numbers, f"S{len(numbers) // len(columns)}").tolist()
+    rows = [b"%d%b\n" % (category - 1, text) for category, text in zip(columns.categories.tolist(), texts, strict=True)]
+    losses = []
+    if len(set(rows)) < len(rows):
+        first: dict[bytes, int] = {}
+        for row, number in zip(rows, columns.ids.tolist(), strict=True):
+            earlier = first.setdefault(row, number)
+            if earlier != number:
+                losses.append(double_loss(image, number, earlier, format_name))
     return b"".join(rows), losses
 
 
