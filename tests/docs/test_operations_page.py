@@ -18,7 +18,7 @@ from labelferry_broker.ledger.figures import Figures, Histogram
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_protocol import limits
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, HIGH_WATER
-from labelferry_workers import attempts, checkpoints, kept, mailbox
+from labelferry_workers import checkpoints, endings, kept, mailbox
 from labelferry_workers.settings import CrewSettings
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def test_the_page_gives_the_bounds_as_the_code_has_them() -> None:
         f"could not be told | {broker_lane.MAX_WAITING}; {carrier.MAX_UNTOLD:,}",
         f"of stored bundles | {uploads.MAX_STORED:,}",
         f"and {CrewSettings().bundles_per_slot} bundles a slot",
-        f"known to be kept | {attempts.MAX_ENDED:,}; {kept.MOST_TOLD}",
+        f"known to be kept | {endings.MAX_ENDED:,}; {kept.MOST_TOLD}",
         f"a job, {checkpoints.MOST_IDLE} jobs that do not run, {checkpoints.MOST_SECONDS / 3600:.0f} hours",
         f"{mailbox.MAX_KEPT} full points",
         f"that nobody takes | {stream.MOST_READY:,}",

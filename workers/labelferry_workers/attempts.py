@@ -1,31 +1,19 @@
-"""The attempts that a worker holds, and what becomes of each: the larger half of the crew. Pure.
-
-Whatever ends an attempt, the order is the same: the child is at work on it no more, then what it wrote is removed, then the
-last word is said, then it is forgotten.
-"""
-
-from collections.abc import Iterator
-
-import msgspec
+"""The attempts that a worker holds, and what becomes of each: the larger half of the crew. How they end is `endings`. Pure."""
 
 from labelferry_protocol import work
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Jobs, Lease
 from labelferry_workers import words
-from labelferry_workers.attempt import FENCED_IN_TIME, WITH_CHILD, Attempt, LastWord, Move, Step
+from labelferry_workers.attempt import FENCED_IN_TIME, WITH_CHILD, Attempt, Move, Step
+from labelferry_workers.endings import Endings, Instructions
 from labelferry_workers.errands import SHOWN_BYTES
 from labelferry_workers.instructions import (
-    Abandon,
     Begin,
     Bring,
-    Clear,
     Forget,
-    Instruction,
-    Kill,
     Send,
     Show,
     Stop,
-    Unwatch,
     Watch,
 )
 from labelferry_workers.kept import Kept
@@ -34,11 +22,7 @@ from labelferry_workers.outbox import Outbox
 from labelferry_workers.reports import Begun, Broke, Moved, Packed, Packing, Report, Stopped, Warm
 from labelferry_workers.settings import CrewSettings
 
-Instructions = Iterator[Instruction]
-
 MAX_GRACE_SECONDS = 60.0
-MAX_ENDED = 1024
-"""Attempts remembered after their end, so that a late lease does not begin one again."""
 WATCH_SECONDS = 0.25
 """An attempt that is here for longer is watched on the control lane too; what ends at once has its cancels from the work lane alone."""
 BEGUN_SECONDS = 0.01
@@ -47,18 +31,12 @@ MAX_ASKS = 3
 """How often it is asked whether a bundle may be brought, when the depot turns the token down."""
 
 
-class Attempts:
+class Attempts(Endings):
     """The attempts of one worker. Each method's instructions are made while they are read: read them all, at once."""
 
     def __init__(self, identity: Identity, settings: CrewSettings, outbox: Outbox, kept: Kept) -> None:
-        self._worker_id = identity.worker_id
+        super().__init__(identity.worker_id, settings, outbox, kept)
         self._bundles = identity.bundles
-        self._settings = settings
-        self._outbox = outbox
-        self._kept = kept
-        self._held: dict[Holding, Attempt] = {}
-        self._ended: dict[Holding, bool] = {}
-        """Attempts that ended with a word to the broker: whether they were cleared."""
 
     @property
     def holding(self) -> Holdings:
@@ -165,24 +143,6 @@ class Attempts:
                     yield Forget(attempt.key.job_id, attempt.key.attempt)
                 else:
                     self._speak(attempt, clean=self._ended.get(attempt.key, True), now=now)
-
-    def forgotten(self, key: Holding, *, clean: bool, now: float) -> None:
-        """Confirm a cancel whose job has nothing kept here any more, or cannot be rid of it."""
-        attempt = self._held.get(key)
-        clean = clean and self._ended.get(key, True)
-        if attempt is None:
-            self._remember(key, clean=clean)
-            self._outbox.drop(key)
-            self._confirm(key, now)
-        elif attempt.step is Step.REPORTING:
-            self._speak(attempt, clean=clean, now=now)
-
-    def _confirm(self, key: Holding, now: float) -> None:
-        """Say that an attempt which is not here is cancelled."""
-        clean = self._ended.get(key, True)
-        self._remember(key, clean=clean)
-        word = words.cancelled(self._worker_id, key)
-        self._outbox.put(msgspec.structs.replace(word, cleanup_completed=clean), key, now)
 
     def ended(self, jobs: Jobs) -> Instructions:
         """Take the broker's word that these jobs have ended: nothing is kept of them, unless one is held here that it does not know of yet."""
@@ -293,28 +253,7 @@ class Attempts:
         question = words.publish_request(self._worker_id, attempt.packed, partial=partial)
         self._outbox.put(question, attempt.key, now)
 
-    # the end
-
-    def cleared(self, key: Holding, *, clean: bool, now: float) -> Instructions:
-        """Take what came of a `Clear`: whether nothing of the attempt is left."""
-        attempt = self._held.get(key)
-        if attempt is None or not attempt.can(Move.CLEAR):
-            return
-        if not clean and now < attempt.clear_until:
-            attempt.clear_again_at = now + self._settings.clear_pause
-            return
-        attempt.clear_again_at = None
-        attempt.take(Move.CLEAR)
-        if attempt.taken_away:
-            yield from self._forget(attempt)
-        else:
-            self._speak(attempt, clean=clean, now=now)
-
-    def answered(self, key: Holding, message: work.WorkerSays) -> Instructions:
-        """Take the broker's answer to a word about an attempt: after the last one, it is forgotten."""
-        attempt = self._held.get(key)
-        if attempt is not None and attempt.step is Step.REPORTING and message is attempt.word:
-            yield from self._forget(attempt)
+    # time
 
     def tick(self, fence_margin: float, now: float) -> Instructions:
         """Do what is due by now: end leases before the broker does, kill what does not stop, clear again."""
@@ -344,55 +283,3 @@ class Attempts:
         elif still >= self._settings.stall_seconds and not attempt.stall_shown:
             attempt.stall_shown = True
             yield Show(words.stalled_frame(self._worker_id, attempt.key, attempt.moved, still))
-
-    def _kill(self, attempt: Attempt, word: LastWord | None, now: float) -> Instructions:
-        if attempt.can(Move.KILL):
-            attempt.take(Move.KILL)
-            attempt.kill_at = None
-            attempt.forced = True
-            attempt.word = word
-            self._outbox.drop(attempt.key)
-            yield Kill(attempt.key)
-        else:
-            yield from self._end(attempt, word, now)
-
-    def _end(self, attempt: Attempt, word: LastWord | None, now: float) -> Instructions:
-        if not attempt.can(Move.END):
-            return
-        if attempt.step is Step.BRINGING:
-            yield Abandon(attempt.key, attempt.place)
-        self._outbox.drop(attempt.key)
-        attempt.take(Move.END)
-        attempt.word = word
-        yield from self._clear(attempt, now)
-
-    def _clear(self, attempt: Attempt, now: float) -> Instructions:
-        attempt.kill_at = None
-        attempt.clear_until = now + self._settings.clear_seconds
-        yield from self._clear_once(attempt)
-
-    def _clear_once(self, attempt: Attempt) -> Instructions:
-        if attempt.ends_job:
-            self._kept.drop(attempt.key.job_id)
-        yield Clear(attempt.key, for_good=attempt.ends_job)
-
-    def _forget_kept(self, job_id: str) -> Instructions:
-        if self._kept.drop(job_id):
-            yield Forget(job_id)
-
-    def _speak(self, attempt: Attempt, *, clean: bool, now: float) -> None:
-        attempt.word = words.last_word(self._worker_id, attempt, clean=clean, kept=attempt.key.job_id in self._kept)
-        self._remember(attempt.key, clean=clean)
-        self._outbox.put(attempt.word, attempt.key, now)
-
-    def _forget(self, attempt: Attempt) -> Instructions:
-        key = attempt.key
-        del self._held[key]
-        self._outbox.drop(key)
-        if not any(other.job_id == key.job_id for other in self._held):
-            yield Unwatch(key.job_id)
-
-    def _remember(self, key: Holding, *, clean: bool) -> None:
-        self._ended[key] = clean
-        while len(self._ended) > MAX_ENDED:
-            del self._ended[next(iter(self._ended))]

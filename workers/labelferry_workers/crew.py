@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from labelferry_protocol import requests, work
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import CancelOrder, DrainOrder, Holding, Holdings, Lease, RequestPublish
-from labelferry_workers.attempts import Attempts, Instructions
+from labelferry_workers.attempts import Attempts
 from labelferry_workers.departure import Departure
+from labelferry_workers.endings import Instructions
 from labelferry_workers.instructions import Announce, GiveUp
 from labelferry_workers.kept import Kept
 from labelferry_workers.membership import Asked, Identity, Membership
