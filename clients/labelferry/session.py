@@ -31,6 +31,8 @@ REOPEN_SECONDS = 3.0
 MOST_STEP_SECONDS = 1.0
 """What one turn may count as: a client that was stopped, or whose user did something else, has not waited."""
 MOST_WAIT_SECONDS = 0.5
+MOST_LEFT = 32
+"""Topics of ended jobs that are unsubscribed from together."""
 TRANSIENT = frozenset({Code.BUSY, Code.STORE, Code.INTERNAL})
 """Refusals of a snapshot after which a stream asks again instead of ending."""
 
@@ -61,6 +63,8 @@ class Session:
         self._streams: dict[str, list[EventStream]] = {}
         self._streams_due = float("inf")
         """No stream has anything to do before; there may be very many, so they are not all asked each time."""
+        self._left: dict[str, None] = {}
+        """Ended jobs whose topics are still subscribed to: nothing comes on them, and to leave many at once wakes the broker once."""
         self._stirred: set[Stirred] = set()
         self._snapshots: dict[EventStream, Question[Snapshot]] = {}
         self._refused: dict[EventStream, LabelferryError] = {}
@@ -93,6 +97,9 @@ class Session:
         if EVENTS not in self._opened:
             self._open(EVENTS, Lane.EVENTS)
             self._effects.append(Subscribe(topics.BEAT))
+        if job_id in self._left:
+            del self._left[job_id]
+            self._effects.append(Unsubscribe(topics.topic_of(job_id)))
         if job_id not in self._streams:
             self._effects.append(Subscribe(topics.topic_of(job_id)))
         stream = EventStream(job_id, self.now)
@@ -101,7 +108,7 @@ class Session:
         return stream
 
     def unwatch(self, stream: EventStream) -> None:
-        """Let go of a stream; its topic is unsubscribed from with the last one."""
+        """Let go of a stream; its topic is unsubscribed from with the last one: at once, or with others when the job has ended."""
         others = self._streams.get(stream.job_id, [])
         if stream not in others:
             return
@@ -112,7 +119,10 @@ class Session:
             self._conversation.forget(question)
         if not others:
             del self._streams[stream.job_id]
-            self._effects.append(Unsubscribe(topics.topic_of(stream.job_id)))
+            self._left[stream.job_id] = None
+            if not stream.ended or len(self._left) >= MOST_LEFT:
+                self._effects += [Unsubscribe(topics.topic_of(each)) for each in self._left]
+                self._left.clear()
 
     def fetch(self, opened: DownloadOpened, received: int) -> Fetch:
         """Return a download on a socket of its own, from the byte `received` on."""
@@ -294,6 +304,7 @@ class Session:
                 self._say_hello()
         if self._streams and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
             self._open(EVENTS, Lane.EVENTS)
+            self._left.clear()
             self._effects += [Subscribe(topic) for topic in (topics.BEAT, *map(topics.topic_of, self._streams))]
 
     def _tick_streams(self) -> None:

@@ -5,13 +5,13 @@ from itertools import count
 import msgpack
 import pytest
 
-from labelferry.effects import Effect, Open, Send, Subscribe
+from labelferry.effects import Effect, Open, Send, Subscribe, Unsubscribe
 from labelferry.errors import Unreachable
-from labelferry.session import EVENTS, MOST_STEP_SECONDS, REOPEN_SECONDS, REQUESTS, Session
+from labelferry.session import EVENTS, MOST_LEFT, MOST_STEP_SECONDS, REOPEN_SECONDS, REQUESTS, Session
 from labelferry_protocol import codec, topics
 from labelferry_protocol.endpoints import parse_endpoint
 from labelferry_protocol.errors import Code, Malformed, Refusal
-from labelferry_protocol.events import Beat
+from labelferry_protocol.events import Beat, Failed
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import (
     ClientSays,
@@ -226,3 +226,67 @@ def test_a_session_always_has_something_to_wait_for_but_never_spins(met: Turner)
         met.turn(max(met.session.wait(), 1e-4))
         turns += 1
     assert turns < 400
+
+
+class Watcher(Turner):
+    """Notes as well what is unsubscribed from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[bytes] = []
+        self.session.connect()
+        self.turn()
+        self.answer(welcome())
+
+    def note(self, effect: Effect) -> None:
+        super().note(effect)
+        if isinstance(effect, Unsubscribe):
+            self.left.append(effect.topic)
+
+    def watch(self, job_id: str, *, ended: bool) -> None:
+        stream = self.session.watch(job_id)
+        if ended:
+            stream.settled(failed(job_id))
+        self.session.unwatch(stream)
+        self.turn()
+
+
+def failed(job_id: str) -> Failed:
+    return Failed(
+        job_id=job_id, epoch=1, attempt=1, seq=1, timestamp=0.0, project="p", code=Code.SOURCE, message="no such folder"
+    )
+
+
+def test_topics_of_ended_jobs_are_left_together_and_those_of_others_at_once() -> None:
+    client = Watcher()
+    jobs = [f"{number:032x}" for number in range(MOST_LEFT)]
+    for job_id in jobs[:-1]:
+        client.watch(job_id, ended=True)
+    assert client.left == []
+    client.watch(jobs[-1], ended=True)
+    assert client.left == [topics.topic_of(job_id) for job_id in jobs]
+    client.watch(JOB, ended=False)
+    assert client.left[-1] == topics.topic_of(JOB)
+
+
+def test_an_ended_job_that_is_watched_again_is_subscribed_to_anew_for_its_snapshot() -> None:
+    client = Watcher()
+    client.watch(JOB, ended=True)
+    client.watch(JOB, ended=True)
+    assert client.left == [topics.topic_of(JOB)]
+    assert client.subscribed.count(topics.topic_of(JOB)) == 2
+
+
+def test_each_question_and_stream_that_changed_is_named_once_and_no_other() -> None:
+    client = Watcher()
+    first, second = client.session.watch(JOB), client.session.watch("b" * 32)
+    client.turn()
+    client.session.stirred()
+    client.session.received(EVENTS, [topics.topic_of(JOB), codec.pack(failed(JOB))])
+    assert client.session.stirred() == {first}
+    client.beat()
+    assert client.session.stirred() == {first, second}
+    question = client.session.ask(ListTemplates(), Templates)
+    client.turn()
+    client.answer(Templates(names=()))
+    assert client.session.stirred() == {question}
