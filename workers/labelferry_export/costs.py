@@ -28,14 +28,16 @@ TYPICAL = Totals(images=100, objects=3500, megapixels=20.0, megabytes=15.0, full
 
 UNPACK_FILE = 0.08
 UNPACK_MEGABYTE = 5.0
-READ_IMAGE = 0.6
-READ_OBJECT = 0.045
+READ_IMAGE = 0.3
+READ_OBJECT = 0.016
 COPY_IMAGE = 0.1
 COPY_MEGABYTE = 2.0
-CONVERT_IMAGE = 1.5
-DECODE_MEGAPIXEL = 27.0
-"""To decode and scale a megapixel of a file."""
-ENCODE_MEGAPIXEL = {"png": 13.0, "jpeg": 5.0, "webp": 65.0, "tiff": 20.0}
+CONVERT_IMAGE = 0.3
+DECODE_MEGAPIXEL = 16.0
+"""To decode a megapixel of a file: between JPEG (4) and PNG (21)."""
+SCALE_MEGAPIXEL = 3.0
+"""To scale it, besides."""
+ENCODE_MEGAPIXEL = {"png": 11.0, "jpeg": 4.0, "webp": 58.0, "tiff": 15.0}
 CONVERTED_MEGABYTES = {"png": 1.2, "jpeg": 0.3, "webp": 0.18, "tiff": 1.3}
 """About what a megapixel takes in each."""
 DRAW_IMAGE = 1.7
@@ -44,7 +46,9 @@ DRAW_MEGAPIXEL = 34.0
 """To decode, draw on and encode a megapixel."""
 FINISH_FILE = 0.02
 FINISH_LEAST = 3.0
-CHECK_MEGABYTE = 6.0
+CHECK_MEGABYTE = 2.2
+RECOUNT_FORMATS, RECOUNT_TABLES = 0.7, 0.2
+"""What it costs to read formats and tables again, of what it cost to write them."""
 OVERLAY_MEGABYTES = 1.2
 """About what the overlay of a megapixel takes."""
 TEXT_MEGABYTES = 0.0004
@@ -69,7 +73,8 @@ def copying(images: int, megabytes: float) -> float:
 def converting(images: float, full_megapixels: float, megapixels: float, image_format: str) -> float:
     """Return the cost of making image files anew, ms: decoding `full_megapixels`, scaling them, encoding `megapixels`."""
     encode = ENCODE_MEGAPIXEL.get(image_format, ENCODE_MEGAPIXEL["png"])
-    return CONVERT_IMAGE * images + DECODE_MEGAPIXEL * full_megapixels + encode * megapixels
+    scaled = SCALE_MEGAPIXEL * full_megapixels if full_megapixels > megapixels else 0.0
+    return CONVERT_IMAGE * images + DECODE_MEGAPIXEL * full_megapixels + scaled + encode * megapixels
 
 
 def drawing(images: int, objects: int, megapixels: float) -> float:
@@ -79,7 +84,7 @@ def drawing(images: int, objects: int, megapixels: float) -> float:
 
 def decoding(megapixels: float) -> float:
     """Return the cost of decoding and scaling away so many pixels of files, ms."""
-    return DECODE_MEGAPIXEL * max(megapixels, 0.0)
+    return (DECODE_MEGAPIXEL + SCALE_MEGAPIXEL) * max(megapixels, 0.0)
 
 
 def finishing(files: int) -> float:

@@ -206,9 +206,11 @@ def _run(stage: StageWork, job: Job, meter: Meter) -> Iterator[Update]:
     meter.replan({stage.name: stage.planned(job)})
     job.shelf = stage.name
     guest = others().origins.get(stage.name)
+    # Steps say what they cost alone, as the plan does before lanes take their share of it.
+    waited = stage.waited(job.lanes)
     with blamed(NOUN, stage.name, guest), closing(stage.run(job)) as steps:
         for step in steps:
-            yield from meter.advance(stage.name, replace(step, found=True) if job.at_hand_found else step)
+            yield from meter.advance(stage.name, replace(step, cost=step.cost * waited, found=job.at_hand_found))
     meter.close(stage.name)
 
 

@@ -35,5 +35,8 @@ class StageWork:
 
     def cost_with(self, lanes: Lanes, options: ExportOptions, totals: Totals) -> float:
         """Return what the stage costs with the lanes that run, ms of waiting for it."""
-        alone = self.cost(options, totals)
-        return alone * (1 - self.spread + self.spread / lanes.cores)
+        return self.cost(options, totals) * self.waited(lanes)
+
+    def waited(self, lanes: Lanes) -> float:
+        """Return the share of a cost that is waited for with the lanes that run: of the stage as a whole, and of every step."""
+        return 1 - self.spread + self.spread / lanes.cores

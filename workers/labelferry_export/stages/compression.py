@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 
-from labelferry_export import costs, formats
+from labelferry_export import costs, formats, tables
 from labelferry_export.bundle.contents import Contents
 from labelferry_export.bundle.manifest import manifest
 from labelferry_export.bundle.readme import readme
@@ -37,7 +37,16 @@ SKIPPED = (Finding.IMAGE_MISSING, Finding.IMAGE_BROKEN)
 def cost(options: ExportOptions, totals: Totals) -> float:
     """Return what closing the bundle costs, ms."""
     megabytes = costs.bundle_megabytes(options, totals)
-    return _closing_cost(options, totals) + costs.checking(megabytes)
+    return _closing_cost(options, totals) + costs.checking(megabytes) + sum(_recount_costs(options, totals))
+
+
+def _recount_costs(options: ExportOptions, totals: Totals) -> Iterator[float]:
+    """Yield what it costs to read each format again, then each table."""
+    for share, writers in (
+        (costs.RECOUNT_FORMATS, map(formats.find, dict.fromkeys(options.formats))),
+        (costs.RECOUNT_TABLES, map(tables.find, dict.fromkeys(options.metrics))),
+    ):
+        yield from (share * each.cost.of(totals.images, totals.objects) for each in writers)
 
 
 def _closing_cost(options: ExportOptions, totals: Totals) -> float:
@@ -81,11 +90,13 @@ def _check(job: Job) -> Generator[Step, None, None]:
         # Lanes begin to count when the first is asked for; meanwhile the digests are taken here.
         first = next(recounts, None)
         job.sha256 = yield from _steps(verify(job.archive.path, job.archive.crc))
+        spent = _recount_costs(job.options, job.totals)
         for _, pieces in chain([] if first is None else [first], recounts):
             for piece in pieces:
                 if piece is not None and piece.data:
                     raise ValueError(piece.data.decode())
                 yield Step(0.0, CHECKING, "", 0)
+            yield Step(next(spent, 0.0), CHECKING, "", 0)
     except FAULTS as error:
         message = (
             f"the bundle failed its self-check and is not published: {error}: export again, and tell us if it stays"
@@ -152,4 +163,4 @@ def _write(job: Job, name: str, blocks: Iterable[bytes], share: float) -> Genera
             yield Step(len(block) * share, VERB, name, len(block))
 
 
-STAGE = StageWork("compression", Stage.COMPRESSION, cost, total, run)
+STAGE = StageWork("compression", Stage.COMPRESSION, cost, total, run, spread=0.5)
