@@ -51,14 +51,12 @@ class Settling:
         """Yield the images, some at once, so that many small ones are not looked at one by one."""
         batch: list[_Opened] = []
         objects = 0
-        row = self.writer.next_image(0)
-        while row is not None:
+        for row in self.writer.kept_images():
             batch.append(self._open(row))
             objects += len(batch[-1].columns)
             if len(batch) >= IMAGES_AT_ONCE or objects >= OBJECTS_AT_ONCE:
                 yield batch
                 batch, objects = [], 0
-            row = self.writer.next_image(row.position)
         if batch:
             yield batch
 

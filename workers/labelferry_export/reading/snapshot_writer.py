@@ -30,6 +30,7 @@ CREATE TABLE image(position INTEGER PRIMARY KEY, key UNIQUE, wanted INTEGER, id 
 CREATE TABLE tally(split TEXT, subset TEXT, category INTEGER, images INTEGER, instances INTEGER);
 """
 
+ROWS_AHEAD = 64
 
 _SETTLE = f"UPDATE image SET {', '.join(f'{each.name} = :{each.name}' for each in fields(Settled))} WHERE position = :position"  # noqa: S608 - names of fields
 
@@ -120,11 +121,14 @@ class SnapshotWriter:
 
     def find_image(self, key: Key) -> ImageRow | None:
         """Return the image with this key."""
-        return self._image_row("key = ?", key)
+        return next(iter(self._image_rows("key = ?", key)), None)
 
-    def next_image(self, after: int) -> ImageRow | None:
-        """Return the first kept image behind a position."""
-        return self._image_row("position > ? AND kept = 1 ORDER BY position LIMIT 1", after)
+    def kept_images(self) -> Iterator[ImageRow]:
+        """Yield the kept images in order. Some are read ahead; one that was yielded may be left out, or settled, meanwhile."""
+        after = 0
+        while rows := self._image_rows("position > ? AND kept = 1 ORDER BY position LIMIT ?", after, ROWS_AHEAD):
+            yield from rows
+            after = rows[-1].position
 
     def leave_out_image(self, position: int) -> None:
         """Leave out an image and its objects."""
@@ -210,13 +214,12 @@ class SnapshotWriter:
             for category in sorted(objects):
                 yield (*place, category, images[category], objects[category])
 
-    def _image_row(self, where: str, value: Key) -> ImageRow | None:
+    def _image_rows(self, where: str, *values: Key) -> list[ImageRow]:
         query = f"SELECT position, name, kept, path, width, height, subset, bundle_name FROM image WHERE {where}"  # noqa: S608 - constants only
-        row = self._connection.execute(query, (value,)).fetchone()
-        if row is None:
-            return None
-        position, name, standing, path, *rest = row
-        return ImageRow(position, name, Standing(standing), None if path is None else Path(os.fsdecode(path)), *rest)
+        return [
+            ImageRow(position, name, Standing(standing), None if path is None else Path(os.fsdecode(path)), *rest)
+            for position, name, standing, path, *rest in self._connection.execute(query, values)
+        ]
 
 
 def encoded(values: Mapping[str, Any]) -> bytes | None:
