@@ -318,7 +318,7 @@ def test_objects_told_many_at_once_become_what_they_become_one_by_one(
 
     at_once = told()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("labelferry_export.sources.coco.ANNOTATION", Decoder(SegmentedAnnotation))
+        patch.setattr("labelferry_export.sources.coco_reading.ANNOTATION", Decoder(SegmentedAnnotation))
         assert told() == at_once
         patch.setattr("labelferry_export.sources.coco_annotations.is_plain", lambda _: False)
         assert told() == at_once
