@@ -26,7 +26,7 @@ import msgpack
 
 PLACE = "LABELFERRY_TEST_WORLD"
 ERA = "LABELFERRY_TEST_ERA"
-ADDED = frozenset({"process", "paused", "software", "full", "bundles", "bundle_bytes", "place"})
+ADDED = frozenset({"process", "paused", "software", "full", "bundles", "bundle_bytes", "place", "begun", "content"})
 """Fields that have a default, and that an older peer does not send."""
 ROOT = Path(__file__).resolve().parents[2]
 
