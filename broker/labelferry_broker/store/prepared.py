@@ -1,6 +1,10 @@
-"""A statement that is made ready once, for what is asked in every turn: its text and the order of its values, past the compiler."""
+"""A statement that is made ready once, for what is asked in every turn: its text and the order of its values.
 
-from collections.abc import Iterable, Mapping, Sequence
+It goes to the driver's own cursor, inside whatever transaction the connection is in; what the driver raises comes as SQLAlchemy's.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,12 +21,18 @@ class Prepared:
     def write(self, connection: sa.Connection, records: Sequence[Mapping[str, Any]]) -> int:
         """Execute it for each record; return how many rows that made or changed."""
         text, order = self._made_for(connection.dialect)
-        return connection.exec_driver_sql(text, [_values(record, order) for record in records]).rowcount
+        with _cursor(connection, text) as cursor:
+            cursor.executemany(text, [_values(record, order) for record in records])
+            return int(cursor.rowcount)
 
     def read(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the records that it finds."""
         text, order = self._made_for(connection.dialect)
-        return [dict(record) for record in connection.exec_driver_sql(text, _values(values, order)).mappings()]
+        with _cursor(connection, text) as cursor:
+            cursor.execute(text, _values(values, order))
+            found = cursor.fetchall()
+            names = [column[0] for column in cursor.description]
+        return [dict(zip(names, record, strict=True)) for record in found]
 
     def _made_for(self, dialect: sa.Dialect) -> tuple[str, Sequence[str] | None]:
         ready = self._ready.get(dialect.name)
@@ -31,6 +41,18 @@ class Prepared:
             assert isinstance(compiled, sa.sql.compiler.SQLCompiler)  # noqa: S101 - as every statement with values
             ready = self._ready[dialect.name] = (str(compiled), compiled.positiontup)
         return ready
+
+
+@contextmanager
+def _cursor(connection: sa.Connection, text: str) -> Iterator[Any]:
+    errors = connection.dialect.loaded_dbapi.Error
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except errors as error:
+        raise sa.exc.DBAPIError.instance(text, None, error, errors, dialect=connection.dialect) from error
+    finally:
+        cursor.close()
 
 
 def _values(record: Mapping[str, Any], order: Sequence[str] | None) -> Any:
