@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -111,18 +112,10 @@ def findings_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.findings")
 
 
-def _image(row: tuple[object, ...]) -> Image:
-    values = dict(zip(_IMAGE_COLUMNS.split(", "), row, strict=True))
-    path, attributes = values.pop("path"), values.pop("attributes")
-    assert isinstance(path, bytes)  # noqa: S101 - the writer's own column
-    return msgspec.convert(
-        {
-            **values,
-            "path": Path(os.fsdecode(path)),
-            "attributes": _attributes(attributes),
-        },
-        Image,
-    )
+def _image(row: tuple[Any, ...]) -> Image:
+    """Return an image from its row; the columns are the fields, in their order."""
+    number, name, path, width, height, subset, attributes, *rest = row
+    return Image(number, name, Path(os.fsdecode(path)), width, height, subset, _attributes(attributes), *rest)
 
 
 def _attributes(data: object) -> dict[str, Attribute]:

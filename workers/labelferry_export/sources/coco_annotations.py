@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, compress, groupby
 
 import msgspec
 import numpy as np
@@ -57,13 +57,15 @@ class AnnotationDecoder(Decoder[CocoAnnotation]):
         annotations = self._drawn.decode_many(elements)
         if annotations is None:
             return None
-        polygons = polygons_in([each.segmentation for each in annotations if _may_be_drawn(each)])
+        drawn = [_may_be_drawn(each) for each in annotations]
+        polygons = polygons_in([each.segmentation for each in compress(annotations, drawn)])
         if polygons is None or len(polygons) < len(annotations) / 2:
             return super().decode_many(elements)
+        if all(drawn):
+            return Annotations(annotations, polygons)
+        both = zip(annotations, drawn, strict=True)
         try:
-            return Annotations(
-                (each if _may_be_drawn(each) else self._segmented(each) for each in annotations), polygons
-            )
+            return Annotations((each if is_drawn else self._segmented(each) for each, is_drawn in both), polygons)
         except msgspec.ValidationError:
             return None
 
@@ -91,6 +93,9 @@ def in_runs(annotations: Sequence[CocoAnnotation]) -> Iterator[PlainRun | Segmen
 
 def _drawn_runs(annotations: Annotations) -> Iterator[PlainRun | SegmentedAnnotation]:
     polygons, reached = annotations.polygons, 0
+    if len(polygons) == len(annotations):
+        yield PlainRun(annotations, polygons)
+        return
     for are_segmented, group in groupby(annotations, lambda each: isinstance(each, SegmentedAnnotation)):
         some = list(group)
         if are_segmented:
@@ -98,7 +103,7 @@ def _drawn_runs(annotations: Annotations) -> Iterator[PlainRun | SegmentedAnnota
             continue
         chosen = np.arange(reached, reached + len(some))
         reached += len(some)
-        yield PlainRun(some, polygons if len(some) == len(polygons) else polygons.taken(chosen))
+        yield PlainRun(some, polygons.taken(chosen))
 
 
 def is_plain(annotation: SegmentedAnnotation) -> bool:
