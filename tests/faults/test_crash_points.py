@@ -53,6 +53,11 @@ CANCEL = {
     "worker": ("say cancel-seen", "perform stop", "perform kill", "perform clear", "say attempt-cancelled"),
 }  # fmt: skip
 """What a cancel of a job that does not hear passes."""
+CANCEL_WAITING = {
+    "broker": ("persist cancelled", "send cancel-accepted", "send cancel-order", "send cancel-settled", "publish cancelled"),
+    "worker": ("perform forget", "say attempt-cancelled"),
+}  # fmt: skip
+"""What a cancel of a job passes that waits for another attempt, while its worker keeps work of it."""
 RETRY = {
     "broker": ("persist queued", "persist end of attempt", "persist lease", "send acknowledged", "send lease"),
     "worker": ("say attempt-failed", "perform clear", "perform begin"),
@@ -68,7 +73,7 @@ RETENTION = {
     "depot": ("remove bundle", "tell broker discarded"),
 }  # fmt: skip
 """What a bundle passes that has become too old."""
-TABLES = (EXPORT, BESIDE_IT, ENCLOSED, CANCEL, RETRY, DOWNLOAD, RETENTION)
+TABLES = (EXPORT, BESIDE_IT, ENCLOSED, CANCEL, CANCEL_WAITING, RETRY, DOWNLOAD, RETENTION)
 BESIDE = frozenset(
     {
         "tell broker depot-ready",
@@ -98,7 +103,7 @@ def points(table: Mapping[str, tuple[str, ...]]) -> list[ParameterSet]:
 
 @contextmanager
 def running_to_crash(root: Path, *, hidden: bool) -> Iterator[Service]:
-    """A broker and two workers, whoever dies of them to be started again by the test; `hidden` workers are on another machine."""
+    """A broker and two workers, whoever dies of them to be started again by the test; where `hidden`, workers and clients are on other machines."""
 
     def prepare(service: Service) -> None:
         short = {"lease_seconds": 4.0, "renew_seconds": 0.5, "return_grace_seconds": 0.2, "retry_seconds": 0.05}
@@ -226,6 +231,27 @@ def test_a_cancel_outlives_a_death_at_any_point(
     assert after[-1] == outcome
     check_order(before + after)
     check_promises(crashing, job, outcome)
+
+
+@pytest.mark.parametrize("point", points(CANCEL_WAITING))
+def test_a_cancel_of_a_waiting_job_outlives_a_death_at_any_point(
+    build: Callable[..., Service], project: Path, point: str
+) -> None:
+    service = build("worker", retry_seconds=60.0, misbehaves_at=100)
+    world = service.world
+    assert world is not None
+    world.tell("child", "break")
+    with Client(service.endpoint, vigil=service.revive) as client:
+        job = submit(client, project, "to wait")
+        ended = "SELECT outcome FROM attempts WHERE job_id = ?"
+        wait_until(lambda: ask_ledger(service, ended, job) == [("failed",)], "the end of its first attempt")
+        assert service.leftovers() != [], "there is something to clean up"
+        world.arm(point)
+        outcome = cancel(client, job)
+        revive_the_dead(service, point)
+        assert isinstance(outcome, Cancelled), outcome
+        assert list(client.events(job))[-1] == outcome
+        check_promises(service, job, outcome)
 
 
 @pytest.mark.parametrize("point", points(RETRY))

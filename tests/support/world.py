@@ -156,6 +156,7 @@ def run_broker(world: World, arguments: list[str]) -> int:
     from labelferry_broker import depot_post, service
     from labelferry_broker.delivery import Delivery
     from labelferry_broker.ledger.settings import LedgerSettings
+    from labelferry_broker.nearby import Nearby
     from labelferry_broker.store.store import Store
     from labelferry_protocol import codec
     from labelferry_protocol.endpoints import Endpoint
@@ -167,6 +168,9 @@ def run_broker(world: World, arguments: list[str]) -> int:
     vars(service)["LedgerSettings"] = partial(LedgerSettings, **numbers)
     if settings.get("told_everywhere"):
         vars(service)["told"] = lambda endpoint: Endpoint("tcp", "*", endpoint.port)
+    if settings.get("hidden_workers"):
+        # As for clients on another machine: a bundle is sent, in pieces.
+        setattr(Nearby, "bundle_for", lambda this, claims: None)  # noqa: B010 - a method of another's
     plain_command = depot_post.depot_command
 
     def depot_command(*options: Any) -> list[str]:
@@ -237,7 +241,7 @@ def run_worker(world: World, arguments: list[str]) -> int:
         match each:
             case do.Send(message=message):
                 return [f"say {codec.kind(message)}"]
-            case do.Begin() | do.Clear() | do.Bring() | do.Stop() | do.Kill() | do.Abandon():
+            case do.Begin() | do.Clear() | do.Forget() | do.Bring() | do.Stop() | do.Kill() | do.Abandon():
                 return [f"perform {type(each).__name__.lower()}"]
         return []
 
@@ -330,6 +334,8 @@ def _misbehave(world: World, update: Any) -> Iterator[Any]:
             for _ in range(int(number)):
                 yield update
             world.tell("flooded", str(time.monotonic()))
+        case "break":
+            raise RuntimeError("as it was told to")
         case "no-space":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
