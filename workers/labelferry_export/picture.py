@@ -5,7 +5,7 @@ file itself is never changed.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -27,6 +27,8 @@ from labelferry_export.pillow_guard import MAX_PIXELS, broken, check_size, guard
 from labelferry_export.plain_png import HEAD_BYTES, PlainPng, plain_png
 from labelferry_protocol.errors import Code
 
+BAND_PIXELS = 1 << 22
+"""Pixels that are made RGB at a time."""
 RESAMPLING = Pillow.Resampling.HAMMING
 """How pixels are made fewer: `conversion/scaling.py` says why."""
 PAGED = frozenset(["TIFF", "GIF", "WEBP", "PNG", "AVIF"])
@@ -133,7 +135,18 @@ def original_blocks(image: Image, block_bytes: int) -> Iterator[bytes]:
 
 
 def open_picture(image: Image, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Return an image decoded onto its canvas; raise `ExportError(ITEM)` when its pixels are broken or cut off.
+    """Return an image decoded onto its canvas, as `opening` does."""
+    steps = opening(image, max_pixels)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            picture: Picture = end.value
+            return picture
+
+
+def opening(image: Image, max_pixels: int = MAX_PIXELS) -> Generator[None, None, Picture]:
+    """Return an image decoded onto its canvas, in steps; raise `ExportError(ITEM)` when its pixels are broken or cut off.
 
     Transparency is laid on white. More than 8 bits a channel are shown in a window of their values (`contrast`), which is a finding.
     """
@@ -143,10 +156,18 @@ def open_picture(image: Image, max_pixels: int = MAX_PIXELS) -> Picture:
     if not isinstance(shown, Pillow.Image):
         shown, window = shallow(shown)
         findings += (_window_finding(window, image),)
-    rgb = on_white(shown)
-    if rgb.size != (image.width, image.height):
-        rgb = rgb.resize((image.width, image.height), RESAMPLING)
-    return Picture(np.asarray(rgb), findings)
+    yield
+    if shown.size != (image.width, image.height):
+        return Picture(np.array(on_white(shown).resize((image.width, image.height), RESAMPLING)), findings)
+    # Band by band: as a whole, Pillow's picture and its bytes would lie in memory three times.
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(BAND_PIXELS // image.width, 1)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        band = shown if rows >= image.height else shown.crop((0, top, image.width, bottom))
+        rgb[top:bottom] = np.asarray(on_white(band))
+        yield
+    return Picture(rgb, findings)
 
 
 def shallow(values: Deep) -> tuple[Pillow.Image, Window]:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from labelferry_export import picture as picture_module
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.model import Image
-from labelferry_export.picture import open_original, open_picture, read_header
+from labelferry_export.picture import open_original, open_picture, opening, read_header
 from labelferry_protocol.errors import Code
 
 Pixels = NDArray[Any]
@@ -124,6 +125,21 @@ def test_pixels_are_upright_whatever_the_orientation(tmp_path: Path, name: str, 
     assert (header.height, header.width) == upright.shape[:2]
     rgb = open_picture(image_at(path, header.width, header.height, orientation=orientation)).rgb
     assert np.array_equal(rgb, upright)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA", "CMYK", "1"])
+def test_a_large_picture_is_made_rgb_band_by_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Of RGBA every pixel of the upper half is opaque: a band without transparency is no picture without it."""
+    dice = np.random.default_rng(3).integers(0, 255, (30, 40, 4), np.uint8)
+    dice[:15, :, 3] = 255
+    path = tmp_path / "a.tif"
+    Pillow.fromarray(dice).convert("RGB" if mode == "CMYK" else "RGBA").convert(mode).save(path)
+    whole = open_picture(image_at(path, 40, 30)).rgb
+    monkeypatch.setattr(picture_module, "BAND_PIXELS", 40 * 7)
+    steps = list(opening(image_at(path, 40, 30)))
+    assert len(steps) == 1 + 5
+    assert np.array_equal(open_picture(image_at(path, 40, 30)).rgb, whole)
+    assert whole.std() > 10
 
 
 def test_deep_pixels_are_turned_upright_too(tmp_path: Path, ramp: Pixels) -> None:

@@ -322,3 +322,15 @@ def test_a_source_tree_that_is_not_installed_exports_with_a_version_that_says_so
     monkeypatch.setattr("labelferry_protocol.software.version", missing)
     with zipfile.ZipFile(export(make_project())) as bundle:
         assert json.loads(bundle.read("manifest.json"))["labelferry"] == "unknown"
+
+
+def test_progress_moves_while_a_large_overlay_is_drawn(
+    make_project: MakeProject, make_exporter: MakeExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelferry_export.stages.visualizations.WHOLE_BYTES", 1000)
+    monkeypatch.setattr("labelferry_export.stages.visualizations.MOMENT_PIXELS", 256)
+    monkeypatch.setattr("labelferry_export.overlays.draw.BAND_PIXELS", 512)
+    exporter = make_exporter(make_project(images=1, side=128), lanes=1, formats=(), metrics=())
+    drawing = [each.progress for each in exporter.run() if each.stage is Stage.VISUALIZATIONS]
+    assert len(set(drawing)) > 20
+    assert max(after - before for before, after in pairwise(drawing)) <= 1.01

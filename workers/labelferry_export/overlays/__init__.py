@@ -13,12 +13,15 @@ from labelferry_protocol.options import OverlayStyle
 __all__ = ["draw_overlay", "encode_png", "render"]
 
 
-def render(rgb: NDArray[np.uint8], instances: Sequence[Instance], style: OverlayStyle) -> Iterator[bytes]:
+def render(
+    rgb: NDArray[np.uint8], instances: Sequence[Instance], style: OverlayStyle, *, in_place: bool = False
+) -> Iterator[bytes]:
     """Yield the PNG of an overlay, some milliseconds of work at a time; the blocks are empty while it is still being drawn.
 
-    rgb: the image's pixels on its canvas, shape (h, w, 3) (`picture.open_picture`). It is not changed.
+    rgb: the image's pixels on its canvas, shape (h, w, 3) (`picture.open_picture`). It is not changed,
+    unless it may be drawn on `in_place`: then it is C-ordered.
     """
-    drawn = np.array(rgb, order="C")
+    drawn = rgb if in_place else np.array(rgb, order="C")
     yield b""
     for _ in drawing(drawn, instances, style):
         yield b""

@@ -16,8 +16,9 @@ from labelferry_export.job import Job
 from labelferry_export.lanes import Piece
 from labelferry_export.model import Image, Instance
 from labelferry_export.overlays import render
+from labelferry_export.overlays.draw import BAND_PIXELS
 from labelferry_export.overlays.png import STRIP_PIXELS, WHOLE_BYTES
-from labelferry_export.picture import open_picture
+from labelferry_export.picture import Picture, opening
 from labelferry_export.plan import Step
 from labelferry_export.stage import StageWork
 from labelferry_protocol.errors import Code
@@ -25,6 +26,8 @@ from labelferry_protocol.options import ExportOptions, OverlayStyle
 from labelferry_protocol.words import Stage
 
 VERB = "Drawing overlays"
+MOMENT_PIXELS = BAND_PIXELS // 2
+"""About so many pixels are drawn between two chances to stop: two a band."""
 ENCODE_SHARE = 0.25
 """Of a large overlay's cost: what comes after its first block, when it is decoded and drawn."""
 
@@ -54,8 +57,15 @@ class Overlay(msgspec.Struct, frozen=True):
 
     def __call__(self, image: Image, instances: Sequence[Instance]) -> Iterator[Piece]:
         """Yield the PNG. Raises `ExportError` for pixels that are broken."""
-        picture = open_picture(image)
-        blocks = render(picture.rgb, instances, self.style)
+        steps = opening(image)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                picture: Picture = end.value
+                break
+            yield Piece()
+        blocks = render(picture.rgb, instances, self.style, in_place=True)
         if is_streamed(image):
             yield Piece(objects=len(instances), findings=picture.findings)
             yield from map(Piece, blocks)
@@ -105,15 +115,18 @@ def _stream(job: Job, image: Image, pieces: Iterable[Piece | None], file: EntryW
     pixels = image.width * image.height
     left = whole = _image_cost(image)
     strip = whole * ENCODE_SHARE / (pixels / STRIP_PIXELS)
+    ahead = whole - whole * ENCODE_SHARE
+    moment = ahead / (pixels / MOMENT_PIXELS)
     for piece in pieces:
         if piece is None:
             yield Step(0.0, VERB, image.bundle_name, 0)
             continue
         _report(job, piece)
         left += costs.drawing(0, piece.objects, 0.0)
-        drawn = piece.data and file.size == 0
+        drawn = ahead if piece.data else min(moment, ahead)
+        ahead -= drawn
         file.write(piece.data)
-        done = min(left, (whole * (1 - ENCODE_SHARE) if drawn else 0.0) + (strip if piece.data else 0.0))
+        done = min(left, drawn + (strip if piece.data else 0.0))
         left -= done
         yield Step(done, VERB, image.bundle_name, 0)
     return left
