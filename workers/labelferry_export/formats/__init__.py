@@ -11,7 +11,7 @@ from functools import cache
 
 from labelferry_export.chosen_options import chosen
 from labelferry_export.errors import ExportError
-from labelferry_export.format import Format
+from labelferry_export.format import Cost, Format
 from labelferry_export.plugins import Brought, Origin, brought, checked
 from labelferry_protocol.errors import Code
 from labelferry_protocol.options import FormatOption
@@ -64,3 +64,9 @@ def check_needs(wanted: Format) -> None:
 def resolve(wanted: Format, given: Mapping[str, FormatOption]) -> dict[str, FormatOption]:
     """Return the values of all options of a format; a usage error names what is unknown or out of place."""
     return chosen(NOUN, wanted.name, wanted.options, given)
+
+
+def cost(name: str, given: Mapping[str, Mapping[str, FormatOption]]) -> Cost:
+    """Return what writing a format takes with the options that are `given`, by format."""
+    wanted = find(name)
+    return wanted.cost_of(resolve(wanted, given.get(name, {})))

@@ -89,14 +89,8 @@ def wanted(options: ExportOptions) -> list[str]:
 
 def cost(options: ExportOptions, totals: Totals) -> float:
     """Return what all formats cost, ms."""
-    return sum(_chosen(name, options)[2].of(totals.images, totals.objects) for name in wanted(options))
-
-
-def _chosen(name: str, options: ExportOptions) -> tuple[Format, Mapping[str, FormatOption], Cost]:
-    """Return a format, its options, and what it costs with these."""
-    each = formats.find(name)
-    values = formats.resolve(each, options.format_options.get(name, {}))
-    return each, values, each.cost_of(values)
+    each_cost = (formats.cost(name, options.format_options) for name in wanted(options))
+    return sum(each.of(totals.images, totals.objects) for each in each_cost)
 
 
 def run(job: Job) -> Generator[Step, None, None]:
@@ -104,8 +98,9 @@ def run(job: Job) -> Generator[Step, None, None]:
     for name in wanted(job.options):
         if name in job.finished.formats:
             continue
-        each, values, each_cost = _chosen(name, job.options)
-        view = FormatView(job, each, values, each_cost)
+        each = formats.find(name)
+        values = formats.resolve(each, job.options.format_options.get(name, {}))
+        view = FormatView(job, each, values, each.cost_of(values))
         with blamed(formats.NOUN, name, formats.origin(name)):
             yield from each.write(view)
         for warn in losses_of_project(name, each.lossiness, job.facts):

@@ -42,11 +42,10 @@ def cost(options: ExportOptions, totals: Totals) -> float:
 
 def _recount_costs(options: ExportOptions, totals: Totals) -> Iterator[float]:
     """Yield what it costs to read each format again, then each table."""
-    for share, writers in (
-        (costs.RECOUNT_FORMATS, map(formats.find, dict.fromkeys(options.formats))),
-        (costs.RECOUNT_TABLES, map(tables.find, dict.fromkeys(options.metrics))),
-    ):
-        yield from (share * each.cost.of(totals.images, totals.objects) for each in writers)
+    format_costs = [formats.cost(name, options.format_options) for name in dict.fromkeys(options.formats)]
+    table_costs = [tables.find(name).cost for name in dict.fromkeys(options.metrics)]
+    for share, each_cost in ((costs.RECOUNT_FORMATS, format_costs), (costs.RECOUNT_TABLES, table_costs)):
+        yield from (share * each.of(totals.images, totals.objects) for each in each_cost)
 
 
 def _closing_cost(options: ExportOptions, totals: Totals) -> float:
