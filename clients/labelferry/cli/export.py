@@ -64,7 +64,7 @@ def export(
                 options = options_from(context, client.template(template).options)
         tell_beforehand(location, options, as_json=as_json)
         return
-    target = _target(output, options.name or Path(location).stem, Path(location))
+    target = target_of(output, options.name or Path(location).stem, Path(location))
     with (
         Stopper() as stopper,
         client_for(
@@ -95,7 +95,7 @@ def exit_code_of(last: JobEvent | None) -> int:
     return EXIT_CANCELLED if isinstance(last, Cancelled) else EXIT_FAILED
 
 
-def _target(output: str | None, name: str, source: Path) -> Path:
+def target_of(output: str | None, name: str, source: Path) -> Path:
     """Return where the bundle goes: never over the zip that it is made of."""
     target = Path(output or f"{_bundle_name(name)}.zip")
     if target.resolve() != source.resolve():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from labelferry.cli.export import target_of
 from labelferry.cli.session import check_source
 from labelferry_protocol.errors import Code, Refusal
 
@@ -26,3 +27,18 @@ def test_what_has_to_be_fetched_first_is_said(url: str) -> None:
     with pytest.raises(Refusal, match="fetch it first") as refused:
         check_source(url, here=True)
     assert refused.value.code is Code.USAGE
+
+
+def test_a_bundle_is_never_written_over_the_zip_that_it_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = tmp_path / "project.zip"
+    project.write_bytes(b"PK")
+    assert target_of(None, "project", project) == Path("project-export.zip")
+    assert target_of(None, "other", project) == Path("other.zip")
+    assert target_of("out.zip", "project", project) == Path("out.zip")
+    for named in ("project.zip", "./project.zip", str(project)):
+        with pytest.raises(Refusal, match="is the project itself") as refused:
+            target_of(named, "project", project)
+        assert refused.value.code is Code.USAGE
