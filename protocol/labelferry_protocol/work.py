@@ -102,7 +102,7 @@ class Lease(Message, frozen=True, kw_only=True):
 
 
 class AttemptStarted(Message, frozen=True, kw_only=True):
-    """worker -> broker: the child has begun. Left out where `request-publish` or `attempt-failed` follows at once, which say so too."""
+    """worker -> broker: the child has begun. Left out where `attempt-finished` or `attempt-failed` follows at once, which say so too."""
 
     worker_id: WorkerId
     job_id: JobId
@@ -118,7 +118,7 @@ class CancelSeen(Message, frozen=True, kw_only=True):
 
 
 class RequestPublish(Message, frozen=True, kw_only=True):
-    """worker -> broker: the child has begun, and the bundle is ready here; may I bring it to the depot? Answered with `publish-granted`, `fenced`, or `cancel-order`."""
+    """worker -> broker: the bundle is ready here; may I bring it to the depot? Answered with `publish-granted`, `fenced`, or `cancel-order`."""
 
     worker_id: WorkerId
     job_id: JobId

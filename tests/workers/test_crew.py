@@ -13,7 +13,7 @@ from labelferry_protocol.words import Stage
 from labelferry_protocol.work import Holding
 from labelferry_workers import instructions as do
 from labelferry_workers import reports
-from labelferry_workers.attempts import BEGUN_SECONDS
+from labelferry_workers.attempts import BEGUN_SECONDS, BROUGHT_SECONDS
 from labelferry_workers.crew import Crew
 from labelferry_workers.membership import Identity
 from labelferry_workers.settings import CrewSettings
@@ -161,12 +161,25 @@ def test_an_attempt_that_breaks_says_that_it_had_begun_unless_that_is_said(bench
     assert word.begun is (seconds == 0.0)
 
 
-def test_an_attempt_that_is_over_at_once_says_that_it_has_begun_when_it_asks_to_bring_its_bundle(bench: Bench) -> None:
+def test_an_attempt_that_is_over_at_once_says_that_it_has_begun_only_if_its_bundle_is_long_on_the_way(
+    bench: Bench,
+) -> None:
     bench.join()
     bench.lease()
     bench.report(reports.Begun(key=KEY))
     assert [type(each) for each in sent(bench.report(BUNDLE))] == [work.RequestPublish]
+    assert bench.crew.next_at == BROUGHT_SECONDS
     assert sent(bench.tick(BEGUN_SECONDS)) == []
+    begun = work.AttemptStarted(worker_id=WORKER, job_id=JOB, attempt=1)
+    assert sent(bench.tick(BROUGHT_SECONDS)) == [begun]
+
+
+def test_a_bundle_whose_way_is_shown_does_not_leave_before_the_word_that_its_attempt_has_begun(bench: Bench) -> None:
+    bench.join()
+    bench.lease()
+    bench.report(reports.Begun(key=KEY))
+    large = msgspec.structs.replace(BUNDLE, size=2**21)
+    assert [type(each) for each in sent(bench.report(large))] == [work.AttemptStarted, work.RequestPublish]
 
 
 def test_an_attempt_that_does_not_end_at_once_is_watched_on_control(bench: Bench) -> None:

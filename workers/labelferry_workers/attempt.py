@@ -73,6 +73,8 @@ WAYS: dict[tuple[Step, Move], Step] = {
 }
 
 WITH_CHILD = frozenset({Step.RUNNING, Step.STOPPING, Step.PACKING, Step.DYING})
+AT_WORK = frozenset({Step.RUNNING, Step.ASKING, Step.BRINGING})
+"""Where an attempt goes on by itself, without a cancel."""
 FENCED_IN_TIME = frozenset({Step.RUNNING, Step.STOPPING, Step.PACKING, Step.ASKING, Step.BRINGING})
 """Where an attempt must not be any more when its lease ends. What is done and cleared may still say so."""
 

@@ -4,7 +4,7 @@ from labelferry_protocol import work
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Jobs, Lease
 from labelferry_workers import words
-from labelferry_workers.attempt import FENCED_IN_TIME, WITH_CHILD, Attempt, Move, Step
+from labelferry_workers.attempt import AT_WORK, FENCED_IN_TIME, WITH_CHILD, Attempt, Move, Step
 from labelferry_workers.endings import Endings, Instructions
 from labelferry_workers.errands import SHOWN_BYTES
 from labelferry_workers.instructions import (
@@ -26,7 +26,9 @@ MAX_GRACE_SECONDS = 60.0
 WATCH_SECONDS = 0.25
 """An attempt that is here for longer is watched on the control lane too; what ends at once has its cancels from the work lane alone."""
 BEGUN_SECONDS = 0.01
-"""For so long it is not said that a child has begun: what is over by then says it with its next word."""
+"""For so long it is not said that a child has begun: what is over by then says it with its last word."""
+BROUGHT_SECONDS = 0.1
+"""The same for a bundle on its way: one that has not arrived by then is no short job's."""
 MAX_ASKS = 3
 """How often it is asked whether a bundle may be brought, when the depot turns the token down."""
 
@@ -61,8 +63,9 @@ class Attempts(Endings):
             moments += [attempt.kill_at, attempt.clear_again_at, attempt.watch_at]
             if attempt.step in FENCED_IN_TIME:
                 moments.append(attempt.leased_until - fence_margin)
-            if attempt.step is Step.RUNNING:
+            if attempt.step in AT_WORK:
                 moments.append(attempt.begun_at)
+            if attempt.step is Step.RUNNING:
                 if not attempt.stall_shown:
                     moments.append(attempt.moved_at + self._settings.stall_seconds)
                 if self._settings.stall_kill is not None:
@@ -201,6 +204,10 @@ class Attempts(Endings):
             return
         attempt.take(Move.BUNDLE)
         attempt.kill_at = None
+        if report.size >= SHOWN_BYTES:
+            self._say_begun(attempt, now)
+        elif attempt.begun_at is not None:
+            attempt.begun_at = now + BROUGHT_SECONDS
         self._ask(attempt, now)
 
     # publishing
@@ -268,7 +275,7 @@ class Attempts(Endings):
                 yield from self._clear_once(attempt)
             elif attempt.step is Step.RUNNING:
                 yield from self._watch_for_stall(attempt, now)
-            if attempt.step is Step.RUNNING and attempt.begun_at is not None and now >= attempt.begun_at:
+            if attempt.step in AT_WORK and attempt.begun_at is not None and now >= attempt.begun_at:
                 self._say_begun(attempt, now)
             if attempt.watch_at is not None and now >= attempt.watch_at:
                 attempt.watch_at = None

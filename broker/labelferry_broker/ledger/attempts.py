@@ -126,8 +126,6 @@ class Attempts:
             return
         if job.row.state is State.RUNNING and message.partial:
             raise Refusal(Code.USAGE, "a partial bundle is taken only of a job that is being cancelled")
-        if job.row.state is State.RUNNING:
-            self._begin(job, worker)
         job.granted = job.bringing = True
         claims = Claims(
             job_id=message.job_id,
