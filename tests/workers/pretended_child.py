@@ -86,6 +86,8 @@ class PretendedExport:
     def _stubborn(self) -> Iterator[Moved]:
         """A unit that no order interrupts."""
         yield self._unit(1, 2)
+        # Whoever waits for this knows that no look at orders comes before the end of it.
+        (self.place.staging.parent / "stuck.txt").touch()
         until = time.monotonic() + self.number
         while time.monotonic() < until:
             time.sleep(0.05)

@@ -35,8 +35,8 @@ def cancel(broker: Any, job_id: str = JOB, *, keep_partial: bool = False, grace:
     return word, broker.moment(word) - began
 
 
-def in_the_long_unit(broker: Any) -> bool:
-    return any(frame.progress > 40 for frame in broker.frames)
+def in_the_long_unit(worker: Any) -> bool:
+    return any(worker.staging.glob("worker-*/stuck.txt"))
 
 
 def test_cancels_at_many_moments_are_all_confirmed_clean_and_without_force(broker: Any, start: Start) -> None:
@@ -71,7 +71,7 @@ def test_a_child_that_is_still_starting_is_cancelled(broker: Any, start: Start) 
 def test_a_child_that_ignores_the_order_is_killed_after_the_grace(broker: Any, start: Start) -> None:
     worker = start()
     broker.lease(JOB, "stubborn/60")
-    broker.until(lambda: in_the_long_unit(broker))
+    broker.until(lambda: in_the_long_unit(worker))
     word, seconds = cancel(broker, grace=0.3)
     assert word.forced
     assert word.cleanup_completed
@@ -104,9 +104,9 @@ def test_processes_that_the_export_started_are_gone_with_it(broker: Any, start: 
 
 
 def test_a_cancel_is_seen_before_it_is_confirmed(broker: Any, start: Start) -> None:
-    start()
+    worker = start()
     broker.lease(JOB, "stubborn/60")
-    broker.until(lambda: in_the_long_unit(broker) and len(broker.topics) == 2)
+    broker.until(lambda: in_the_long_unit(worker) and len(broker.topics) == 2)
     broker.order(order(grace=2.0))
     broker.until(lambda: broker.heard(work.CancelSeen))
     assert not broker.heard(work.AttemptCancelled)
