@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.processes import children_of
+from tests.support.process_tree import children_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 REST_SHARE = 0.05

@@ -10,7 +10,8 @@ from statistics import median
 
 import click
 from tests.support.crowd import Crowd
-from tests.support.processes import Service, descendants_of, running_service, wait_until
+from tests.support.process_tree import descendants_of
+from tests.support.processes import Service, running_service, wait_until
 from tests.support.projects import make_coco_project
 from tests.support.world import World
 

@@ -16,7 +16,8 @@ from statistics import median
 import click
 import numpy as np
 from PIL import Image
-from tests.support.processes import Service, children_of, running_service
+from tests.support.process_tree import children_of
+from tests.support.processes import Service, running_service
 
 from benchmarks.projects import repeated
 from labelferry import Client, Completed, ExportOptions, Progress

@@ -33,6 +33,12 @@ def nothing() -> None:
     """Do nothing."""
 
 
+@app.task(name="keep")  # type: ignore[untyped-decorator]  # Celery has no types
+def keep(place: str) -> None:
+    """Leave a file."""
+    queue_contract.leave_file(place)
+
+
 @app.task(name="refuse")  # type: ignore[untyped-decorator]  # Celery has no types
 def refuse() -> None:
     """Fail at once."""
@@ -57,6 +63,10 @@ class CeleryQueue:
 
     def call_many(self, count: int) -> None:
         for result in [nothing.delay() for _ in range(count)]:
+            result.get(timeout=60)
+
+    def keep_many(self, count: int, folder: Path) -> None:
+        for result in [keep.delay(place) for place in queue_contract.places(folder, count)]:
             result.get(timeout=60)
 
     def fail_many(self, count: int) -> None:

@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.processes import await_rest
+
 PAUSE_SECONDS = 0.001
 WARM_CALLS = 20
 LISTENERS = (1, 10, 50)
@@ -23,6 +25,9 @@ PACE_SECONDS = 0.01
 QUIET_SECONDS = 2.0
 """After so long without a frame, those that have not come are lost."""
 BEAT = struct.Struct("d")
+RESULT = b"PK\x05\x06" + bytes(18)
+"""What a job leaves that leaves something: an empty zip, as ours does."""
+REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 5.0
 
 
 class CannotDo(Exception):
@@ -41,6 +46,9 @@ class Queue(Protocol):
     def fail_many(self, count: int) -> None:
         """Submit so many jobs that fail at once, and wait until the client is told of each."""
 
+    def keep_many(self, count: int, folder: Path, /) -> None:
+        """Submit so many jobs that each leave a file (`RESULT`) that outlives a power cut, and wait for all."""
+
     def spin(self, beat: Path, /) -> Any:
         """Submit a job that beats until it is stopped; return what names it."""
 
@@ -57,6 +65,29 @@ class Queue(Protocol):
 def refuse() -> None:
     """Fail at once: what a job does that is to fail."""
     raise ValueError("there is nothing to do")
+
+
+def leave_file(place: str) -> None:
+    """Publish a file by a rename that comes after its bytes are on the disk, and is there itself: what ours does with a bundle."""
+    path = Path(place)
+    part = path.with_suffix(".part")
+    part.write_bytes(RESULT)
+    _sync(part)
+    part.rename(path)
+    _sync(path.parent)
+
+
+def places(folder: Path, count: int) -> list[str]:
+    """Return where so many jobs leave their files."""
+    return [str(folder / f"{number}.zip") for number in range(count)]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def beat_for_ever(beat: str) -> None:
@@ -84,15 +115,20 @@ def send_frames(count: int, pause: float, send: Callable[[str], object]) -> None
 
 
 def measure(queue: Queue, folder: Path, calls: int, jobs: int, stops: int) -> dict[str, object]:
-    """Return the figures of one queue: seconds of single calls, jobs a second, the same of jobs that fail at once, seconds from a stop to the last beat and to being told, frames."""
+    """Return the figures of one queue: seconds of single calls, jobs a second, those that leave a file, the same of jobs that fail at once, seconds from a stop to the last beat and to being told, frames."""
+    kept = folder / "kept"
+    kept.mkdir()
     for _ in range(WARM_CALLS):
         queue.call()
+    # Whatever is started beforehand, as a spare process, is there then.
+    await_rest([os.getpid()], REST_SECONDS, LONGEST_REST_SECONDS)
     latencies = [_timed(queue.call) for _ in range(calls)]
     queue.call_many(min(jobs, 50))
     rate = jobs / _timed(lambda: queue.call_many(jobs))
     return {
         "latencies": latencies,
         "rate": rate,
+        "keeping_rate": jobs / _timed(lambda: queue.keep_many(jobs, kept)),
         "failing": [_timed(lambda: queue.fail_many(1)) for _ in range(calls)],
         "failing_rate": jobs / _timed(lambda: queue.fail_many(jobs)),
         "stops": _stopped(queue, queue.stop, folder / "stop", stops),

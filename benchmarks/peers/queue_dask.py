@@ -51,6 +51,11 @@ class DaskQueue:
         self._number += count
         self._client.gather(self._client.map(nothing, numbers))
 
+    def keep_many(self, count: int, folder: Path) -> None:
+        self._client.gather(
+            self._client.map(queue_contract.leave_file, queue_contract.places(folder, count), pure=False)
+        )
+
     def fail_many(self, count: int) -> None:
         self._number += count
         futures = self._client.map(refuse, range(self._number - count, self._number), key="refuse", pure=False)

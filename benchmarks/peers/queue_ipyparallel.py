@@ -8,7 +8,7 @@ from typing import Any
 
 import ipyparallel
 
-from benchmarks.peers.queue_contract import CannotDo, beat_for_ever, main, refuse
+from benchmarks.peers.queue_contract import CannotDo, beat_for_ever, leave_file, main, places, refuse
 
 
 def nothing() -> None:
@@ -25,6 +25,10 @@ class IpyparallelQueue:
 
     def call_many(self, count: int) -> None:
         for result in [self._view.apply_async(nothing) for _ in range(count)]:
+            result.get(60)
+
+    def keep_many(self, count: int, folder: Path) -> None:
+        for result in [self._view.apply_async(leave_file, place) for place in places(folder, count)]:
             result.get(60)
 
     def fail_many(self, count: int) -> None:

@@ -34,6 +34,9 @@ class LabelferryQueue:
     def call_many(self, count: int) -> None:
         self._do(self._many(count, "nothing", Completed))
 
+    def keep_many(self, count: int, _folder: Path) -> None:
+        self.call_many(count)  # every job of ours that succeeds leaves its bundle in the depot
+
     def fail_many(self, count: int) -> None:
         self._do(self._many(count, "refuse", Failed))
 

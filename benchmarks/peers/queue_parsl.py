@@ -12,7 +12,7 @@ from parsl import Config, DataFlowKernel, python_app
 from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider
 
-from benchmarks.peers.queue_contract import CannotDo, main, refuse
+from benchmarks.peers.queue_contract import CannotDo, leave_file, main, places, refuse
 
 
 def nothing() -> None:
@@ -22,6 +22,7 @@ def nothing() -> None:
 class ParslQueue:
     def __init__(self, kernel: DataFlowKernel) -> None:
         self._refuse = python_app(refuse, data_flow_kernel=kernel, cache=False)
+        self._keep = python_app(leave_file, data_flow_kernel=kernel, cache=False)
         self._nothing = python_app(nothing, data_flow_kernel=kernel, cache=False)
 
     def call(self) -> None:
@@ -29,6 +30,9 @@ class ParslQueue:
 
     def call_many(self, count: int) -> None:
         wait([self._nothing() for _ in range(count)])
+
+    def keep_many(self, count: int, folder: Path) -> None:
+        wait([self._keep(place) for place in places(folder, count)])
 
     def fail_many(self, count: int) -> None:
         for future in [self._refuse() for _ in range(count)]:

@@ -33,6 +33,11 @@ class RqQueue:
         for job in [self._queue.enqueue("benchmarks.peers.queue_rq.nothing") for _ in range(count)]:
             job.latest_result(timeout=60)
 
+    def keep_many(self, count: int, folder: Path) -> None:
+        places = queue_contract.places(folder, count)
+        for job in [self._queue.enqueue(queue_contract.leave_file, place) for place in places]:
+            job.latest_result(timeout=60)
+
     def fail_many(self, count: int) -> None:
         for job in [self._queue.enqueue(queue_contract.refuse) for _ in range(count)]:
             job.latest_result(timeout=60)

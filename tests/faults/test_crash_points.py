@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark.structures import ParameterSet
-from tests.support.processes import Service, lives, running_service, wait_until
+from tests.support.process_tree import lives
+from tests.support.processes import Service, running_service, wait_until
 from tests.support.promises import ask_ledger, await_fault, check_order, check_promises, follow_to
 from tests.support.world import World
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, job_children, lives, wait_until
+from tests.support.process_tree import lives
+from tests.support.processes import Service, job_children, wait_until
 from tests.support.promises import attempts_of, await_attempt, await_fault, check_order, check_promises, follow_to
 
 from labelferry import Client, Completed, ExportOptions

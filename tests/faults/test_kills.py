@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, children_of, descendants_of, job_children, lives, wait_until
+from tests.support.process_tree import children_of, descendants_of, lives
+from tests.support.processes import Service, job_children, wait_until
 from tests.support.promises import attempts_of, check_order, check_promises
 
 from labelferry import Client, Completed, ExportOptions, JobEvent, Progress, Started

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, lives, wait_until
+from tests.support.process_tree import lives
+from tests.support.processes import Service, wait_until
 from tests.support.projects import make_coco_project
 from tests.support.promises import check_order, check_promises
 

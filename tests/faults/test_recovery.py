@@ -11,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, children_of, wait_until
+from tests.support.process_tree import children_of
+from tests.support.processes import Service, wait_until
 from tests.support.promises import attempts_of, await_attempt, check_order, check_promises, follow_to
 
 from labelferry import Cancelled, Client, Completed, ExportOptions, Failed, JobEvent, Progress, Started, State

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.processes import Service, children_of, descendants_of, job_children, lives, wait_until
+from tests.support.process_tree import children_of, descendants_of, lives
+from tests.support.processes import Service, job_children, wait_until
 from tests.support.promises import await_attempt, await_fault, check_promises
 
 from labelferry import Cancelled, Client, Completed, ExportOptions

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.support.processes import Service, children_of, job_children
+from tests.support.process_tree import children_of
+from tests.support.processes import Service, job_children
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

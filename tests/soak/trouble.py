@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tests.support.processes import Service, descendants_of, lives
+from tests.support.process_tree import descendants_of, lives
+from tests.support.processes import Service
 
 VICTIMS = ("worker", "child", "broker", "depot")
 """A `child` is any process below a worker: what keeps a job child, the job child, and what that has started."""

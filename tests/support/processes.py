@@ -13,11 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.process_tree import children_of, descendants_of
 from tests.support.world import ERA, World
 
 SECONDS = 30.0
-_THREADS = 16
-"""Where a process's number of threads stands behind its state (proc(5): num_threads)."""
 
 
 def wait_until(done: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
@@ -28,38 +27,9 @@ def wait_until(done: Callable[[], object], what: str, seconds: float = SECONDS) 
         time.sleep(0.005)
 
 
-def children_of(pid: int) -> list[int]:
-    """Return the pids of the living children of a process."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def descendants_of(pid: int) -> list[int]:
-    """Return the pids of all processes below one, as far as parentage tells."""
-    below = children_of(pid)
-    return below + [each for child in below for each in descendants_of(child)]
-
-
 def job_children(pid: int) -> list[int]:
     """Return the pids of the processes that a worker does its jobs in: below their keepers."""
     return [child for keeper in children_of(pid) for child in children_of(keeper)]
-
-
-def lives(pid: int) -> bool:
-    """Whether a process is there and not a zombie that can be waited for: its first thread may be one while others still end."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return state != "Z" or int(rest[_THREADS]) > 1
 
 
 @dataclass

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import zmq
-from tests.support.processes import job_children, lives
+from tests.support.process_tree import lives
+from tests.support.processes import job_children
 
 from labelferry_protocol import codec, depot, requests, work
 from labelferry_protocol.endpoints import Lane, parse_endpoint

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.support.processes import lives
+from tests.support.process_tree import lives
 
 pytestmark = pytest.mark.processes
 BREED = "import os, subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid, flush=True); "

@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.support.processes import children_of, wait_until
+from tests.support.process_tree import children_of
+from tests.support.processes import wait_until
 from tests.support.projects import make_coco_project
 
 pytestmark = pytest.mark.processes
