@@ -219,7 +219,7 @@ class Pace:
         (since, before), (until, _) = self._marks[0], self._marks[-1]
         if until - since < FIRST_RATE_SECONDS or received <= before:
             return None
-        return (self.size - received) * (until - since) / (received - before)
+        return round((self.size - received) * (until - since) / (received - before), 1)
 
 
 def words_of(received: int, size: int) -> str:

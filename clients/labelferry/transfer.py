@@ -55,7 +55,7 @@ class Sayer:
             attempt=self.completed.attempt,
             seq=self._next(),
             timestamp=self.wall(),
-            progress=self._percent,
+            progress=round(self._percent, 2),
             phase=Phase.DOWNLOADING,
             stage=None,
             message=words_of(received, pace.size),
@@ -80,7 +80,7 @@ class Sayer:
             project=self.completed.project,
             cancelled_by=CancelledBy.USER,
             who=who,
-            progress=percent,
+            progress=round(percent, 2),
             phase=Phase.DOWNLOADING,
             cleanup_completed=clean,
             message="The download was cancelled; the bundle can still be downloaded from the history",
@@ -232,6 +232,7 @@ def _completed(snapshot: Snapshot, opened: DownloadOpened) -> Completed:
     """Return the job's completion, made up from what is known when a cancel kept a part of it."""
     if isinstance(snapshot.terminal, Completed):
         return snapshot.terminal
+    kept = snapshot.terminal.counts if isinstance(snapshot.terminal, Cancelled) else None
     return Completed(
         job_id=snapshot.job_id,
         epoch=snapshot.epoch,
@@ -240,5 +241,5 @@ def _completed(snapshot: Snapshot, opened: DownloadOpened) -> Completed:
         timestamp=snapshot.timestamp,
         project=snapshot.project,
         bundle=opened.bundle,
-        counts=ExportCounts(),
+        counts=kept or ExportCounts(),
     )

@@ -55,6 +55,8 @@ EXIT_USAGE = 2
 EXIT_CANCELLED = 3
 EXIT_REFUSED = 4
 EXIT_UNREACHABLE = 5
+EXIT_INTERRUPTED = 130
+"""Of a command that only looked on, or waited, when Ctrl-C came: what it looked at goes on."""
 
 EXIT_CODES: dict[Code, int] = {
     Code.USAGE: EXIT_USAGE,

@@ -126,7 +126,7 @@ class Failed(Event, frozen=True, kw_only=True):
 class Cancelled(Event, frozen=True, kw_only=True):
     """broker -> subscribers: the job has stopped and is cleaned up (`cleanup_completed`); nothing of it follows.
 
-    `who` is the user name, or what in the system did it. `bundle` is there when the finished part was kept.
+    `who` is the user name, or what in the system did it. `bundle` is there when the finished part was kept, `counts` says what it holds.
     """
 
     project: Name
@@ -139,6 +139,7 @@ class Cancelled(Event, frozen=True, kw_only=True):
     message: Text = ""
     requested_at: Timestamp | None = None
     bundle: BundleFacts | None = None
+    counts: ExportCounts | None = None
 
 
 Terminal = Completed | Failed | Cancelled

@@ -12,6 +12,7 @@ from labelferry_protocol.errors import Code
 from labelferry_protocol.life import LIFE
 from labelferry_protocol.message import Message
 from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.version import FEATURES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
@@ -34,6 +35,29 @@ def test_the_page_names_every_message_and_every_field_of_it(message: type[msgspe
     assert lines, f"{kind} is not on the page"
     for field in message.__struct_fields__:
         assert field in PAGE, f"{kind}.{field} is not on the page"
+
+
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [
+        ("`bundle`", events.BundleFacts),
+        ("`counts`", events.ExportCounts),
+        ("`stage_progress`", events.StageProgress),
+        ("one of `warnings`", events.WarningSummary),
+        ("one of `jobs` (history)", requests.JobSummary),
+        ("one of `transfers`", requests.TransferSummary),
+        ("one of `workers` (overview)", requests.WorkerSummary),
+    ],
+)
+def test_the_page_names_every_field_of_a_part(row: str, part: type[msgspec.Struct]) -> None:
+    line = next(line for line in PAGE.splitlines() if line.startswith(f"| {row} |"))
+    for field in part.__struct_fields__:
+        assert f"`{field}`" in line
+
+
+@pytest.mark.parametrize("feature", sorted(FEATURES))
+def test_the_page_names_every_feature(feature: str) -> None:
+    assert f"`{feature}`" in PAGE
 
 
 @pytest.mark.parametrize("code", list(Code))

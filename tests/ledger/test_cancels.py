@@ -1,11 +1,12 @@
 import pytest
+from msgspec.structs import replace
 from tests.ledger.bench import BO, ROOT, SHA, W1, W2, Bench, holding, only, orders, receipt
 
 from labelferry_broker.ledger.effects import AdmitUpload, Reply, Tell, TellDepot
 from labelferry_broker.ledger.settings import LedgerSettings
 from labelferry_protocol.depot import Discard
 from labelferry_protocol.errors import Code
-from labelferry_protocol.events import BundleFacts, Cancelled, Completed
+from labelferry_protocol.events import BundleFacts, Cancelled, Completed, ExportCounts
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Cancel, CancelAccepted, CancelSettled, Refused
 from labelferry_protocol.words import CancelledBy, Phase, State
@@ -260,10 +261,13 @@ def test_the_finished_part_is_kept_when_it_was_asked_for(bench: Bench) -> None:
     bench.ask(Cancel(job_id=job_id))
     bench.publish(job_id, partial=True)
     assert isinstance(bench.said[-1], AdmitUpload)
-    assert bench.tell(stopped(job_id, brought=True), receipt=receipt(job_id)) == [Acknowledged()]
+    counts = ExportCounts(images=2, objects=3, classes=1, files=5)
+    last = replace(stopped(job_id, brought=True), counts=counts)
+    assert bench.tell(last, receipt=receipt(job_id)) == [Acknowledged()]
     event = cancelled(bench, job_id)
     assert event.partial
-    assert event.bundle == BundleFacts(size=10, sha256=SHA, partial=True, file_name="nuclei _partial_.zip")
+    assert event.bundle == BundleFacts(size=10, sha256=SHA, partial=True, file_name="nuclei_partial.zip")
+    assert event.counts == counts
     assert bench.sent(Discard) == []
 
 

@@ -212,7 +212,7 @@ class Attempts:
         self._book.end_attempt(job, Outcome.CANCELLED, message.message, keep_bundle=keep)
         bundle = None
         if receipt is not None and keep:
-            name = bundle_name(f"{job.row.project} (partial)")
+            name = bundle_name(f"{job.row.project}_partial")
             bundle = BundleFacts(size=receipt.size, sha256=receipt.sha256, partial=True, file_name=name)
         self._cancels.confirm(
             job,

@@ -135,6 +135,7 @@ class Cancels:
             message=message[:1024],
             requested_at=row.cancel.at,
             bundle=bundle,
+            counts=counts if bundle else None,
         )
         self._book.tally.cancels.add(max(0.0, self._book.now.wall - row.cancel.at))
         part = {"bundle": bundle, "bundle_attempt": row.attempt, "counts": counts} if bundle else {}

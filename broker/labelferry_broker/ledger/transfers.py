@@ -29,7 +29,7 @@ def open_download(book: Book, peer: bytes, ref: str, asker: Asker, message: Open
     if row.bundle is not None and row.bundle_attempt is None:
         raise Refusal(Code.GONE, "the bundle was kept as long as this broker keeps them and is gone: export it again")
     if row.bundle is None or row.bundle_attempt is None:
-        raise Refusal(Code.NOT_COMPLETED, f"job {row.job_id} is {row.state} and has no bundle to download")
+        raise Refusal(Code.NOT_COMPLETED, f"job {row.job_id} has no bundle to download: it is {row.state}")
     if message.transfer_id is None:
         transfer = _new_transfer(book, asker.user, row, row.bundle)
     else:

@@ -8,7 +8,8 @@ import click
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.export import exit_code_of
 from labelferry.cli.grouping import GroupedCommand
-from labelferry_protocol.events import JobEvent, Snapshot
+from labelferry.cli.stopper import looking_on
+from labelferry_protocol.events import Cancelled, JobEvent, Snapshot
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import State
 
@@ -63,11 +64,13 @@ def submit(
 @json_option
 @click.pass_context
 def watch(context: click.Context, job: str, broker: str | None, key_file: str | None, as_json: bool) -> None:
-    """Show the events of JOB until it ends; Ctrl-C stops watching, not the job."""
+    """Show the events of JOB until it ends; Ctrl-C stops watching (exit code 130), not the job."""
     from labelferry.cli.session import client_for
 
     with client_for(broker, key_file) as client:
-        last = _follow(client.events(_whole_id(client, job)), as_json=as_json)
+        job_id = _whole_id(client, job)
+        with looking_on(f"No longer watched; the job goes on. See it again with: labelferry watch {job_id}"):
+            last = _follow(client.events(job_id), as_json=as_json)
     context.exit(exit_code_of(last))
 
 
@@ -120,10 +123,14 @@ def cancel(
     with client_for(broker, key_file) as client:
         if not as_json:
             click.echo("Cancelling...", err=True)
-        outcome = client.cancel(_whole_id(client, job), keep_partial=keep_partial, timeout=wait)
+        job_id = _whole_id(client, job)
+        with looking_on(f"No longer waited for; see how the job ends with: labelferry watch {job_id}"):
+            outcome = client.cancel(job_id, keep_partial=keep_partial, timeout=wait)
     if as_json:
         print_json(outcome)
     else:
+        if not isinstance(outcome, Cancelled):
+            click.echo("Too late to cancel: the job has ended.", err=True)
         for line in ending_in_words(outcome):
             click.echo(line)
     context.exit(exit_code_of(outcome) if exit_code_of(outcome) != 0 else 1)
@@ -186,7 +193,7 @@ def history(
             whole: object = transfers
         else:
             page = client.history(limit, _whole_id(client, before) if before else None, everybody=everybody)
-            lines, whole = history_lines(page), page
+            lines, whole = history_lines(page, owners=everybody), page
     if as_json:
         print_json(whole)
         return

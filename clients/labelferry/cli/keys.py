@@ -31,7 +31,7 @@ def broker(directory: str) -> None:
 
 
 def _peer_command(role: Role, what: str) -> None:
-    @keys.command(str(role), help=f"Make the key of a {what} and authorize it.")
+    @keys.command(str(role), help=f"Make the key of {what} and authorize it.")
     @click.argument("name")
     @DIRECTORY
     @click.option("-o", "--output", metavar="FILE", help="Where the key file goes; ./NAME.key by default.")
@@ -40,13 +40,13 @@ def _peer_command(role: Role, what: str) -> None:
 
         path = make_peer_key(Path(directory), role, name, Path(output or f"{name}.key"))
         click.echo(
-            f"Made {path}: hand it to {what} {name} alone. To take it back, remove {directory}/authorized/{role}-{name}.pub"
+            f"Made {path}: hand it to {role} {name} alone. To take it back, remove {directory}/authorized/{role}-{name}.pub"
         )
 
 
-_peer_command(Role.USER, "user")
-_peer_command(Role.WORKER, "worker")
-_peer_command(Role.ADMIN, "admin")
+_peer_command(Role.USER, "a user")
+_peer_command(Role.WORKER, "a worker")
+_peer_command(Role.ADMIN, "an admin")
 
 
 @keys.command("list")

@@ -2,14 +2,25 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
 import click
 
 from labelferry.errors import Interrupted
-from labelferry_protocol.errors import EXIT_CANCELLED
+from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_INTERRUPTED
+
+
+@contextmanager
+def looking_on(sentence: str) -> Iterator[None]:
+    """Let Ctrl-C end a command that only looks on or waits, with `sentence` and an exit code that says nothing of the job."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        click.echo(sentence, err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from interrupt
 
 
 class Stopper:

@@ -4,13 +4,17 @@ import io
 import json
 from typing import Any
 
+import click
+import msgspec
 import pytest
 from rich.console import Console
 
 from labelferry.cli.show.bar import Bar
 from labelferry.cli.show.json_lines import JsonLines
 from labelferry.cli.show.plain import Plain
+from labelferry.cli.show.tables import history_lines
 from labelferry.cli.show.words import ending_in_words, size_in_words, time_in_words
+from labelferry.cli.stopper import looking_on
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import (
     BundleFacts,
@@ -25,7 +29,8 @@ from labelferry_protocol.events import (
     Started,
     WarningSummary,
 )
-from labelferry_protocol.words import CancelledBy, Phase, Stage
+from labelferry_protocol.requests import History, JobSummary
+from labelferry_protocol.words import CancelledBy, Phase, Stage, State
 
 BASE: dict[str, Any] = {"job_id": "a" * 32, "epoch": 1, "attempt": 1, "seq": 1, "timestamp": 1_790_000_000.0}
 STARTED = Started(**BASE, project="cells", worker="host", total_items=10)
@@ -131,6 +136,35 @@ def test_a_cancel_is_told_with_who_when_how_far_and_the_clean_up() -> None:
     (line,) = ending_in_words(CANCELLED)
     for piece in ("by alice", "43 %", "processing", "everything is cleaned up", "20"):
         assert piece in line
+
+
+def test_what_a_partial_bundle_holds_is_told_or_left_out_when_it_is_not_known() -> None:
+    partial = msgspec.structs.replace(
+        COMPLETED, bundle=BundleFacts(size=3_930_000, sha256="b" * 64, partial=True), warnings=()
+    )
+    one = ExportCounts(images=1, objects=1, classes=1, files=3)
+    assert ending_in_words(msgspec.structs.replace(partial, counts=one)) == [
+        "out.zip",
+        "  3.93 MB, 1 image, 1 object, 1 class, 3 files, the finished part of a cancelled export",
+    ]
+    assert ending_in_words(msgspec.structs.replace(partial, counts=ExportCounts()))[1] == (
+        "  3.93 MB, the finished part of a cancelled export"
+    )
+
+
+def test_ctrl_c_in_a_command_that_looks_on_says_that_the_job_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(click.exceptions.Exit) as left, looking_on("The job goes on."):
+        raise KeyboardInterrupt
+    assert left.value.exit_code == 130
+    assert capsys.readouterr().err == "The job goes on.\n"
+
+
+def test_everybodys_history_says_whose_each_job_is() -> None:
+    row = JobSummary(
+        job_id="a" * 32, project="cells", owner="alice", state=State.RUNNING, source="/data/cells", created_at=0.0
+    )
+    assert "alice" in list(history_lines(History(jobs=(row,)), owners=True))[1]
+    assert "alice" not in list(history_lines(History(jobs=(row,))))[1]
 
 
 def test_a_failure_is_told_in_its_own_sentence() -> None:

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterator
 
-from labelferry.cli.show.words import ending_in_words, moment_in_words, size_in_words, time_in_words
+from labelferry.cli.show.words import count_in_words, ending_in_words, moment_in_words, size_in_words, time_in_words
 from labelferry_protocol.events import Snapshot, overall
 from labelferry_protocol.requests import History, Overview, Transfers
 
 
-def history_lines(page: History) -> Iterator[str]:
-    """Give a line a job, newest first."""
+def history_lines(page: History, *, owners: bool = False) -> Iterator[str]:
+    """Give a line a job, newest first; with `owners`, whose it is."""
     if not page.jobs:
         yield "No jobs yet."
         return
-    yield f"{'job':<32}  {'state':<10} {'when':<19}  {'size':>8}  project"
+    owner = f"{'owner':<16}  " if owners else ""
+    yield f"{'job':<32}  {'state':<10} {'when':<19}  {'size':>8}  {owner}project"
     for row in page.jobs:
+        owner = f"{row.owner:<16}  " if owners else ""
         size = size_in_words(row.bundle.size) if row.bundle else ""
         gone = "" if row.bundle is None or row.available else " (bundle gone)"
         note = f": {row.message}" if row.message else ""
-        yield f"{row.job_id}  {row.state:<10} {moment_in_words(row.created_at)}  {size:>8}  {row.project}{gone}{note}"
+        yield f"{row.job_id}  {row.state:<10} {moment_in_words(row.created_at)}  {size:>8}  {owner}{row.project}{gone}{note}"
     if page.more:
         yield f"Older ones: labelferry history --before {page.jobs[-1].job_id}"
 
@@ -39,7 +41,8 @@ def snapshot_lines(snapshot: Snapshot) -> Iterator[str]:
         yield from ending_in_words(snapshot.terminal)
         return
     if snapshot.position is not None:
-        yield f"  {snapshot.position} jobs are before it"
+        before = snapshot.position
+        yield f"  {count_in_words(before, 'job')} {'is' if before == 1 else 'are'} before it"
     progress = snapshot.progress
     if progress is not None:
         left = (

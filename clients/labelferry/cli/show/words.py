@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from labelferry_protocol.events import Cancelled, Completed, Failed, WarningSummary
+from labelferry_protocol.events import Cancelled, Completed, ExportCounts, Failed, WarningSummary
 from labelferry_protocol.words import CancelledBy, Phase
 
 
@@ -42,23 +42,30 @@ def moment_in_words(timestamp: float) -> str:
 
 def completed_in_words(event: Completed) -> list[str]:
     """Return the lines that end a completed job."""
-    counts, bundle = event.counts, event.bundle
     where = event.path or f"{event.project}: the bundle is ready to download"
-    classes = "1 class" if counts.classes == 1 else f"{counts.classes:,} classes"
-    facts = [
-        size_in_words(bundle.size),
-        f"{counts.images:,} images",
-        f"{counts.objects:,} objects",
-        classes,
-        f"{counts.files:,} files",
-    ]
-    if counts.skipped:
-        facts.append(f"{counts.skipped:,} images left out")
-    lines = [where, f"  {', '.join(facts)}, made in {time_in_words(event.duration)}"]
+    facts = [size_in_words(event.bundle.size), *_counts_in_words(event.counts)]
+    ending = (
+        "the finished part of a cancelled export"
+        if event.bundle.partial
+        else f"made in {time_in_words(event.duration)}"
+    )
+    lines = [where, f"  {', '.join([*facts, ending])}"]
     if event.warnings:
         lines.append("  Warnings (all of them are in the bundle's README.md and manifest.json):")
     lines += [f"    {warning_in_words(warning)}" for warning in event.warnings]
     return lines
+
+
+def _counts_in_words(counts: ExportCounts) -> list[str]:
+    if not counts.files:  # a bundle always has files: what it holds was not said
+        return []
+    facts = [
+        count_in_words(counts.images, "image"),
+        count_in_words(counts.objects, "object"),
+        count_in_words(counts.classes, "class", "classes"),
+        count_in_words(counts.files, "file"),
+    ]
+    return [*facts, f"{count_in_words(counts.skipped, 'image')} left out"] if counts.skipped else facts
 
 
 def warning_in_words(warning: WarningSummary) -> str:
