@@ -1,14 +1,24 @@
 """`labelferry export`: one command from a project to a checked bundle."""
 
 from pathlib import Path
+from typing import TypeGuard
 
 import click
 
 from labelferry.cli.choices import amount, export_options, json_option, options_from, service_options
 from labelferry.cli.grouping import GroupedCommand
-from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_CODES, EXIT_DONE, EXIT_FAILED, Code, Refusal
-from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent
+from labelferry_protocol.errors import (
+    EXIT_CANCELLED,
+    EXIT_CODES,
+    EXIT_DONE,
+    EXIT_FAILED,
+    Code,
+    LabelferryError,
+    Refusal,
+)
+from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, PhaseChanged, Progress
 from labelferry_protocol.options import ExportOptions
+from labelferry_protocol.words import Phase
 
 
 @click.command(cls=GroupedCommand)
@@ -75,15 +85,24 @@ def export(
             options = options_from(context, client.template(template).options)
         stream = client.export(location, target, options, overwrite=force)
         show = show_for(as_json=as_json)
+        last: JobEvent | None = None
         try:
             stopper.aim(stream.cancel, show.say)
-            last: JobEvent | None = None
             for event in stream:
                 last = event
                 show.event(event)
+        except LabelferryError:
+            if is_made(last):
+                show.say(f"The bundle is made, and stays in the history: labelferry download {last.job_id}")
+            raise
         finally:
             show.close()
     context.exit(exit_code_of(last))
+
+
+def is_made(last: JobEvent | None) -> TypeGuard[JobEvent]:
+    """Return whether the bundle is published, at this event of an export."""
+    return isinstance(last, PhaseChanged) or (isinstance(last, Progress) and last.phase is Phase.DOWNLOADING)
 
 
 def exit_code_of(last: JobEvent | None) -> int:

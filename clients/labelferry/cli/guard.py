@@ -1,5 +1,6 @@
 """The edge of the command line: every error becomes one sentence and an exit code; no traceback reaches a user."""
 
+import errno
 import os
 import sys
 import traceback
@@ -11,6 +12,7 @@ from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED, L
 
 def guarded(command: click.Command) -> int:
     """Run `command` on this process's arguments and return its exit code."""
+    fill_missing_streams()
     try:
         result = command.main(standalone_mode=False, prog_name="labelferry")
     except click.ClickException as error:
@@ -26,10 +28,26 @@ def guarded(command: click.Command) -> int:
         # Whoever read our output has left; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 - the last edge: what was not foreseen must still be a sentence
-        click.echo(f"Error: something unforeseen happened ({type(error).__name__}: {error}){_remember()}", err=True)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _unforeseen(error)
+        click.echo("Error: no space is left where the output goes", err=True)
         return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the last edge: what was not foreseen must still be a sentence
+        return _unforeseen(error)
     return result if isinstance(result, int) else EXIT_DONE
+
+
+def fill_missing_streams() -> None:
+    """Give a program that was started with stdin, stdout or stderr closed the null device there: nothing else may take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", closefd=False))
+
+
+def _unforeseen(error: Exception) -> int:
+    click.echo(f"Error: something unforeseen happened ({type(error).__name__}: {error}){_remember()}", err=True)
+    return EXIT_FAILED
 
 
 def _remember() -> str:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from labelferry.cli.export import is_made
 from labelferry.cli.show.bar import Bar
 from labelferry.cli.show.json_lines import JsonLines
 from labelferry.cli.show.plain import Plain
@@ -157,6 +158,13 @@ def test_ctrl_c_in_a_command_that_looks_on_says_that_the_job_goes_on(capsys: pyt
         raise KeyboardInterrupt
     assert left.value.exit_code == 130
     assert capsys.readouterr().err == "The job goes on.\n"
+
+
+def test_an_export_that_fails_while_downloading_has_made_its_bundle() -> None:
+    changed = PhaseChanged(**BASE, previous=Phase.PROCESSING, phase=Phase.DOWNLOADING)
+    assert is_made(changed)
+    assert is_made(progress(3, None, Phase.DOWNLOADING))
+    assert not any(is_made(event) for event in (None, STARTED, progress(99), CANCELLED))
 
 
 def test_everybodys_history_says_whose_each_job_is() -> None:

@@ -49,6 +49,28 @@ def test_wrong_usage_gets_one_sentence_and_its_exit_code(
     assert result.returncode == code
 
 
+def test_a_closed_stream_is_the_null_device_and_no_socket_takes_its_number() -> None:
+    program = "import os, sys; from labelferry.cli.guard import *; fill_missing_streams(); print(sys.stderr.fileno(), sys.stderr.isatty())"
+    closed = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, program]
+    assert subprocess.run(closed, capture_output=True, text=True, timeout=60, check=True).stdout == "2 False\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_finds_no_space_gets_a_sentence(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from labelferry.cli import main; main()", "formats"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            program,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "LABELFERRY_STATE": str(tmp_path)},
+        )
+    assert (result.returncode, result.stderr) == (1, "Error: no space is left where the output goes\n")
+
+
 def test_help_and_version_need_no_service(tmp_path: Path) -> None:
     result = labelferry("--help", state=tmp_path / "state")
     assert result.returncode == 0
