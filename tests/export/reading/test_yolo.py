@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +101,25 @@ def test_a_tree_without_data_yaml_has_its_classes_in_a_list(yolo: Callable[..., 
     root = yolo(None)
     (root / "classes.txt").write_text("cell\nwall\n")
     assert len(read(root).objects) == 1
+
+
+def test_the_notes_that_label_studio_puts_beside_yolo_are_no_second_project(
+    yolo: Callable[..., Path], read: Reader
+) -> None:
+    root = yolo(None)
+    (root / "classes.txt").write_text("cell\nwall\n")
+    notes = {"categories": [{"id": 0, "name": "cell"}], "info": {"contributor": "Label Studio"}}
+    (root / "notes.json").write_text(json.dumps(notes))
+    assert read(root).snapshot.facts.source_format == "yolo"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(yolo: Callable[..., Path], read: Reader) -> None:
+    assert len(read(yolo(train__a="\ufeff" + OUTLINE)).objects) == 1
+
+
+def test_a_number_of_classes_that_is_not_that_of_the_names_is_told(yolo: Callable[..., Path], read: Reader) -> None:
+    project = read(yolo(YAML + "nc: 3\n"))
+    assert project.findings == [("other", "data.yaml says nc: 3, but names 2 classes: its names count")]
 
 
 def test_labels_follow_a_quarter_turn_by_exif_as_ultralytics_does(yolo: Callable[..., Path], read: Reader) -> None:

@@ -12,7 +12,8 @@ from labelferry_export.paths import open_plain
 from labelferry_export.reading.json_stream import first_keys
 from labelferry_export.sources.labelferry_form import MARK
 
-ARRAYS = ("categories", "images", "annotations")
+CONTENTS = ("images", "annotations")
+ARRAYS = ("categories", *CONTENTS)
 PREFIX = "instances_"
 SNIFF_BYTES = 1 << 16
 _LIST_OF_OBJECTS = re.compile(rb"\[\s*\{")
@@ -108,11 +109,14 @@ def _may_be_coco(path: Path) -> bool:
 
 
 def _says_coco(path: Path) -> bool:
-    """Whether a json file that happens to lie there is COCO; a link that leads elsewhere is not looked into."""
+    """Whether a json file that happens to lie there is COCO: `categories` alone are in the notes that Label Studio puts beside YOLO.
+
+    A link that leads elsewhere is not looked into.
+    """
     if not path.resolve().is_relative_to(path.parent.resolve()):
         return False
     try:
-        keys = first_keys(path, {*ARRAYS, MARK})
+        keys = first_keys(path, {*CONTENTS, MARK})
     except ExportError:
         return False
-    return MARK not in keys and not keys.isdisjoint(ARRAYS)
+    return MARK not in keys and not keys.isdisjoint(CONTENTS)

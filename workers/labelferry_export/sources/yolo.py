@@ -12,6 +12,7 @@ An image without a label file has no objects. Coordinates are shares of the imag
 import itertools
 import os
 import posixpath
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -89,6 +90,8 @@ class _Data:
         self.names = names
         self.places = places
         self.key_points = key_points
+        self.remark = ""
+        """What does not fit together in data.yaml, in words."""
 
     @classmethod
     def bare(cls, root: Path) -> "_Data":
@@ -112,7 +115,12 @@ class _Data:
         }
         if not found:
             raise ExportError(Code.SOURCE, f"{file} names no images: it has no 'train', 'val' or 'test'", file)
-        return cls(_names(said, file), found, key_points=said.get("kpt_shape") is not None)
+        names = _names(said, file)
+        data = cls(names, found, key_points=said.get("kpt_shape") is not None)
+        count = said.get("nc")
+        if isinstance(count, int) and count != len(names):
+            data.remark = f"{file} says nc: {count}, but names {len(names)} classes: its names count"
+        return data
 
 
 def _names(said: Mapping[str, Value], file: str) -> dict[int, str]:
@@ -177,6 +185,8 @@ class _Reading:
     def run(self) -> Iterator[float]:
         for index, name in self._data.names.items():
             self._sink.add_category(FoundCategory(index, name))
+        if self._data.remark:
+            self._sink.note(Finding.OTHER, self._data.remark)
         subsets: dict[str, str | None] = {}
         for role, places in self._data.places.items():
             for image in itertools.chain.from_iterable(map(self._images, places)):
@@ -224,7 +234,7 @@ class _Reading:
         if image.width is None or not os.path.lexists(self._root / file):
             return
         try:
-            lines = read_bytes(self._root, file, MAX_LABEL_BYTES).splitlines()
+            lines = read_bytes(self._root, file, MAX_LABEL_BYTES).removeprefix(BOM_UTF8).splitlines()
         except ExportError as error:
             self._sink.complain(Finding.OBJECT_DROPPED, error.message, image.name)
             return
