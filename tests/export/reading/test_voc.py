@@ -74,6 +74,28 @@ def test_a_box_that_begins_at_zero_makes_the_project_count_from_zero(
     project = read(voc(thing((0, 5, right, 9))))
     flat = rings(project.objects[0].shape)[0]
     assert (min(flat[::2]), max(flat[::2])) == (0, expected)
+    told = "boxes are taken to count pixels from 0, not 1: Annotations/a.xml has one that begins at 0"
+    assert project.findings.count(("other", told)) == 1
+
+
+def test_a_box_whose_sides_are_the_wrong_way_round_is_turned_with_a_word(
+    voc: Callable[..., Path], read: Reader, rings: Callable[..., Any]
+) -> None:
+    project = read(voc(thing((20, 11, 11, 20))))
+    assert rings(project.objects[0].shape) == [[10, 10, 20, 10, 20, 20, 10, 20]]
+    message = (
+        "object 1 of Annotations/a.xml has a box whose sides are the wrong way round: the lesser number comes first now"
+    )
+    assert ("object-repaired", message) in project.findings
+
+
+def test_boxes_of_parts_are_left_out_and_counted(voc: Callable[..., Path], read: Reader) -> None:
+    part = "<part><name>head</name><bndbox><xmin>12</xmin><ymin>12</ymin><xmax>14</xmax><ymax>14</ymax></bndbox></part>"
+    project = read(voc(thing(more=part * 2), thing()))
+    assert len(project.objects) == 2
+    assert ("other", "objects with boxes of parts: 1; the parts are left out, an object has one outline") in (
+        project.findings
+    )
 
 
 def test_flags_pose_attributes_and_ids_are_kept(voc: Callable[..., Path], read: Reader) -> None:

@@ -4,8 +4,9 @@ An object's outline is its region in `SegmentationObject/`: number n is the n-th
 one that most of its pixels have in `SegmentationClass/`, called as `labelmap.txt` (or, without one, VOC itself) says. Void
 pixels (255) are no object. An object without a region is its box, with a note for the image.
 
-Boxes are whole pixels, both ends included, the first pixel being 1; where one begins at 0 the whole project counts from 0. `train`,
-`val` and `test` of `ImageSets/Main` (else `Segmentation`) are subsets, but for images that are in several.
+Boxes are whole pixels, both ends included, the first pixel being 1; where one begins at 0 the whole project counts from 0, which is
+told. Boxes of the parts of objects are left out, and counted. `train`, `val` and `test` of `ImageSets/Main` (else `Segmentation`)
+are subsets, but for images that are in several.
 """
 
 import itertools
@@ -93,8 +94,10 @@ class _Reading:
         self._base = base
         self._folder = folder
         self._classes: set[str] = set()
-        self._from_zero = False
+        self._from_zero = ""
+        """The first xml with a box that begins at 0."""
         self._reaches_edge = False
+        self._with_parts = 0
         self._numbers = itertools.count(1)
         self._names = _class_names(root, base)
 
@@ -119,9 +122,17 @@ class _Reading:
         for page in pages:
             self._sink.add_image(page.image)
             yield FIRST_PASS
+        if self._from_zero:
+            message = f"boxes are taken to count pixels from 0, not 1: {self._from_zero} has one that begins at 0"
+            self._sink.note(Finding.OTHER, message)
         for turn, page in enumerate(pages):
             self._tell(page, masks.get(page.stem))
             yield FIRST_PASS + (1 - FIRST_PASS) * turn / len(pages)
+        if self._with_parts:
+            message = (
+                f"objects with boxes of parts: {self._with_parts}; the parts are left out, an object has one outline"
+            )
+            self._sink.note(Finding.OTHER, message)
 
     def _masks(self, folder: str) -> Iterator[str]:
         return files_below(self._root, f"{self._base}{folder}/", MASK_SUFFIXES)
@@ -144,9 +155,10 @@ class _Reading:
         stem = posixpath.splitext(posixpath.basename(file))[0]
         for each in found.objects:
             self._classes.add(each.name)
-            if each.box is not None:
-                self._from_zero |= min(each.box[:2]) == 0
-                self._reaches_edge |= bool(found.width) and each.box[2] == found.width
+            box = each.upright_box
+            if box is not None:
+                self._from_zero = self._from_zero or (file if min(box) == 0 else "")
+                self._reaches_edge |= bool(found.width) and box[2] == found.width
         candidates = (found.filename and images.find(found.filename)) or images.find(stem)
         image = self._image(file, stem, candidates)
         if image is None:
@@ -189,21 +201,26 @@ class _Reading:
         """Tell of an object of an xml; whether its box is its outline."""
         number = each.id or next(self._numbers)
         label = f"object {place} of {page.xml}"
+        self._with_parts += each.parts > 0
         try:
             outline = shape or Shape((Part(self._ring(each)),))
         except Unusable as error:
             message = f"{label} cannot be exported: {error}"
             self._sink.complain(Finding.OBJECT_DROPPED, message, page.image.name, number)
             return False
+        if shape is None and each.box != each.upright_box:
+            message = f"{label} has a box whose sides are the wrong way round: the lesser number comes first now"
+            self._sink.note(Finding.OBJECT_REPAIRED, message, page.image.name, number)
         self._sink.add_object(
             FoundObject(page.image.key, each.name, outline, label, id=number, attributes=each.attributes)
         )
         return shape is None
 
     def _ring(self, each: VocObject) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        if each.box is None:
+        box = each.upright_box
+        if box is None:
             raise Unusable("it has no box of four numbers")
-        left, top, right, bottom = each.box
+        left, top, right, bottom = box
         if not self._from_zero:
             left, top = left - 1, top - 1
         elif not self._reaches_edge:

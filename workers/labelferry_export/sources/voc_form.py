@@ -20,12 +20,24 @@ FARTHEST = 1e9
 
 @dataclass(frozen=True)
 class VocObject:
-    """An `object`. `box` is left, top, right, bottom as they stand; `id` is there where labelferry wrote it."""
+    """An `object`. `box` is left, top, right, bottom as they stand; `id` is there where labelferry wrote it.
+
+    `parts` is how many parts of it (head, hand, foot) have boxes of their own, which are not read.
+    """
 
     name: str
     box: tuple[float, float, float, float] | None
     id: int | None = None
     attributes: dict[str, object] = field(default_factory=dict)
+    parts: int = 0
+
+    @property
+    def upright_box(self) -> tuple[float, float, float, float] | None:
+        """Return the box with the lesser side first, whichever way round its sides stand."""
+        if self.box is None:
+            return None
+        left, top, right, bottom = self.box
+        return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,11 @@ def _object(element: XmlElement) -> VocObject:
     number = element.text_of("id")
     is_id = number.isascii() and number.isdigit() and len(number) < 16
     return VocObject(
-        element.text_of("name"), _box(element.first("bndbox")), int(number) if is_id else None, _attributes(element)
+        name=element.text_of("name"),
+        box=_box(element.first("bndbox")),
+        id=int(number) if is_id else None,
+        attributes=_attributes(element),
+        parts=sum(1 for _ in element.all("part")),
     )
 
 
