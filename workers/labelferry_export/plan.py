@@ -178,7 +178,7 @@ class Meter:
 
     def _tell(self, lap: _Lap, step: Step) -> Iterator[Update]:
         goal = round(min(self._goal, limits.WORKER_SHARE), 2)
-        seen = any(each.seconds > 0 for each in self._laps.values())
+        seen = any(each.done > 0 and each.seconds > 0 for each in self._laps.values())
         left = round(self._seconds_left(self._overall_pace()), 1) if seen else None
         message = sentence_for(lap.stage, step, lap.current, lap.total)
         item = shortened(step.item, limits.ITEM_CHARACTERS) or None

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from labelferry.cli.export import is_made
+from labelferry.cli.show import show_for
 from labelferry.cli.show.bar import Bar
 from labelferry.cli.show.json_lines import JsonLines
 from labelferry.cli.show.plain import Plain
@@ -114,6 +115,26 @@ def test_the_bar_shows_both_phases_the_stage_the_rate_and_the_time_left() -> Non
         "[red]evil[/red].png",
     ):
         assert piece in drawn
+
+
+@pytest.mark.parametrize("width", [24, 40, 60])
+def test_a_narrow_terminal_shows_how_far_both_phases_are_before_anything_else(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    bar = Bar(console)
+    bar.event(progress(30))
+    with console.capture() as capture:
+        console.print(bar._draw())
+    bar.close()
+    lines = capture.get().splitlines()
+    assert lines[1].startswith("Processing   30 %  image")
+    assert lines[2].startswith("Downloading   0 %")
+    assert all(len(line) <= width for line in lines)
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(show_for(as_json=False), Plain)
 
 
 def test_the_bar_gives_way_to_the_summary() -> None:

@@ -84,6 +84,16 @@ def test_time_left_comes_near_the_truth() -> None:
     assert left[9.0] == pytest.approx(6, rel=0.1)
 
 
+def test_no_time_left_is_told_before_any_work_was_seen() -> None:
+    clock = Clock()
+    meter = Meter({"a": Planned(Stage.IMAGES, 1000, 0)}, clock)
+    clock.now = 0.001
+    assert [each.estimated_time_remaining for each in meter.advance("a", Step(0.0, "Reading", "x"))] == [None]
+    clock.now = 0.5
+    (update,) = meter.advance("a", Step(10.0, "Reading", "x"))
+    assert update.estimated_time_remaining is not None
+
+
 def test_what_people_read_is_a_sentence_of_bounded_length() -> None:
     meter = Meter({"a": Planned(Stage.IMAGES, 100, 50)}, Clock())
     updates = list(meter.advance("a", Step(1.0, "Copying images", "image_001.jpg", 5)))

@@ -1,5 +1,6 @@
 """How events reach whoever looks: as JSON lines, as a live bar on a terminal, or as plain lines anywhere else."""
 
+import os
 import sys
 from typing import Protocol
 
@@ -20,12 +21,12 @@ class Show(Protocol):
 
 
 def show_for(*, as_json: bool) -> Show:
-    """Return the show that fits: JSON when asked for, the bar when stderr is a terminal, plain lines otherwise."""
+    """Return the show that fits: JSON when asked for, the bar when stderr is a terminal that can redraw, plain lines otherwise."""
     if as_json:
         from labelferry.cli.show.json_lines import JsonLines
 
         return JsonLines()
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         from labelferry.cli.show.bar import Bar
 
         return Bar()

@@ -14,6 +14,8 @@ from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, P
 from labelferry_protocol.words import Phase
 
 FRAMES_A_SECOND = 12
+WIDE = 76
+"""So many columns leave room for a bar; with fewer, the numbers come first."""
 NAMES = {Phase.PROCESSING: "Processing", Phase.DOWNLOADING: "Downloading"}
 
 
@@ -92,6 +94,9 @@ class Bar:
         self._message = Text(event.message, style="dim", no_wrap=True, overflow="ellipsis")
 
     def _draw(self) -> Group:
+        note = [self._note] if self._note else []
+        if self._console.width < WIDE:
+            return Group(self._headline, *map(self._line, Phase), self._message, *note)
         table = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None, None):
             table.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
@@ -99,7 +104,11 @@ class Bar:
             percent = self._percent[phase]
             bar = ProgressBar(total=100, completed=percent, complete_style="cyan", finished_style="green")
             table.add_row(NAMES[phase], bar, f"{percent:3.0f} %", Text(self._facts[phase]))
-        return Group(self._headline, table, self._message, *([self._note] if self._note else []))
+        return Group(self._headline, table, self._message, *note)
+
+    def _line(self, phase: Phase) -> Text:
+        line = f"{NAMES[phase]:<11} {self._percent[phase]:3.0f} %  {self._facts[phase]}"
+        return Text(line, no_wrap=True, overflow="ellipsis")
 
     def _end(self, event: Completed | Failed | Cancelled) -> None:
         self._live.stop()
