@@ -126,7 +126,7 @@ def test_a_narrow_terminal_shows_how_far_both_phases_are_before_anything_else(wi
         console.print(bar._draw())
     bar.close()
     lines = capture.get().splitlines()
-    assert lines[1].startswith("Processing   30 %  image")
+    assert lines[1].startswith("Processing   30 %  ima")
     assert lines[2].startswith("Downloading   0 %")
     assert all(len(line) <= width for line in lines)
 
