@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labelferry_export.errors import ExportError
-from labelferry_export.reading.json_stream import Decoder
-from labelferry_export.sources.coco_form import SegmentedAnnotation
+from labelferry_export.sources.coco_annotations import AnnotationDecoder
+from labelferry_export.sources.coco_form import CocoAnnotation
 from labelferry_protocol.errors import Code
 from labelferry_protocol.words import OnError
 
@@ -267,6 +267,7 @@ ANNOTATIONS = st.fixed_dictionaries(
         "segmentation": OUTLINES,
         "bbox": st.lists(st.sampled_from([1, 2, 5]), min_size=4, max_size=4),
         "iscrowd": st.sampled_from([0, 1]),
+        "track_id": st.integers(0, 3) | st.none() | st.lists(st.integers(), max_size=1),
         "attributes": st.dictionaries(st.text(max_size=2), st.integers(0, 9) | st.lists(st.integers(), max_size=1)),
     },
 )
@@ -277,6 +278,13 @@ def as_whole_numbers(annotation: dict[str, Any]) -> dict[str, Any]:
     if "segmentation" not in annotation:
         return annotation
     return {**annotation, "segmentation": [[abs(int(each)) for each in ring] for ring in annotation["segmentation"]]}
+
+
+class OneByOne(AnnotationDecoder):
+    """Never decodes many at once."""
+
+    def decode_many(self, elements: bytes) -> list[CocoAnnotation] | None:
+        return None
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -318,7 +326,7 @@ def test_objects_told_many_at_once_become_what_they_become_one_by_one(
 
     at_once = told()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("labelferry_export.sources.coco_reading.ANNOTATION", Decoder(SegmentedAnnotation))
+        patch.setattr("labelferry_export.sources.coco_reading.AnnotationDecoder", OneByOne)
         assert told() == at_once
         patch.setattr("labelferry_export.sources.coco_annotations.is_plain", lambda _: False)
         assert told() == at_once
@@ -340,6 +348,40 @@ def test_a_score_beside_the_attributes_is_one(coco: CocoProject, read: Reader) -
         {"score": 0.125},
         {},
     ]
+
+
+@pytest.mark.parametrize(
+    "outline", [[SQUARE], [[10.5, 10, 20, 10, 20, 20]], {"size": [30, 40], "counts": [0, 5, 1195]}]
+)
+@pytest.mark.parametrize("count", [1, 3, 300])
+def test_what_is_said_of_an_object_beside_cocos_own_keys_is_its_attributes_or_told_to_be_left_out(
+    coco: CocoProject, read: Reader, count: int, outline: Any
+) -> None:
+    coco.add_image()
+    for number in range(count):
+        plain: dict[str, Any] = {"track_id": number, "note": "né", "ignore": 0, "area": 5, "empty": None}
+        key_points = (
+            {"keypoints": [12, 12, 2, 0, 0, 0], "num_keypoints": 1} if number == 0 else {"keypoints": [0, 0, 0]}
+        )
+        coco.add_object(
+            outline, **plain, **key_points, attributes={"own": True, "note": "own"} if number == 0 else None
+        )
+    project = read(coco.write())
+    assert [each.attributes for each in project.objects] == [
+        {"track_id": 0, "note": "own", "own": True},
+        *({"track_id": number, "note": "né"} for number in range(1, count)),
+    ]
+    message = "'keypoints', in instances.json 1 times, is left out: beside its outline an object has plain values only"
+    assert project.findings == [("other", message)]
+
+
+def test_one_object_that_says_more_changes_none_of_the_others(coco: CocoProject, read: Reader) -> None:
+    coco.add_image()
+    for number in range(40):
+        coco.add_object(**{"occluded": True} if number == 30 else {})
+    found = read(coco.write()).objects
+    assert [each.attributes for each in found] == [{"occluded": True} if n == 30 else {} for n in range(40)]
+    assert {str(rings(each.shape)) for each in found} == {str([[float(each) for each in SQUARE]])}
 
 
 @pytest.mark.parametrize("folder", [False, True])

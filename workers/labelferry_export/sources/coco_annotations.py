@@ -1,9 +1,11 @@
 """COCO's annotations as they are decoded, and those among them that are nothing but polygons, many at once. One that is something else: coco_form.py."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, groupby
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,12 +13,17 @@ from msgspec import Raw, structs
 
 from labelferry_export.geometry.ring import Rings
 from labelferry_export.model import LARGEST_ID
+from labelferry_export.reading.json_cursor import Element
 from labelferry_export.reading.json_stream import Decoder
 from labelferry_export.sources.coco_form import CocoAnnotation, Segmentation, SegmentedAnnotation
 from labelferry_export.sources.whole_numbers import polygons_in
 
 POINT_WITHIN = 2048
 """A file whose numbers have a decimal point shows it within so many bytes of a block."""
+OWN = frozenset([*SegmentedAnnotation.__struct_fields__, "num_keypoints"])
+"""Keys of an annotation that are COCO's own, and no attributes; `num_keypoints` says nothing that `keypoints` does not."""
+IGNORED = "ignore"
+"""Some writers put this key into every annotation: 0 says nothing."""
 _LIST_OF_LISTS = re.compile(rb"\[[ \t\r\n]*\[")
 
 
@@ -42,39 +49,100 @@ class Annotations(list[CocoAnnotation]):
         self.polygons = polygons
 
 
-class AnnotationDecoder(Decoder[CocoAnnotation]):
-    """Decodes annotations; of many that are polygons in whole numbers the numbers are never made into objects of Python."""
+class _OnlySegmented(SegmentedAnnotation, forbid_unknown_fields=True):
+    """A `SegmentedAnnotation` that says nothing besides."""
 
-    def __init__(self) -> None:
+
+class _OnlyDrawn(DrawnAnnotation, forbid_unknown_fields=True):
+    """A `DrawnAnnotation` that says nothing besides."""
+
+
+class AnnotationDecoder(Decoder[CocoAnnotation]):
+    """Decodes annotations; of many that are polygons in whole numbers the numbers are never made into objects of Python.
+
+    Plain values that stand beside COCO's own keys are attributes; of all else that does `left_out` counts the annotations that say it.
+    """
+
+    def __init__(self, left_out: Counter[str]) -> None:
         super().__init__(SegmentedAnnotation)
-        self._drawn = Decoder(DrawnAnnotation)
-        self._segmentation = msgspec.json.Decoder(Segmentation)
+        self._left_out = left_out
+        self._only = _Outlines(_OnlyDrawn, _OnlySegmented)
+        self._with_more = _Outlines(DrawnAnnotation, SegmentedAnnotation)
+        self._said = Decoder(dict[str, Any])
+        self._said_by_many = Decoder(dict[str, Raw])
+
+    def decode(self, element: Element, name: str) -> CocoAnnotation:
+        """As `Decoder.decode`."""
+        annotation = super().decode(element, name)
+        self._take_beside(annotation, self._said.decode(element, name))
+        return annotation
 
     def decode_many(self, elements: bytes) -> list[CocoAnnotation] | None:
         """As `Decoder.decode_many`: `Annotations`, where they are such polygons."""
+        annotations = self._only.decode_many(elements)
+        if annotations is not None:
+            return annotations
+        annotations = self._with_more.decode_many(elements)
+        said = None if annotations is None else self._said_by_many.decode_many(elements)
+        if annotations is None or said is None:
+            return None
+        try:
+            beside = [
+                {key: msgspec.json.decode(value) for key, value in each.items() if key not in OWN} for each in said
+            ]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        for annotation, values in zip(annotations, beside, strict=True):
+            self._take_beside(annotation, values)
+        return annotations
+
+    def _take_beside(self, annotation: CocoAnnotation, said: dict[str, Any]) -> None:
+        beside = {}
+        for key, value in said.items():
+            if key in OWN or value is None or (key == IGNORED and not value):
+                continue
+            if isinstance(value, (str, int, float)):
+                beside[key] = value
+            elif any(value):
+                self._left_out[key] += 1
+        if beside:
+            annotation.attributes = {**beside, **(annotation.attributes or {})}
+
+
+class _Outlines:
+    """Decodes many annotations of two types: as they are drawn, where nearly all are polygons in whole numbers, else segmented."""
+
+    def __init__(self, drawn: type[DrawnAnnotation], segmented: type[SegmentedAnnotation]) -> None:
+        self._drawn = Decoder(drawn)
+        self._segmented = Decoder(segmented)
+        self._segmentation = msgspec.json.Decoder(Segmentation)
+
+    def decode_many(self, elements: bytes) -> list[CocoAnnotation] | None:
+        """As `Decoder.decode_many`."""
         if b"." in elements[:POINT_WITHIN]:
-            return super().decode_many(elements)
+            return self._all_segmented(elements)
         annotations = self._drawn.decode_many(elements)
         if annotations is None:
             return None
         drawn = [_may_be_drawn(each) for each in annotations]
         polygons = polygons_in([each.segmentation for each in compress(annotations, drawn)])
         if polygons is None or len(polygons) < len(annotations) / 2:
-            return super().decode_many(elements)
+            return self._all_segmented(elements)
         if all(drawn):
             return Annotations(annotations, polygons)
         both = zip(annotations, drawn, strict=True)
         try:
-            return Annotations((each if is_drawn else self._segmented(each) for each, is_drawn in both), polygons)
+            return Annotations((each if is_drawn else self._redone(each) for each, is_drawn in both), polygons)
         except msgspec.ValidationError:
             return None
 
-    def _segmented(self, drawn: DrawnAnnotation) -> SegmentedAnnotation:
+    def _all_segmented(self, elements: bytes) -> list[CocoAnnotation] | None:
+        annotations = self._segmented.decode_many(elements)
+        return None if annotations is None else list[CocoAnnotation](annotations)
+
+    def _redone(self, drawn: DrawnAnnotation) -> SegmentedAnnotation:
         said = structs.asdict(drawn)
         return SegmentedAnnotation(**{**said, "segmentation": self._segmentation.decode(drawn.segmentation)})
-
-
-ANNOTATION = AnnotationDecoder()
 
 
 def in_runs(annotations: Sequence[CocoAnnotation]) -> Iterator[PlainRun | SegmentedAnnotation]:

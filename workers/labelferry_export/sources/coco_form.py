@@ -62,6 +62,8 @@ class CocoAnnotation(Struct):
     attributes: dict[str, Any] | None = None
     score: Any = None
     """How sure a detector was, where one made the annotation."""
+    area: Any = None
+    """What the file says it is; the areas that are exported are those of the outlines."""
 
     @property
     def values(self) -> dict[str, Any]:

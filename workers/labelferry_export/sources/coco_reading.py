@@ -1,5 +1,6 @@
 """The reading of one COCO file: its arrays, and what is told of each element. Which files make a project: coco.py."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.reading.json_stream import Decoder, JsonStream, WrongType, collector_off
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundObjects, Key, Sink
-from labelferry_export.sources.coco_annotations import ANNOTATION, PlainRun, in_runs
+from labelferry_export.sources.coco_annotations import AnnotationDecoder, PlainRun, in_runs
 from labelferry_export.sources.coco_files import ARRAYS, CocoFile, CocoLayout, image_folders
 from labelferry_export.sources.coco_form import (
     CATEGORY,
@@ -53,6 +54,7 @@ class CocoFileReading:
         self._aliases: dict[Key, Key] = {}
         """The keys of this file's classes, and those that the sink has them under: files may number the same classes differently."""
         self._places: dict[str, int] = {}
+        self._left_out: Counter[str] = Counter()
         self._offset = 0
 
     def index(self) -> Iterator[float]:
@@ -87,7 +89,7 @@ class CocoFileReading:
             self._tell_image(image, folders)
             if count % ELEMENTS_AT_ONCE == 0:
                 yield self._done()
-        batches = self._batches("annotations", ANNOTATION, Finding.OBJECT_DROPPED)
+        batches = self._batches("annotations", AnnotationDecoder(self._left_out), Finding.OBJECT_DROPPED)
         more, reached = True, 0
         while more:
             # What was decoded is gone when the collector is on again: it would look at each of the many lists.
@@ -99,6 +101,7 @@ class CocoFileReading:
             if self._offset - reached > BYTES_PER_STEP:
                 reached = self._offset
                 yield self._done()
+        self._tell_left_out()
         self._stream.check_unchanged()
 
     def _done(self) -> float:
@@ -196,6 +199,11 @@ class CocoFileReading:
                 attributes=annotation.values,
             )
         )
+
+    def _tell_left_out(self) -> None:
+        for key, count in sorted(self._left_out.items()):
+            message = f"{key[:64]!r}, in {self._stream.name} {count} times, is left out: beside its outline an object has plain values only"
+            self._sink.note(Finding.OTHER, message)
 
     @property
     def _several(self) -> bool:
