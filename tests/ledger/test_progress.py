@@ -32,9 +32,16 @@ def test_a_frame_is_published_with_number_and_time(bench: Bench) -> None:
 
 def test_progress_never_falls(bench: Bench) -> None:
     job_id = bench.running()
-    for progress in (5, 9, 7, 9, 12):
+    for progress in (5, 9, 7, 12):
         bench.progress(job_id, progress)
-    assert told(bench, job_id) == [5, 9, 9, 12]
+    assert told(bench, job_id) == [5, 9, 12]
+
+
+def test_what_is_said_again_is_told_once(bench: Bench) -> None:
+    job_id = bench.running()
+    for progress in (5, 9, 9, 9, 12):
+        bench.progress(job_id, progress)
+    assert told(bench, job_id) == [5, 9, 12]
 
 
 def test_frames_of_others_are_dropped(bench: Bench) -> None:

@@ -530,14 +530,14 @@ def test_people_are_told_once_when_nothing_moves(bench: Bench) -> None:
     bench.run()
     bench.report(MOVED)
     keep(bench, until=300.0)
-    stalled = [each for each in bench.done if isinstance(each, do.Show) and "No progress for" in each.frame.message]
+    stalled = {each for each in bench.done if isinstance(each, do.Show) and "No progress for" in each.frame.message}
     assert len(stalled) == 1
 
 
 def test_people_are_told_of_an_export_that_never_moved_at_all(bench: Bench) -> None:
     bench.run()
     keep(bench, until=130.0)
-    (stalled,) = [each for each in bench.done if isinstance(each, do.Show)]
+    (stalled,) = {each for each in bench.done if isinstance(each, do.Show)}
     assert "No progress for 120 s" in stalled.frame.message
 
 
@@ -676,3 +676,27 @@ def test_what_was_found_is_told_when_it_registers_and_a_job_that_runs_here_again
     bench.tick(5.0)
     decided = bench.hear(work.Renewed(epoch=1, ended=(JOB, OTHER)), 5.1, work.Renew)
     assert [each for each in decided if isinstance(each, do.Forget)] == [do.Forget(OTHER)]
+
+
+def shown(taken: Iterable[do.Instruction]) -> list[float]:
+    return [each.frame.progress for each in taken if isinstance(each, do.Show)]
+
+
+def test_what_was_shown_before_the_broker_had_the_beginning_is_shown_again() -> None:
+    bench = Bench()
+    bench.join()
+    bench.lease()
+    bench.report(reports.Begun(key=KEY), 0.0)
+    bench.report(MOVED, 0.0)
+    assert shown(bench.hear(work.Acknowledged(), 0.1, work.AttemptStarted)) == [40.0]
+
+
+def test_a_frame_that_was_lost_is_shown_again_with_the_renewal_while_its_attempt_is_at_work() -> None:
+    bench = Bench()
+    bench.run()
+    bench.report(MOVED, 1.0)
+    bench.tick(6.0)
+    assert shown(bench.hear(work.Renewed(epoch=1), 6.0, work.Renew)) == [40.0]
+    bench.report(reports.Broke(key=KEY, code=Code.SOURCE, message="no", retryable=False), 7.0)
+    bench.tick(12.0)
+    assert shown(bench.hear(work.Renewed(epoch=1), 12.0, work.Renew)) == []

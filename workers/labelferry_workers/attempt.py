@@ -8,7 +8,15 @@ something that comes too late, and changes nothing.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from labelferry_protocol.work import AttemptCancelled, AttemptFailed, AttemptFinished, CancelOrder, Holding, Lease
+from labelferry_protocol.work import (
+    AttemptCancelled,
+    AttemptFailed,
+    AttemptFinished,
+    CancelOrder,
+    Holding,
+    Lease,
+    ProgressFrame,
+)
 from labelferry_workers.reports import Moved, Packed
 
 LastWord = AttemptFinished | AttemptFailed | AttemptCancelled
@@ -101,6 +109,8 @@ class Attempt:
     watch_at: float | None = None
     """When orders about it are listened to on the control lane; None when they are."""
     moved: Moved | None = None
+    frame: ProgressFrame | None = None
+    """The progress that was shown last: shown again when the broker has the beginning, and with each renewal, for a frame may be lost."""
     moved_at: float = 0.0
     stall_shown: bool = False
     asked: int = 0

@@ -1,5 +1,7 @@
 """The attempts that a worker holds, and what becomes of each: the larger half of the crew. How they end is `endings`. Pure."""
 
+from collections.abc import Iterable
+
 from labelferry_protocol import work
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import CancelOrder, CancelSeen, Holding, Holdings, Jobs, Lease
@@ -168,7 +170,7 @@ class Attempts(Endings):
                 self._say_begun(attempt, now)
                 attempt.moved, attempt.moved_at, attempt.stall_shown = report, now, False
                 if attempt.step is Step.RUNNING:
-                    yield Show(words.frame_of(self._worker_id, report))
+                    yield self._show(attempt, words.frame_of(self._worker_id, report))
             case Packing() if attempt.can(Move.PACK):
                 attempt.take(Move.PACK)
                 attempt.kill_at = now + self._settings.partial_seconds
@@ -178,6 +180,24 @@ class Attempts(Endings):
                 yield from self._end(attempt, words.cancelled(self._worker_id, key), now)
             case Broke():
                 yield from self._end(attempt, words.broken(self._worker_id, report), now)
+
+    def answered(self, key: Holding, message: work.WorkerSays) -> Instructions:
+        """Take the broker's answer to a word about an attempt; what was shown before it had the beginning, it did not take."""
+        yield from super().answered(key, message)
+        if isinstance(message, work.AttemptStarted):
+            yield from self.show_again([key])
+
+    def show_again(self, holding: Iterable[Holding]) -> Instructions:
+        """Show how far these attempts are once more, as far as they are at work and have moved."""
+        for key in holding:
+            attempt = self._held.get(key)
+            if attempt is not None and attempt.step in AT_WORK and attempt.frame is not None:
+                yield Show(attempt.frame)
+
+    @staticmethod
+    def _show(attempt: Attempt, frame: work.ProgressFrame) -> Show:
+        attempt.frame = frame
+        return Show(frame)
 
     def _say_begun(self, attempt: Attempt, now: float) -> None:
         if attempt.begun_at is not None:
@@ -228,7 +248,9 @@ class Attempts(Endings):
         if attempt is None or attempt.step is not Step.BRINGING or attempt.packed is None:
             return
         if attempt.packed.size >= SHOWN_BYTES:
-            yield Show(words.bringing_frame(self._worker_id, key, sent, attempt.packed.size, seconds_left))
+            yield self._show(
+                attempt, words.bringing_frame(self._worker_id, key, sent, attempt.packed.size, seconds_left)
+            )
 
     def brought(self, key: Holding, receipt: bytes, now: float) -> Instructions:
         """Take the depot's receipt."""
@@ -289,4 +311,4 @@ class Attempts(Endings):
             yield from self._kill(attempt, word, now)
         elif still >= self._settings.stall_seconds and not attempt.stall_shown:
             attempt.stall_shown = True
-            yield Show(words.stalled_frame(self._worker_id, attempt.key, attempt.moved, still))
+            yield self._show(attempt, words.stalled_frame(self._worker_id, attempt.key, attempt.moved, still))

@@ -193,6 +193,7 @@ class Crew:
         if asked is None:
             return
         self._attempts.prolong(asked.holding, asked.sent_at + self._membership.lease_seconds)
+        yield from self._attempts.show_again(asked.holding)
         for key in message.abandon:
             yield from self._attempts.fence(key, now)
         for order in message.cancels:

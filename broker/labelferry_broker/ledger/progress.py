@@ -7,7 +7,7 @@ from labelferry_broker.ledger.effects import Publish
 from labelferry_broker.ledger.jobs import Job
 from labelferry_protocol import limits
 from labelferry_protocol.events import Progress, StageProgress
-from labelferry_protocol.words import Phase, State
+from labelferry_protocol.words import Phase, Stage, State
 from labelferry_protocol.work import ProgressFrame
 
 BELOW_DONE = 99.99
@@ -27,14 +27,17 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
     if not done >= _before(job):  # which a NaN is not either
         return
     left = frame.estimated_time_remaining
+    message, stage_progress = frame.message[: limits.MESSAGE_CHARACTERS], _shorten(frame.stage_progress)
+    if _is_told(job, done, frame.stage, message, stage_progress):
+        return
     progress = book.stamp(
         job,
         Progress,
         progress=done,
         phase=Phase.PROCESSING,
         stage=frame.stage,
-        message=frame.message[: limits.MESSAGE_CHARACTERS],
-        stage_progress=_shorten(frame.stage_progress),
+        message=message,
+        stage_progress=stage_progress,
         estimated_time_remaining=left if left is not None and isfinite(left) else None,
     )
     book.note_progress(job, progress)
@@ -56,6 +59,18 @@ def again(book: Book, job: Job) -> Progress | None:
         message=f"Running again: attempt {job.row.attempt}",
         stage_progress=last.stage_progress,
         estimated_time_remaining=None,
+    )
+
+
+def _is_told(job: Job, done: float, stage: Stage, message: str, stage_progress: StageProgress) -> bool:
+    """Whether this is what was told last: workers say how far they are again, for what they say may be lost."""
+    last = job.row.progress
+    return last is not None and (last.attempt, last.progress, last.stage, last.message, last.stage_progress) == (
+        job.row.attempt,
+        done,
+        stage,
+        message,
+        stage_progress,
     )
 
 
