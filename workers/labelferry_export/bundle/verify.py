@@ -126,10 +126,11 @@ class _Whole:
 
 def read_again(path: Path, opened: Open) -> Iterator[None]:
     """Hand the contents of files to the readers that `opened` has for them; a yield after every block. All else is for `verify` to check."""
-    for record, file in _records(path, lambda _: True):
+    for record, file in _records(path):
         reader = opened(record.name)
         if reader is None:
             continue
+        _seek_data(file, record)
         with about(record.name):
             for _, data in _unpacked(file.read, record):
                 reader.take(data)
@@ -137,24 +138,28 @@ def read_again(path: Path, opened: Open) -> Iterator[None]:
             reader.close()
 
 
-def _records(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[_Record, BinaryIO]]:
-    """Yield what the directory says of files, each with the bundle open where the file's data begins."""
+def _records(path: Path) -> Iterator[tuple[_Record, BinaryIO]]:
+    """Yield what the directory says of files, each with the bundle open."""
     with path.open("rb") as directory, path.open("rb") as file:
         count, start = _end_of(directory)
         directory.seek(start)
         for _ in range(count):
-            record = _record(directory)
-            if wanted(record.name):
-                file.seek(record.offset)
-                *_, name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
-                file.seek(name_length + extra_length, os.SEEK_CUR)
-                yield record, file
+            yield _record(directory), file
+
+
+def _seek_data(file: BinaryIO, record: _Record) -> None:
+    """Go to where a file's data begins."""
+    file.seek(record.offset)
+    *_, name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
+    file.seek(name_length + extra_length, os.SEEK_CUR)
 
 
 def stored(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the files of a bundle that are wanted by name, each with its contents to read here and there; they lie there as they are."""
-    for record, file in _records(path, wanted):
-        yield record.name, segment(file, file.tell(), record.size)
+    for record, file in _records(path):
+        if wanted(record.name):
+            _seek_data(file, record)
+            yield record.name, segment(file, file.tell(), record.size)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ drawn again from the numbers in the file: then area and box are exactly those of
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy as np
 from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.formats._recounts.lines import LEAST_RING, JsonRecount
 from labelferry_export.geometry.raster import cover_of_all
-from labelferry_export.geometry.ring import Flags, Floats, Rings
+from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings
 from labelferry_export.geometry.rle import RleError, unpack
 
 BATCH = 500
@@ -72,9 +73,16 @@ class CocoRecount(JsonRecount):
 
     def _flush(self) -> None:
         if self._polygons:
-            check_polygons(self._polygons)
+            rows, outlines = self._polygons, check_polygons(self._polygons)
             every = 1 if self._checked < ALL_DRAWN else DRAWN_EVERY
-            draw_polygons(self._polygons[self._checked // BATCH % every :: every] or self._polygons)
+            chosen = (
+                np.arange(self._checked // BATCH % every, len(rows), every)
+                if len(rows) > every
+                else np.arange(len(rows))
+            )
+            if every > 1:
+                rows, outlines = [rows[place] for place in chosen.tolist()], outlines.taken(chosen)
+            draw_polygons(rows, outlines)
         self._checked += len(self._polygons)
         self._polygons.clear()
 
@@ -106,13 +114,14 @@ def check_runs(row: AnnotationRow, rle: RleRow) -> None:
         raise ValueError(f"object {row.id}: its box {row.bbox} is not that of its mask")
 
 
-def check_polygons(rows: Sequence[AnnotationRow]) -> None:
-    """Raise ValueError when a ring has fewer than three points, or an area or box cannot be that of the rings."""
+def check_polygons(rows: Sequence[AnnotationRow]) -> Rings:
+    """Return the outlines. Raises ValueError when a ring has fewer than three points, or an area or box cannot be that of the rings."""
     rings = [row.segmentation if isinstance(row.segmentation, list) else [] for row in rows]
-    for row, each in zip(rows, rings, strict=True):
-        if not each or any(len(ring) < LEAST_RING or len(ring) % 2 for ring in each):
-            raise ValueError(f"object {row.id}: a ring of its segmentation is none of three or more points")
-    outlines = outlines_of(rings)
+    sizes = np.fromiter(map(len, chain.from_iterable(rings)), np.int64)
+    counts = np.fromiter(map(len, rings), np.int64)
+    if not counts.all() or (sizes < LEAST_RING).any() or (sizes % 2).any():
+        raise _wrong_ring(rows, rings)
+    outlines = outlines_of(rings, sizes, counts)
     allowed = _allowed(outlines)
     areas, boxes = np.array([row.area for row in rows]), np.array([row.bbox for row in rows])
     low, size = boxes[:, :2], boxes[:, 2:]
@@ -121,11 +130,11 @@ def check_polygons(rows: Sequence[AnnotationRow]) -> None:
     right = near & (areas >= allowed.least) & (areas <= allowed.most) & (areas <= size.prod(axis=1))
     if not right.all():
         raise _wrong(rows, right)
+    return outlines
 
 
-def draw_polygons(rows: Sequence[AnnotationRow]) -> None:
-    """Raise ValueError when an area or box is not that of the rings, drawn again; `check_polygons` has passed them."""
-    outlines = outlines_of([row.segmentation for row in rows if isinstance(row.segmentation, list)])
+def draw_polygons(rows: Sequence[AnnotationRow], outlines: Rings) -> None:
+    """Raise ValueError when an area or box is not that of the outlines, drawn again; `check_polygons` has passed them."""
     # Outlines lie in their image: beyond the last vertex there is nothing to draw.
     width, height = np.maximum(np.ceil(outlines.points.max(axis=0)), 1).astype(int).tolist()
     drawn = cover_of_all(outlines, width, height)
@@ -140,12 +149,20 @@ def _wrong(rows: Sequence[AnnotationRow], right: Flags) -> ValueError:
     return ValueError(f"object {wrong.id}: its area {wrong.area} and box {wrong.bbox} are not those of its rings")
 
 
-def outlines_of(objects: Sequence[Sequence[Sequence[float]]]) -> Rings:
-    """Return the rings of objects as shapes, each ring a part of its own."""
-    flat = [ring for each in objects for ring in each]
-    sizes = np.array([len(ring) // 2 for ring in flat])
-    points = np.concatenate([np.asarray(ring, np.float64) for ring in flat]).reshape(-1, 2)
-    return Rings.counted(points, sizes, np.ones_like(sizes), np.array([len(each) for each in objects]))
+def _wrong_ring(rows: Sequence[AnnotationRow], rings: Sequence[Sequence[Sequence[float]]]) -> ValueError:
+    wrong = next(
+        row
+        for row, each in zip(rows, rings, strict=True)
+        if not each or any(len(ring) < LEAST_RING or len(ring) % 2 for ring in each)
+    )
+    return ValueError(f"object {wrong.id}: a ring of its segmentation is none of three or more points")
+
+
+def outlines_of(objects: Sequence[Sequence[Sequence[float]]], sizes: Integers, counts: Integers) -> Rings:
+    """Return the rings of objects as shapes, each ring a part of its own. sizes: (r,) numbers of each ring; counts: (n,) rings of each object."""
+    numbers = chain.from_iterable(chain.from_iterable(objects))
+    points = np.fromiter(numbers, np.float64, int(sizes.sum())).reshape(-1, 2)
+    return Rings.counted(points, sizes // 2, np.ones_like(sizes), counts)
 
 
 class _Allowed(NamedTuple):

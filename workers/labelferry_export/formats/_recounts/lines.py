@@ -71,11 +71,10 @@ class JsonRecount:
 
     def add(self, line: bytes) -> None:
         """Take a line."""
-        for key, decoder in self._keys.items():
-            if line.startswith(key):
-                self._decoder = decoder
-                return
-        if self._decoder is None or not line.startswith(b"{"):
+        if not line.startswith(b"{"):
+            self._decoder = next((each for key, each in self._keys.items() if line.startswith(key)), self._decoder)
+            return
+        if self._decoder is None:
             return
         row = decoded(self._decoder, record_of(line))
         if isinstance(row, ImageRow):

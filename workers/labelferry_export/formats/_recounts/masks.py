@@ -1,26 +1,39 @@
-"""Masks read again, not by what wrote them: their depth, their values, how many objects can be seen. Large ones in strips, others by Pillow."""
+"""Masks read again: their depth, their values, how many objects can be seen. Large ones in strips; of others the first ones of a bundle, and a share of
+all that follow, are decoded by Pillow, which has nothing of what wrote them; the rest in one go.
+"""
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as Pillow
 
 from labelferry_export.bundle.readers import Reader
+from labelferry_export.formats._recounts.plain_png import plain_png
 from labelferry_export.formats._recounts.strips import HEAD_BYTES, Strips, Values, strips_of
 
 MOST_PIXELS = 8 << 20
 """A larger mask is not decoded as a whole, which would take too much memory, but in strips."""
+ALL_BY_PILLOW, EVERY_BY_PILLOW = 40, 16
+"""So many masks of a bundle are all decoded by Pillow, of the others every sixteenth; and all that are not of the form we write."""
 
 
-@dataclass(frozen=True, eq=False)
 class Mask:
-    """A mask that was read: Pillow's word for its pixels, the values there are, ascending, and, of one that is not large, the pixels, (height, width)."""
+    """A mask that was read: Pillow's word for its pixels, and, of one that is not large, the pixels, (height, width)."""
 
-    mode: str
-    values: Values
-    pixels: Values | None = None
+    def __init__(self, mode: str, pixels: Values | None, values: Values | None = None) -> None:
+        self.mode = mode
+        self.pixels = pixels
+        self._values = values
+
+    @property
+    def values(self) -> Values:
+        """The values there are, ascending."""
+        if self._values is None and self.pixels is not None:
+            flat = self.pixels.reshape(-1)
+            # Those with which a run begins.
+            self._values = np.unique(flat[np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)])
+        return np.zeros(0, np.uint8) if self._values is None else self._values
 
 
 class MaskRecount:
@@ -38,6 +51,7 @@ class MaskRecount:
         self._modes = modes
         self._judge = judge
         self._last = last
+        self._decoder = Decoder()
 
     def open(self, name: str) -> Reader | None:
         """Return the reader of a mask."""
@@ -46,7 +60,7 @@ class MaskRecount:
         if self._last and f"/{self._last}" not in name.removeprefix(self._folder):
             return None
         self.images = None if self.images is None else self.images + 1
-        return MaskReader(self._check)
+        return MaskReader(self._check, self._decoder)
 
     def _check(self, mask: Mask) -> None:
         if mask.mode not in self._modes:
@@ -58,8 +72,9 @@ class MaskRecount:
 class MaskReader:
     """A reader of one mask, which hands it on at its end."""
 
-    def __init__(self, judge: Callable[[Mask], None]) -> None:
+    def __init__(self, judge: Callable[[Mask], None], decoder: "Decoder") -> None:
         self._judge = judge
+        self._decoder = decoder
         self._blocks: list[bytes] = []
         self._size = 0
         self._strips: Strips | None = None
@@ -80,9 +95,9 @@ class MaskReader:
         if not self._sniffed:
             self._sniff()
         if self._strips is not None:
-            self._judge(Mask(self._strips.mode, self._strips.values()))
+            self._judge(Mask(self._strips.mode, None, self._strips.values()))
         else:
-            self._judge(_decoded(b"".join(self._blocks)))
+            self._judge(self._decoder.decode(b"".join(self._blocks)))
 
     def _sniff(self) -> None:
         self._sniffed = True
@@ -94,12 +109,25 @@ class MaskReader:
             self._blocks.clear()
 
 
-def _decoded(data: bytes) -> Mask:
+class Decoder:
+    """Decodes the masks of one bundle, in their order."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def decode(self, data: bytes) -> Mask:
+        """Return the next mask; raises ValueError where it is none."""
+        self._count += 1
+        found = None
+        if self._count > ALL_BY_PILLOW and self._count % EVERY_BY_PILLOW:
+            found = plain_png(data)
+        return Mask(*(found or _by_pillow(data)))
+
+
+def _by_pillow(data: bytes) -> tuple[str, Values]:
     try:
         with Pillow.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
-            pixels = np.asarray(picture)
-            counts = picture.histogram() if picture.mode in ("L", "P") else np.bincount(pixels.reshape(-1))
-            return Mask(picture.mode, np.flatnonzero(counts), pixels)
+            return picture.mode, np.asarray(picture)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"it is no mask: {error}") from None
 

@@ -16,7 +16,7 @@ PNG, TIFF = b"\x89PNG\r\n\x1a\n", b"II*\0"
 HEAD_BYTES = 256
 """So much of a file tells what it is: the TIFF's directory, the PNG's header."""
 STRIP_BYTES = MOST_CHUNK = 1 << 20
-_MODES = {(0, 8): "L", (0, 16): "I;16", (3, 8): "P"}
+MODES = {(0, 8): "L", (0, 16): "I;16", (3, 8): "P"}
 """Pillow's words for the pixels, by colour type and bits."""
 _WIDTH, _HEIGHT, _BITS, _PACKING, _PLACE, _LENGTH = 256, 257, 258, 259, 273, 279
 """Tags of a TIFF."""
@@ -41,7 +41,7 @@ def strips_of(head: bytes) -> Strips | None:
     """Return what takes a mask that begins with `head`, which is taken by it later; None for what is neither a PNG nor a TIFF that it knows."""
     if head.startswith(PNG) and len(head) >= 29:
         width, height, bits, colour = struct.unpack_from(">IIBB", head, 16)
-        mode = _MODES.get((colour, bits))
+        mode = MODES.get((colour, bits))
         return None if mode is None or not width or not height else PngStrips(mode, width, height)
     if head.startswith(TIFF):
         return _tiff(head)

@@ -6,14 +6,13 @@ the values are held to the xml, not the pixels.
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelferry_export.bundle.readers import Reader, Whole
 from labelferry_export.findings import Loss
-from labelferry_export.formats._recounts.masks import Mask, MaskReader, within
+from labelferry_export.formats._recounts.masks import Decoder, Mask, MaskReader, within
 from labelferry_export.formats._recounts.strips import Values
 from labelferry_export.formats._recounts.voc_text import BOX, voc_text
 from labelferry_export.formats._recounts.xml import XmlReader, check_xml
@@ -56,18 +55,20 @@ class VocRecount:
         self._unseen = claim.losses.get(Loss.REDUCED, 0) + claim.losses.get(Loss.MARKED, 0)
         """So many objects may have no pixel in a mask: those that were said to be hidden, void, or smaller than one."""
         self._page = _Page("")
+        self._decoder = Decoder()
 
     def open(self, name: str) -> Reader | None:
         """Return the reader of an xml file or a mask."""
-        place, stem = PurePosixPath(name.removeprefix(self._folder)), PurePosixPath(name).stem
-        if not name.startswith(self._folder) or place.parent.name not in ("Annotations", *MASKS):
+        folder, _, file = name.removeprefix(self._folder).rpartition("/")
+        if not name.startswith(self._folder) or folder not in FOLDERS:
             return None
-        if place.parent.name == "Annotations":
+        stem = file.rpartition(".")[0]
+        if folder == "Annotations":
             self._page = _Page(stem)
             return Whole(self._look, MOST_AT_ONCE, self._elements())
         if stem != self._page.stem:
             raise ValueError(f"{name}: it does not follow its xml")
-        return MaskReader(partial(MASKS[place.parent.name], self))
+        return MaskReader(partial(MASKS[folder], self), self._decoder)
 
     def _elements(self) -> XmlReader:
         return XmlReader(None, self._end, self._close)
@@ -115,58 +116,88 @@ class VocRecount:
     def check_classes(self, mask: Mask) -> None:
         """Check a mask of classes, and keep it for the one of objects."""
         _check_mode(mask)
-        within(self._classes, VOID)(mask.values)
+        if mask.pixels is None or mask.pixels.max() > self._classes:
+            within(self._classes, VOID)(mask.values)
         self._page.classes = mask.pixels
 
     def check_objects(self, mask: Mask) -> None:
         """Check a mask of objects: value n is the n-th object of the xml, of its class, within its box."""
         _check_mode(mask)
-        page, count = self._page, len(self._page.boxes)
-        seen = mask.values[(mask.values > 0) & (mask.values < VOID)]
+        page = self._page
+        if mask.pixels is None or page.classes is None:
+            self._check_numbers(mask.values)
+            return
+        if mask.pixels.shape != page.classes.shape or mask.pixels.shape != page.size:
+            raise ValueError("its size is not that of the image, or of the mask of classes")
+        runs = _Runs.of(mask.pixels, page.classes)
+        self._check_numbers(np.unique(runs.objects))
+        self._check_classes_of(runs)
+        _check_places(runs, page)
+
+    def _check_numbers(self, values: Values) -> None:
+        """Check which numbers there are, ascending, in a mask of objects."""
+        count = len(self._page.boxes)
+        seen = values[(values > 0) & (values < VOID)]
         if len(seen) and seen[-1] > count:
             raise ValueError(f"it holds the number {seen[-1]}, and its xml {count} objects")
         self._unseen -= count - len(seen)
         if self._unseen < 0:
             raise ValueError("it lacks objects of its xml, of which nothing was said")
-        if mask.pixels is not None and page.classes is not None:
-            if mask.pixels.shape != page.classes.shape or mask.pixels.shape != page.size:
-                raise ValueError("its size is not that of the image, or of the mask of classes")
-            self._check_classes_of(mask.pixels, page.classes)
-            _check_places(mask.pixels, page)
 
-    def _check_classes_of(self, objects: Values, classes: Values) -> None:
+    def _check_classes_of(self, runs: "_Runs") -> None:
         allowed = [{0}, *(self._indices.get(name, set()) for name in self._page.names)]
         usual = np.full(VOID + 1, VOID, np.uint8)
         usual[: len(allowed)] = [max(each, default=0) for each in allowed]
-        other = usual[objects] != classes
+        other = usual[runs.objects] != runs.classes
         if not other.any():
             return
         # Two classes may have one name in xml: then either is right.
-        for value, index in np.unique(np.stack([objects[other], classes[other]], axis=1), axis=0).tolist():
+        pairs = np.stack([runs.objects[other], runs.classes[other]], axis=1)
+        for value, index in np.unique(pairs, axis=0).tolist():
             if value == VOID or index not in allowed[value]:
                 raise ValueError(f"where it has the number {value}, the mask of classes has {index}")
 
 
 MASKS = {"SegmentationClass": VocRecount.check_classes, "SegmentationObject": VocRecount.check_objects}
+FOLDERS = ("Annotations", *MASKS)
 
 
-def _check_places(objects: Values, page: _Page) -> None:
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Stretches of a row in which neither mask changes: their values in both, rows, and first and last columns, each (n,)."""
+
+    objects: Values
+    classes: Values
+    rows: Values
+    first: Values
+    last: Values
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, objects: Values, classes: Values) -> "_Runs":
+        """Return the runs of two masks of one size."""
+        height, width = objects.shape
+        flat, flat_classes = objects.reshape(-1), classes.reshape(-1)
+        begins = np.empty(len(flat), np.bool_)
+        np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+        begins[1:] |= flat_classes[1:] != flat_classes[:-1]
+        begins[::width] = True
+        starts = np.flatnonzero(begins)
+        rows, first = np.divmod(starts, width)
+        last = np.append(starts[1:], height * width) - 1 - rows * width
+        return cls(flat[starts], flat_classes[starts], rows, first, last, (height, width))
+
+
+def _check_places(runs: _Runs, page: _Page) -> None:
     """Raise ValueError when a pixel of an object lies outside of its box."""
-    height, width = objects.shape
-    flat = np.ascontiguousarray(objects).reshape(-1)
-    begins = np.empty(len(flat), np.bool_)
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    begins[::width] = True
-    starts = np.flatnonzero(begins)
-    values = flat[starts]
-    rows, first = np.divmod(starts, width)
-    last = np.append(starts[1:], height * width) - 1 - rows * width
+    height, width = runs.size
     boxes: NDArray[np.int64] = np.array([[0, 0, width, height], *page.boxes], np.int64)
-    kept = values < VOID
-    left, top, right, bottom = boxes[values[kept]].T
-    out = (first[kept] < left) | (last[kept] > right) | (rows[kept] < top) | (rows[kept] > bottom)
+    kept = runs.objects < VOID
+    values = runs.objects[kept]
+    left, top, right, bottom = boxes[values].T
+    out = (runs.first[kept] < left) | (runs.last[kept] > right) | (runs.rows[kept] < top) | (runs.rows[kept] > bottom)
     if out.any():
-        raise ValueError(f"the number {values[kept][out][0]} lies outside of its box")
+        raise ValueError(f"the number {values[out][0]} lies outside of its box")
 
 
 def _check_mode(mask: Mask) -> None:
