@@ -11,10 +11,9 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from deflate import crc32
 
@@ -36,8 +35,7 @@ Open = Callable[[str], Reader | None]
 """Gives the reader of a file by its name in the bundle, or None where nobody knows its rules."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     """What the central directory says of a file."""
 
     name: str
@@ -127,11 +125,11 @@ class _Whole:
 def read_again(path: Path, opened: Open) -> Iterator[None]:
     """Hand the contents of files to the readers that `opened` has for them; a yield after every block. All else is for `verify` to check."""
     for record, file in _records(path):
-        reader = opened(record.name)
-        if reader is None:
-            continue
-        _seek_data(file, record)
         with about(record.name):
+            reader = opened(record.name)
+            if reader is None:
+                continue
+            _seek_data(file, record)
             for _, data in _unpacked(file.read, record):
                 reader.take(data)
                 yield
@@ -164,11 +162,17 @@ def stored(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Bin
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """Put a file's name before what is wrong with it."""
+    """Put a file's name before what is wrong with it, and make a sentence of whatever its reader stumbles over; a disk that fails is no fault of the file."""
     try:
         yield
+    except (OSError, MemoryError):
+        raise
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+    except KeyError as error:
+        raise ValueError(f"{name}: it lacks {error}") from error
+    except Exception as error:
+        raise ValueError(f"{name}: it cannot be read again: {type(error).__name__}: {error}") from error
 
 
 class _Entry:
@@ -259,6 +263,7 @@ def _record(file: BinaryIO) -> _Record:
         fixed
     )
     name = file.read(name_length).decode()
-    wide = iter(struct.unpack(f"<{(extra_length - 4) // 8}Q", file.read(extra_length)[4:]) if extra_length else ())
-    size, packed, offset = (next(wide, FULL_32) if value == FULL_32 else value for value in (size, packed, offset))
+    if extra_length:
+        wide = iter(struct.unpack(f"<{(extra_length - 4) // 8}Q", file.read(extra_length)[4:]))
+        size, packed, offset = (next(wide, FULL_32) if value == FULL_32 else value for value in (size, packed, offset))
     return _Record(name, flags, method, crc, packed, size, offset)

@@ -19,8 +19,8 @@ from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings
 from labelferry_export.geometry.rle import RleError, unpack
 
 BATCH = 500
-ALL_DRAWN, DRAWN_EVERY = 2000, 4
-"""So many polygons of a file are drawn again all, of the others every fourth."""
+ALL_DRAWN, DRAWN_EVERY = 1000, 8
+"""So many polygons of a file are drawn again all, of the others every eighth."""
 SLACK = 4.0
 """px^2 by which a mask may exceed what its outline allows: rounding at the corners."""
 
@@ -72,17 +72,14 @@ class CocoRecount(JsonRecount):
         super().close()
 
     def _flush(self) -> None:
-        if self._polygons:
-            rows, outlines = self._polygons, check_polygons(self._polygons)
-            every = 1 if self._checked < ALL_DRAWN else DRAWN_EVERY
-            chosen = (
-                np.arange(self._checked // BATCH % every, len(rows), every)
-                if len(rows) > every
-                else np.arange(len(rows))
-            )
-            if every > 1:
+        rows = self._polygons
+        if rows:
+            outlines = check_polygons(rows)
+            if self._checked >= ALL_DRAWN:
+                chosen = np.arange(-self._checked % DRAWN_EVERY, len(rows), DRAWN_EVERY)
                 rows, outlines = [rows[place] for place in chosen.tolist()], outlines.taken(chosen)
-            draw_polygons(rows, outlines)
+            if rows:
+                draw_polygons(rows, outlines)
         self._checked += len(self._polygons)
         self._polygons.clear()
 

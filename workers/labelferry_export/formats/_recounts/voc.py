@@ -67,7 +67,7 @@ class VocRecount:
             self._page = _Page(stem)
             return Whole(self._look, MOST_AT_ONCE, self._elements())
         if stem != self._page.stem:
-            raise ValueError(f"{name}: it does not follow its xml")
+            raise ValueError("it does not follow its xml")
         return MaskReader(partial(MASKS[folder], self), self._decoder)
 
     def _elements(self) -> XmlReader:
@@ -102,15 +102,20 @@ class VocRecount:
             # The first name in an object; its attributes have names too, behind the box.
             page.names.append(text)
         elif name == "bndbox":
-            left, top, right, bottom = (page.numbers[key] - self._base for key in BOX)
-            if not (0 <= left <= right < page.numbers["width"] and 0 <= top <= bottom < page.numbers["height"]):
-                raise ValueError(f"box {[page.numbers[key] for key in BOX]} is not within the image")
+            # Taken away, so that no box has an edge of the one before.
+            edges = [page.numbers.pop(key) for key in BOX]
+            left, top, right, bottom = (edge - self._base for edge in edges)
+            height, width = page.size
+            if not (0 <= left <= right < width and 0 <= top <= bottom < height):
+                raise ValueError(f"box {edges} is not within the image")
             page.boxes.append([left, top, right, bottom])
         elif name == "object":
             self.objects += 1
             del page.names[len(page.boxes) :]
 
     def _close(self) -> None:
+        if not {"width", "height"} <= self._page.numbers.keys():
+            raise ValueError("it does not say the size of its image")
         self.images += 1
 
     def check_classes(self, mask: Mask) -> None:
