@@ -21,6 +21,8 @@ from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
 from labelferry_export.formats._recounts import masks, strips
 from labelferry_export.formats._recounts.coco import AnnotationRow, CocoRecount
+from labelferry_export.formats._recounts.masks import ALL_BY_PILLOW, EVERY_BY_PILLOW, Decoder
+from labelferry_export.formats._recounts.plain_png import plain_png
 from labelferry_export.formats._tiff import encode_tiff
 from labelferry_export.formats._voc_colours import voc_colours
 from labelferry_export.lanes import Piece
@@ -424,6 +426,48 @@ def test_masks_of_voc_are_held_to_their_xml_and_to_each_other(
     places = ("Object", "Class") if kind == "both" else (kind,)
     damage(lambda file, data: alter(data) if file.endswith("/a.png") and any(each in file for each in places) else data)
     assert said in refused(exporter)
+
+
+def test_the_first_masks_are_all_decoded_by_pillow_and_then_a_share_and_all_that_are_not_of_our_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    by_pillow: list[int] = []
+    opened = Pillow.open
+
+    def count(*given: Any, **named: Any) -> Any:
+        by_pillow.append(number)
+        return opened(*given, **named)
+
+    ours_form = b"".join(encode_png(np.eye(9, dtype=np.uint8)))
+    filtered = b"".join(encode_png(np.zeros((9, 9, 3), np.uint8)))
+    monkeypatch.setattr(Pillow, "open", count)
+    decoder = Decoder()
+    for number in range(1, ALL_BY_PILLOW + 4 * EVERY_BY_PILLOW):
+        mask = decoder.decode(filtered if number == ALL_BY_PILLOW + 1 else ours_form)
+        assert number == ALL_BY_PILLOW + 1 or (mask.pixels is not None and np.array_equal(mask.pixels, np.eye(9)))
+    first = [*range(1, ALL_BY_PILLOW + 2)]
+    assert by_pillow[: len(first)] == first
+    assert len(by_pillow) > len(first) + 2
+    assert all(each % EVERY_BY_PILLOW == 0 for each in by_pillow[len(first) :])
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.uint8, np.uint16]), st.booleans(), st.data())
+def test_a_mask_of_our_form_is_decoded_as_pillow_does_and_a_damaged_one_is_left_to_it(
+    seed: int, kind: type[np.unsignedinteger], palette: bool, data: st.DataObject
+) -> None:
+    dice = np.random.default_rng(seed)
+    pixels = dice.integers(0, np.iinfo(kind).max, dice.integers(1, 40, 2), endpoint=True).astype(kind)
+    colours = voc_colours() if palette and kind is np.uint8 else None
+    file = b"".join(encode_png(pixels, Extras(palette=colours)))
+    found = plain_png(file)
+    assert found is not None
+    with Pillow.open(io.BytesIO(file)) as picture:
+        assert found[0] == picture.mode
+        assert np.array_equal(found[1], np.asarray(picture))
+    place = data.draw(st.integers(0, len(file) - 1))
+    assert plain_png(file[:place]) is None
+    assert plain_png(file[:place] + bytes([file[place] ^ 1]) + file[place + 1 :]) is None
+    assert plain_png(file + b"x") is None
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([np.uint8, np.uint16, np.uint32]), st.integers(1, 3000))

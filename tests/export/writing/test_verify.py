@@ -1,6 +1,7 @@
 """The self-check: a bundle that is whole passes; one with any byte changed, added or missing does not, and is never published."""
 
 import hashlib
+import re
 import struct
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from labelferry_export.bundle.archive import Archive
 from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.bundle.records import Bounds
-from labelferry_export.bundle.verify import verify
+from labelferry_export.bundle.verify import about, verify
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
 from labelferry_export.formats._recounts.lines import JsonRecount, YoloRecount
@@ -98,6 +99,28 @@ def test_a_format_that_loses_an_object_is_caught(
         list(exporter.run())
     assert caught.value.code is Code.INTERNAL
     assert not exporter._target.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("it is wrong"), "a.txt: it is wrong"),
+        (KeyError("width"), "a.txt: it lacks 'width'"),
+        (
+            IndexError("tuple index out of range"),
+            "a.txt: it cannot be read again: IndexError: tuple index out of range",
+        ),
+        (zlib.error("Error -3"), "a.txt: it cannot be read again: error: Error -3"),
+    ],
+)
+def test_whatever_a_reader_stumbles_over_is_said_of_its_file(error: Exception, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)), about("a.txt"):
+        raise error
+
+
+def test_a_disk_that_fails_is_no_fault_of_a_file() -> None:
+    with pytest.raises(OSError, match="Input/output error"), about("a.txt"):
+        raise OSError(5, "Input/output error")
 
 
 def test_rows_that_yolo_does_not_read_are_caught() -> None:

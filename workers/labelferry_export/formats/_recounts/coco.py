@@ -6,7 +6,6 @@ drawn again from the numbers in the file: then area and box are exactly those of
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ import numpy as np
 from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.formats._recounts.lines import LEAST_RING, JsonRecount
 from labelferry_export.geometry.raster import cover_of_all
-from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings
+from labelferry_export.geometry.ring import Flags, Floats, Rings
 from labelferry_export.geometry.rle import RleError, unpack
 
 BATCH = 500
@@ -44,12 +43,23 @@ class AnnotationRow(msgspec.Struct):
     iscrowd: int
 
 
+class Polygon(NamedTuple):
+    """What is kept of an annotation until its outlines are looked at: `rings` is how many there are, which are kept apart."""
+
+    id: int
+    area: int
+    bbox: tuple[float, float, float, float]
+    rings: int
+
+
 class CocoRecount(JsonRecount):
     """Recounts COCO's files, and decodes every segmentation."""
 
     def __init__(self, folder: str, classes: int) -> None:
         super().__init__(folder, "annotations", classes, AnnotationRow)
-        self._polygons: list[AnnotationRow] = []
+        self._polygons: list[Polygon] = []
+        self._rings: list[Floats] = []
+        """Of the polygons, as they come: so no list of numbers lives for longer than its row is looked at."""
         self._checked = 0
 
     def open(self, name: str) -> Reader | None:
@@ -61,7 +71,8 @@ class CocoRecount(JsonRecount):
         if isinstance(row.segmentation, RleRow):
             check_runs(row, row.segmentation)
             return
-        self._polygons.append(row)
+        self._rings += [np.array(ring, np.float64) for ring in row.segmentation]
+        self._polygons.append(Polygon(row.id, row.area, row.bbox, len(row.segmentation)))
         if len(self._polygons) >= BATCH:
             self._flush()
 
@@ -74,7 +85,7 @@ class CocoRecount(JsonRecount):
     def _flush(self) -> None:
         rows = self._polygons
         if rows:
-            outlines = check_polygons(rows)
+            outlines = check_polygons(rows, self._rings)
             if self._checked >= ALL_DRAWN:
                 chosen = np.arange(-self._checked % DRAWN_EVERY, len(rows), DRAWN_EVERY)
                 rows, outlines = [rows[place] for place in chosen.tolist()], outlines.taken(chosen)
@@ -82,6 +93,7 @@ class CocoRecount(JsonRecount):
                 draw_polygons(rows, outlines)
         self._checked += len(self._polygons)
         self._polygons.clear()
+        self._rings.clear()
 
 
 def check_runs(row: AnnotationRow, rle: RleRow) -> None:
@@ -111,14 +123,17 @@ def check_runs(row: AnnotationRow, rle: RleRow) -> None:
         raise ValueError(f"object {row.id}: its box {row.bbox} is not that of its mask")
 
 
-def check_polygons(rows: Sequence[AnnotationRow]) -> Rings:
+def check_polygons(rows: Sequence[Polygon], rings: Sequence[Floats]) -> Rings:
     """Return the outlines. Raises ValueError when a ring has fewer than three points, or an area or box cannot be that of the rings."""
-    rings = [row.segmentation if isinstance(row.segmentation, list) else [] for row in rows]
-    sizes = np.fromiter(map(len, chain.from_iterable(rings)), np.int64)
-    counts = np.fromiter(map(len, rings), np.int64)
-    if not counts.all() or (sizes < LEAST_RING).any() or (sizes % 2).any():
-        raise _wrong_ring(rows, rings)
-    outlines = outlines_of(rings, sizes, counts)
+    counts = np.array([row.rings for row in rows])
+    sizes = np.array([len(ring) for ring in rings], np.int64)
+    wrong = counts == 0
+    wrong[np.repeat(np.arange(len(rows)), counts)[(sizes < LEAST_RING) | (sizes % 2 == 1)]] = True
+    if wrong.any():
+        number = rows[int(wrong.argmax())].id
+        raise ValueError(f"object {number}: a ring of its segmentation is none of three or more points")
+    # Each ring is a part of its own.
+    outlines = Rings.counted(np.concatenate(rings).reshape(-1, 2), sizes // 2, np.ones_like(sizes), counts)
     allowed = _allowed(outlines)
     areas, boxes = np.array([row.area for row in rows]), np.array([row.bbox for row in rows])
     low, size = boxes[:, :2], boxes[:, 2:]
@@ -130,7 +145,7 @@ def check_polygons(rows: Sequence[AnnotationRow]) -> Rings:
     return outlines
 
 
-def draw_polygons(rows: Sequence[AnnotationRow], outlines: Rings) -> None:
+def draw_polygons(rows: Sequence[Polygon], outlines: Rings) -> None:
     """Raise ValueError when an area or box is not that of the outlines, drawn again; `check_polygons` has passed them."""
     # Outlines lie in their image: beyond the last vertex there is nothing to draw.
     width, height = np.maximum(np.ceil(outlines.points.max(axis=0)), 1).astype(int).tolist()
@@ -141,25 +156,9 @@ def draw_polygons(rows: Sequence[AnnotationRow], outlines: Rings) -> None:
         raise _wrong(rows, right)
 
 
-def _wrong(rows: Sequence[AnnotationRow], right: Flags) -> ValueError:
+def _wrong(rows: Sequence[Polygon], right: Flags) -> ValueError:
     wrong = rows[int(np.flatnonzero(~right)[0])]
     return ValueError(f"object {wrong.id}: its area {wrong.area} and box {wrong.bbox} are not those of its rings")
-
-
-def _wrong_ring(rows: Sequence[AnnotationRow], rings: Sequence[Sequence[Sequence[float]]]) -> ValueError:
-    wrong = next(
-        row
-        for row, each in zip(rows, rings, strict=True)
-        if not each or any(len(ring) < LEAST_RING or len(ring) % 2 for ring in each)
-    )
-    return ValueError(f"object {wrong.id}: a ring of its segmentation is none of three or more points")
-
-
-def outlines_of(objects: Sequence[Sequence[Sequence[float]]], sizes: Integers, counts: Integers) -> Rings:
-    """Return the rings of objects as shapes, each ring a part of its own. sizes: (r,) numbers of each ring; counts: (n,) rings of each object."""
-    numbers = chain.from_iterable(chain.from_iterable(objects))
-    points = np.fromiter(numbers, np.float64, int(sizes.sum())).reshape(-1, 2)
-    return Rings.counted(points, sizes // 2, np.ones_like(sizes), counts)
 
 
 class _Allowed(NamedTuple):

@@ -14,8 +14,8 @@ from labelferry_export.formats._recounts.strips import HEAD_BYTES, Strips, Value
 
 MOST_PIXELS = 8 << 20
 """A larger mask is not decoded as a whole, which would take too much memory, but in strips."""
-ALL_BY_PILLOW, EVERY_BY_PILLOW = 40, 16
-"""So many masks of a bundle are all decoded by Pillow, of the others every sixteenth; and all that are not of the form we write."""
+ALL_BY_PILLOW, EVERY_BY_PILLOW = 40, 32
+"""So many masks of a bundle are all decoded by Pillow, of the others every 32nd; and all that are not of the form we write."""
 
 
 class Mask:

@@ -196,13 +196,13 @@ class _Runs:
 def _check_places(runs: _Runs, page: _Page) -> None:
     """Raise ValueError when a pixel of an object lies outside of its box."""
     height, width = runs.size
-    boxes: NDArray[np.int64] = np.array([[0, 0, width, height], *page.boxes], np.int64)
-    kept = runs.objects < VOID
-    values = runs.objects[kept]
-    left, top, right, bottom = boxes[values].T
-    out = (runs.first[kept] < left) | (runs.last[kept] > right) | (runs.rows[kept] < top) | (runs.rows[kept] > bottom)
+    boxes: NDArray[np.int64] = np.tile(np.array((0, 0, width - 1, height - 1)), (VOID + 1, 1))
+    if page.boxes:
+        boxes[1 : min(len(page.boxes) + 1, VOID)] = page.boxes[: VOID - 1]
+    left, top, right, bottom = boxes[runs.objects].T
+    out = (runs.first < left) | (runs.last > right) | (runs.rows < top) | (runs.rows > bottom)
     if out.any():
-        raise ValueError(f"the number {values[out][0]} lies outside of its box")
+        raise ValueError(f"the number {runs.objects[out][0]} lies outside of its box")
 
 
 def _check_mode(mask: Mask) -> None:
