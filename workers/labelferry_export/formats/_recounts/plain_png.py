@@ -1,6 +1,6 @@
 """Masks of the form that ours have, decoded in one go: a PNG without filters whose pixels are one chunk. Whatever else comes is Pillow's to decode, or to refuse.
 
-After the PNG specification (W3C, third edition): chunks with their checksums, one zlib stream, rows behind a filter byte. A mask takes about a tenth of
+After the PNG specification (W3C, third edition): chunks with their checksums, one zlib stream, rows behind a filter byte. A mask takes a small part of
 Pillow's time so.
 """
 
