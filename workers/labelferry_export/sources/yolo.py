@@ -13,7 +13,7 @@ import itertools
 import os
 import posixpath
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +25,14 @@ from labelferry_export.paths import inside
 from labelferry_export.picture import read_header
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
-from labelferry_export.sources.class_list import read_class_list, read_text
+from labelferry_export.sources.class_list import read_text
 from labelferry_export.sources.folder_files import IMAGE_SUFFIXES, files_below, read_bytes, read_start
 from labelferry_export.sources.outlines import Unusable
-from labelferry_export.sources.yolo_yaml import Value, YamlError, read_yaml
+from labelferry_export.sources.yolo_data import CLASS_LISTS, ROLES, YoloData
 from labelferry_protocol.errors import Code
 
 YAML = frozenset([".yaml", ".yml"])
-ROLES = ("train", "val", "test")
 SPLIT_KEYS = (*ROLES, "valid", "validation")
-CLASS_LISTS = ("classes.txt", "labels/classes.txt", "obj.names")
 MAX_YAML_BYTES = 4 << 20
 MAX_LABEL_BYTES = 64 << 20
 MOST_SNIFFED = 16
@@ -76,106 +74,15 @@ class YoloSource:
             message = f"{path.name} holds several data files, {listed(files)}: name one of them as the source"
             raise ExportError(Code.USAGE, message, path.name)
         sink.begin(FoundProject(path.stem if path.is_file() else path.name, root))
-        data = _Data.bare(root) if not files else _Data.of(root, files[0])
+        data = YoloData.bare(root) if not files else YoloData.of(root, files[0])
         yield from _Reading(root, sink, data).run()
 
 
 SOURCE = YoloSource()
 
 
-class _Data:
-    """What data.yaml says: class names by index, and what each role is made of, relative to the project's root."""
-
-    def __init__(self, names: Mapping[int, str], places: Mapping[str | None, list[str]], key_points: bool) -> None:
-        self.names = names
-        self.places = places
-        self.key_points = key_points
-        self.remark = ""
-        """What does not fit together in data.yaml, in words."""
-
-    @classmethod
-    def bare(cls, root: Path) -> "_Data":
-        """Return what a project without data.yaml is."""
-        return cls(dict(enumerate(read_class_list(root, CLASS_LISTS))), {None: ["images"]}, key_points=False)
-
-    @classmethod
-    def of(cls, root: Path, file: str) -> "_Data":
-        """Return what a data.yaml says; raise `ExportError` when it cannot be read."""
-        try:
-            said = read_yaml(read_text(root, file))
-        except YamlError as error:
-            raise ExportError(Code.SOURCE, f"{file} cannot be read: {error}", file) from None
-        if not isinstance(said, dict):
-            raise ExportError(Code.SOURCE, f"{file} is no data file of YOLO: its top level is no map", file)
-        places = {role: _listed_places(said, role) for role in ROLES}
-        places["val"] = places["val"] or _listed_places(said, "valid") or _listed_places(said, "validation")
-        below = _below(said.get("path"))
-        found: dict[str | None, list[str]] = {
-            role: [_place(root, below, each, file) for each in some] for role, some in places.items() if some
-        }
-        if not found:
-            raise ExportError(Code.SOURCE, f"{file} names no images: it has no 'train', 'val' or 'test'", file)
-        names = _names(said, file)
-        data = cls(names, found, key_points=said.get("kpt_shape") is not None)
-        count = said.get("nc")
-        if isinstance(count, int) and count != len(names):
-            data.remark = f"{file} says nc: {count}, but names {len(names)} classes: its names count"
-        return data
-
-
-def _names(said: Mapping[str, Value], file: str) -> dict[int, str]:
-    names = said.get("names")
-    if isinstance(names, list):
-        return {index: str(name) for index, name in enumerate(names)}
-    if isinstance(names, dict):
-        if not all(key.isascii() and key.isdigit() and len(key) < 9 for key in names):
-            raise ExportError(Code.SOURCE, f"{file}: the keys of 'names' must be 0, 1, 2, ...", file)
-        return {int(key): str(names[key]) for key in sorted(names, key=int)}
-    count = said.get("nc")
-    if isinstance(count, int) and 0 <= count <= 1_000_000:
-        return {index: f"class_{index}" for index in range(count)}
-    raise ExportError(Code.SOURCE, f"{file} names no classes: it has no 'names'", file)
-
-
-def _listed_places(said: Mapping[str, Value], role: str) -> list[str]:
-    value = said.get(role)
-    several = value if isinstance(value, list) else [value]
-    return [each for each in several if isinstance(each, str) and each.strip()]
-
-
-def _below(path: Value) -> str:
-    """Return `path`, where it is relative; an absolute one is another machine's, and the folder of data.yaml stands for it."""
-    text = path.replace("\\", "/") if isinstance(path, str) else ""
-    return "" if text.startswith("/") or text[1:2] == ":" else text
-
-
-def _place(root: Path, below: str, place: str, file: str) -> str:
-    """Return a place relative to the root, by the rules of Ultralytics: below `path`; and `../` is tried without, as Roboflow means it."""
-    place = place.replace("\\", "/")
-    for candidate in (posixpath.join(below, place), place, place.removeprefix("../"), f"images/{place}"):
-        name = posixpath.normpath(candidate)
-        if name.startswith(("/", "../")) or name == ".." or name[1:2] == ":":
-            continue
-        if _is_inside(root, name):
-            return name
-    raise ExportError(
-        Code.SOURCE,
-        f"{file}: {place!r} is not there, or lies outside of the folder of {file}: name the images relative to it",
-        file,
-    )
-
-
-def _is_inside(root: Path, name: str) -> bool:
-    """Whether there is such a file or folder, and no link leads out of the root."""
-    try:
-        path = (root / name).resolve()
-        return path.is_relative_to(root) and path.exists()
-    except (OSError, ValueError, RuntimeError):
-        return False
-
-
 class _Reading:
-    def __init__(self, root: Path, sink: Sink, data: _Data) -> None:
+    def __init__(self, root: Path, sink: Sink, data: YoloData) -> None:
         self._root = root
         self._sink = sink
         self._data = data
