@@ -22,22 +22,14 @@ from labelferry_export.findings import Finding
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.selection import listed
 from labelferry_export.source import FoundCategory, FoundImage, FoundObject, FoundProject, Reads, Sink
-from labelferry_export.sources.class_list import read_class_list
 from labelferry_export.sources.folder_files import ImageFiles, files_below
 from labelferry_export.sources.label_pixels import MASK_SUFFIXES, Labels, read_labels, regions
 from labelferry_export.sources.outlines import Unusable, box_ring
 from labelferry_export.sources.voc_form import STANDARD_CLASSES, VocImage, VocObject, read_voc
-from labelferry_export.sources.xml_elements import outermost
+from labelferry_export.sources.voc_layout import XML, class_names, image_folders, lay_out, shown_name, subsets_of
 from labelferry_protocol.errors import Code
 
-BASES = ("", "annotations/voc/")
-"""Where the folders of VOC are in a project; the second in a bundle."""
-XML = frozenset([".xml"])
-ROOT = "annotation"
 VOID = 255
-SUBSETS = ("train", "val", "test")
-IMAGE_FOLDERS = ("JPEGImages/", "images/")
-MOST_SNIFFED = 8
 FIRST_PASS = 0.3
 """Of the time, the part that finding the images and classes takes."""
 
@@ -69,13 +61,13 @@ class VocSource:
     def recognises(self, path: Path) -> bool:
         """As `Source.recognises`."""
         try:
-            return path.is_dir() and _lay_out(path) is not None
+            return path.is_dir() and lay_out(path) is not None
         except (OSError, ExportError):
             return False
 
     def read(self, path: Path, sink: Sink) -> Iterator[float]:
         """As `Source.read`."""
-        layout = _lay_out(path)
+        layout = lay_out(path)
         if layout is None:
             raise ExportError(Code.SOURCE, f"{path.name} holds no VOC annotations", path.name)
         sink.begin(FoundProject(path.name, path))
@@ -99,13 +91,13 @@ class _Reading:
         self._reaches_edge = False
         self._with_parts = 0
         self._numbers = itertools.count(1)
-        self._names = _class_names(root, base)
+        self._names = class_names(root, base)
 
     def run(self) -> Iterator[float]:
         """Tell the sink all of it; yield how far it is."""
-        images = ImageFiles(self._root, _image_folders(self._root, self._base), (self._folder, ""))
+        images = ImageFiles(self._root, image_folders(self._root, self._base), (self._folder, ""))
         masks = {posixpath.splitext(posixpath.basename(each))[0]: each for each in self._masks("SegmentationObject")}
-        subsets = _subsets(self._root, self._base)
+        subsets = subsets_of(self._root, self._base)
         files = list(files_below(self._root, self._folder, XML))
         pages: list[_Page] = []
         for turn, file in enumerate(files):
@@ -172,7 +164,7 @@ class _Reading:
 
     def _image(self, file: str, stem: str, found: list[str]) -> FoundImage | None:
         if len(found) == 1:
-            return FoundImage(key=file, name=_shown(found[0]), file=found[0])
+            return FoundImage(key=file, name=shown_name(found[0]), file=found[0])
         if found:
             message = f"{file} fits several images, {listed(found, 4)}: give them different names"
         else:
@@ -262,53 +254,3 @@ class _Reading:
         if labels.dtype == np.uint8:
             labels = np.where(labels == VOID, np.uint8(0), labels)
         return dict(regions(labels))
-
-
-def _class_names(root: Path, base: str) -> Mapping[int, str]:
-    """Return the classes by their index in masks: those of labelmap.txt, whose first line is the background, else VOC's own."""
-    lines = [line for line in read_class_list(root, (f"{base}labelmap.txt",)) if not line.startswith("#")]
-    if not lines:
-        return STANDARD_CLASSES
-    names = [line.split(":")[0] for line in lines]
-    return {index: name for index, name in enumerate(names) if index}
-
-
-def _subsets(root: Path, base: str) -> dict[str, str | None]:
-    """Return the subset of each stem that is in exactly one."""
-    found: dict[str, str | None] = {}
-    folder = next((each for each in ("Main", "Segmentation") if (root / base / "ImageSets" / each).is_dir()), "Main")
-    for subset in SUBSETS:
-        for stem in read_class_list(root, (f"{base}ImageSets/{folder}/{subset}.txt",)):
-            found[stem] = subset if found.get(stem, subset) == subset else None
-    return found
-
-
-def _image_folders(root: Path, base: str) -> list[str]:
-    wanted = dict.fromkeys([*(f"{base}{each}" for each in IMAGE_FOLDERS), *IMAGE_FOLDERS])
-    return [each for each in wanted if (root / each).is_dir()]
-
-
-def _shown(file: str) -> str:
-    for folder in ("JPEGImages/", "images/"):
-        if f"/{folder}" in f"/{file}":
-            return f"/{file}".partition(f"/{folder}")[2]
-    return file
-
-
-def _lay_out(path: Path) -> tuple[str, str] | None:
-    """Return the base of the VOC folders, and the folder of the xml files; None when it is no such project."""
-    for base in BASES:
-        folder = f"{base}Annotations/"
-        if _some(path, folder, 1):
-            return base, folder
-        if next(files_below(path, f"{base}SegmentationObject/", MASK_SUFFIXES), None):
-            return base, folder
-    for folder in ("annotations/", ""):
-        if _some(path, folder, 1):
-            return "", folder
-    return None
-
-
-def _some(path: Path, folder: str, deepest: int) -> bool:
-    some = itertools.islice(files_below(path, folder, XML, deepest), MOST_SNIFFED)
-    return any(outermost(path, each) == ROOT for each in some)
