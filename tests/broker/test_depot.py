@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgpack
 import pytest
 import zmq
 
@@ -555,6 +556,21 @@ def test_a_key_taken_back_ends_its_connections(
     assert isinstance(bob.ask(RequestChunk(job_id=JOB, offset=0, length=1)), Refused)
     alice.socket.disable_monitor()
     monitor.close(linger=0)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [({"kind": "dance"}, Code.UNKNOWN_VERB), ({"kind": "open-bundle"}, Code.MALFORMED), ({}, Code.MALFORMED)],
+    ids=str,
+)
+def test_a_refusal_of_what_cannot_be_read_names_what_it_answers(
+    broker: PretendedBroker, body: dict[str, str], code: Code
+) -> None:
+    peer = broker.connect()
+    peer.socket.send_multipart([msgpack.packb({"version": 1, "ref": "question"}), msgpack.packb(body)])
+    ref, answer, _ = peer.hear()
+    assert isinstance(answer, Refused)
+    assert (ref, answer.code) == ("question", code)
 
 
 def test_garbage_is_refused_and_kills_nobody(broker: PretendedBroker, data: bytes) -> None:

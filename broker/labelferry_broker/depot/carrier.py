@@ -135,7 +135,9 @@ class Carrier:
             ref, job_id = "", None
             try:
                 speaker = speaker_of(parts[-1], open_door=self._settings.keys is None)
-                ref, message, payload = _read(rest)
+                header = codec.parse_header(rest[0].bytes)
+                ref = header.ref
+                message, payload = _read(header, rest)
                 job_id = getattr(message, "job_id", None)
                 self._send(self._do(peer, ref, speaker, message, payload))
             except Malformed as error:
@@ -237,11 +239,11 @@ class Carrier:
         self._inner.close(linger=0)
 
 
-def _read(parts: Parts) -> tuple[str, PeerSaysToDepot, bytes]:
-    """Return correlation id, message and payload; only a chunk has a payload."""
-    if len(parts) > 3 or len(parts[0]) > limits.MAX_BODY_BYTES or len(parts[1]) > limits.MAX_BODY_BYTES:
+def _read(header: codec.Header, parts: Parts) -> tuple[PeerSaysToDepot, bytes]:
+    """Return message and payload; only a chunk has a payload."""
+    if len(parts) > 3 or len(parts[1]) > limits.MAX_BODY_BYTES:
         raise Malformed("a message to the depot has a header, a body and at most a payload")
-    ref, message = codec.parse([parts[0].bytes, parts[1].bytes], PeerSaysToDepot)
+    message = codec.read(header, parts[1].bytes, PeerSaysToDepot)
     if isinstance(message, Chunk) != (len(parts) == 3):
         raise Malformed("a chunk, and nothing else, has its bytes in a third frame")
-    return ref, message, parts[2].bytes if len(parts) == 3 else b""
+    return message, parts[2].bytes if len(parts) == 3 else b""

@@ -208,9 +208,9 @@ def _versions(overview: Overview, here: str) -> Iterator[str]:
 
 
 def _room(overview: Overview) -> Iterator[str]:
-    from labelferry.cli.show.words import size_in_words
+    from labelferry.cli.show.words import count_in_words, size_in_words
 
-    yield f"The depot keeps {overview.bundles:,} bundles, {size_in_words(overview.bundle_bytes)} in all"
+    yield f"The depot keeps {count_in_words(overview.bundles, 'bundle')}, {size_in_words(overview.bundle_bytes)} in all"
     for worker in overview.workers:
         if worker.paused:
             yield Note(

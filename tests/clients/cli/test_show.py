@@ -117,6 +117,22 @@ def test_the_bar_shows_both_phases_the_stage_the_rate_and_the_time_left() -> Non
         assert piece in drawn
 
 
+def test_a_running_job_that_nothing_is_heard_of_is_said_to_be_quiet() -> None:
+    now = [0.0]
+    console = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)
+    bar = Bar(console, clock=lambda: now[0])
+    told = []
+    for event in (None, STARTED, progress(10)):
+        if event is not None:
+            bar.event(event)
+        for now[0] in (now[0] + 9.0, now[0] + 75.0):
+            with console.capture() as capture:
+                console.print(bar._draw())
+            told.append("Nothing new for 1:15" in capture.get())
+    bar.close()
+    assert told == [False, False, False, True, False, True]
+
+
 @pytest.mark.parametrize("width", [24, 40, 60])
 def test_a_narrow_terminal_shows_how_far_both_phases_are_before_anything_else(width: int) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)

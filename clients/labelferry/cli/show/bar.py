@@ -14,6 +14,8 @@ from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, P
 from labelferry_protocol.words import Phase
 
 FRAMES_A_SECOND = 12
+QUIET_SECONDS = 10.0
+"""After so long without an event a job that runs is said to be quiet: its worker is, or the way to it is cut."""
 WIDE = 76
 """So many columns leave room for a bar; with fewer, the numbers come first."""
 NAMES = {Phase.PROCESSING: "Processing", Phase.DOWNLOADING: "Downloading"}
@@ -43,6 +45,9 @@ class Bar:
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._pace = Pace(clock)
+        self._clock = clock
+        self._heard = clock()
+        self._began = False
         self._percent = dict.fromkeys(Phase, 0.0)
         self._facts = dict.fromkeys(Phase, "")
         self._headline = Text("Waiting for a worker")
@@ -55,7 +60,9 @@ class Bar:
 
     def event(self, event: JobEvent) -> None:
         """Take one event into the picture."""
+        self._heard = self._clock()
         if isinstance(event, Started):
+            self._began = True
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             self._headline = Text(f"Exporting {event.project}{again}", style="bold")
         elif isinstance(event, Progress):
@@ -95,6 +102,9 @@ class Bar:
 
     def _draw(self) -> Group:
         note = [self._note] if self._note else []
+        quiet = self._clock() - self._heard
+        if quiet >= QUIET_SECONDS and self._began:
+            note.append(Text(f"Nothing new for {time_in_words(quiet)}", style="yellow"))
         if self._console.width < WIDE:
             return Group(self._headline, *map(self._line, Phase), self._message, *note)
         table = Table.grid(padding=(0, 1), expand=True)

@@ -42,7 +42,11 @@ def snapshot_lines(snapshot: Snapshot) -> Iterator[str]:
         return
     if snapshot.position is not None:
         before = snapshot.position
-        yield f"  {count_in_words(before, 'job')} {'is' if before == 1 else 'are'} before it"
+        yield (
+            f"  {count_in_words(before, 'job')} {'is' if before == 1 else 'are'} before it"
+            if before
+            else "  it is the next"
+        )
     progress = snapshot.progress
     if progress is not None:
         left = (
