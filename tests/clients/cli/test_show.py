@@ -125,7 +125,8 @@ def test_a_running_job_that_nothing_is_heard_of_is_said_to_be_quiet() -> None:
     for event in (None, STARTED, progress(10)):
         if event is not None:
             bar.event(event)
-        for now[0] in (now[0] + 9.0, now[0] + 75.0):
+        for passed in (9.0, 66.0):
+            now[0] += passed
             with console.capture() as capture:
                 console.print(bar._draw())
             told.append("Nothing new for 1:15" in capture.get())
