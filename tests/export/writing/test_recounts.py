@@ -19,7 +19,7 @@ from labelferry_export.bundle.archive import Archive, EntryWriter
 from labelferry_export.bundle.packed import PackedFile, pack, stretch
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
-from labelferry_export.formats._recounts import masks, strips
+from labelferry_export.formats._recounts import masks, strips, voc
 from labelferry_export.formats._recounts.coco import AnnotationRow, CocoRecount
 from labelferry_export.formats._recounts.masks import ALL_BY_PILLOW, EVERY_BY_PILLOW, Decoder
 from labelferry_export.formats._recounts.plain_png import plain_png
@@ -426,6 +426,25 @@ def test_masks_of_voc_are_held_to_their_xml_and_to_each_other(
     places = ("Object", "Class") if kind == "both" else (kind,)
     damage(lambda file, data: alter(data) if file.endswith("/a.png") and any(each in file for each in places) else data)
     assert said in refused(exporter)
+
+
+@pytest.mark.parametrize(
+    ("first", "every", "found"), [(voc.ALL_COMPARED, 8, True), (2, 3, True), (1, 2, True), (1, 3, False)]
+)
+def test_the_masks_of_the_first_images_are_all_compared_and_then_those_of_a_share(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Damage, first: int, every: int, found: bool
+) -> None:
+    """What is wrong is in the masks of the second of three images."""
+    monkeypatch.setattr(voc, "ALL_COMPARED", first)
+    monkeypatch.setattr(voc, "COMPARED_EVERY", every)
+    exporter = make_exporter(tmp_path / "exports", project, formats=("voc",))
+    alter = pixel((0, 0), 1)
+    damage(lambda file, data: alter(data) if file.endswith("SegmentationObject/b.png") else data)
+    if found:
+        assert "SegmentationObject/b.png: where it has the number 1" in refused(exporter)
+    else:
+        list(exporter.run())
+        assert exporter.result.path.exists()
 
 
 def test_the_first_masks_are_all_decoded_by_pillow_and_then_a_share_and_all_that_are_not_of_our_form(
