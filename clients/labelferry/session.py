@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from labelferry.conversation import Conversation, Question
-from labelferry.effects import Close, Effect, Open, Send, Subscribe, Unsubscribe
+from labelferry.effects import Close, Effect, Open, Send, Subscribe
 from labelferry.errors import Unreachable
 from labelferry.fetch import Fetch
-from labelferry.stream import AskSnapshot, EventStream
+from labelferry.stream import EventStream
+from labelferry.watching import Watching
 from labelferry_protocol import codec, topics, version
 from labelferry_protocol.depot import DepotSays
 from labelferry_protocol.endpoints import Endpoint, Lane, reached
@@ -31,10 +32,6 @@ REOPEN_SECONDS = 3.0
 MOST_STEP_SECONDS = 1.0
 """What one turn may count as: a client that was stopped, or whose user did something else, has not waited."""
 MOST_WAIT_SECONDS = 0.5
-MOST_LEFT = 32
-"""Topics of ended jobs that are unsubscribed from together."""
-TRANSIENT = frozenset({Code.BUSY, Code.STORE, Code.INTERNAL})
-"""Refusals of a snapshot after which a stream asks again instead of ending."""
 
 
 class Session:
@@ -60,14 +57,8 @@ class Session:
         self._conversation = Conversation(new_ref)
         self._hello: Question[Welcome] | None = None
         self._failure: LabelferryError | None = None
-        self._streams: dict[str, list[EventStream]] = {}
-        self._streams_due = float("inf")
-        """No stream has anything to do before; there may be very many, so they are not all asked each time."""
-        self._left: dict[str, None] = {}
-        """Ended jobs whose topics are still subscribed to: nothing comes on them, and to leave many at once wakes the broker once."""
         self._stirred: set[Stirred] = set()
-        self._snapshots: dict[EventStream, Question[Snapshot]] = {}
-        self._refused: dict[EventStream, LabelferryError] = {}
+        self._watching = Watching(self._emit, self._ask_snapshot, self._conversation.forget)
         self._fetches: dict[str, Fetch] = {}
         self._fetch_count = 0
         self._effects: list[Effect] = []
@@ -97,32 +88,11 @@ class Session:
         if EVENTS not in self._opened:
             self._open(EVENTS, Lane.EVENTS)
             self._effects.append(Subscribe(topics.BEAT))
-        if job_id in self._left:
-            del self._left[job_id]
-            self._effects.append(Unsubscribe(topics.topic_of(job_id)))
-        if job_id not in self._streams:
-            self._effects.append(Subscribe(topics.topic_of(job_id)))
-        stream = EventStream(job_id, self.now)
-        self._streams.setdefault(job_id, []).append(stream)
-        self._stir(stream)
-        return stream
+        return self._watching.watch(job_id, self.now)
 
     def unwatch(self, stream: EventStream) -> None:
         """Let go of a stream; its topic is unsubscribed from with the last one: at once, or with others when the job has ended."""
-        others = self._streams.get(stream.job_id, [])
-        if stream not in others:
-            return
-        others.remove(stream)
-        self._refused.pop(stream, None)
-        question = self._snapshots.pop(stream, None)
-        if question is not None:
-            self._conversation.forget(question)
-        if not others:
-            del self._streams[stream.job_id]
-            self._left[stream.job_id] = None
-            if not stream.ended or len(self._left) >= MOST_LEFT:
-                self._effects += [Unsubscribe(topics.topic_of(each)) for each in self._left]
-                self._left.clear()
+        self._watching.unwatch(stream)
 
     def fetch(self, opened: DownloadOpened, received: int) -> Fetch:
         """Return a download on a socket of its own, from the byte `received` on."""
@@ -144,8 +114,9 @@ class Session:
         """Raise what ends whatever waits here: a refusal of its own, a broker of another version, or one that is away for too long."""
         if self._failure is not None:
             raise self._failure
-        if isinstance(waiting, EventStream) and waiting in self._refused:
-            raise self._refused[waiting]
+        refusal = self._watching.refusal(waiting) if isinstance(waiting, EventStream) else None
+        if refusal is not None:
+            raise refusal
         if waiting is None:
             return
         heard = waiting.heard_at if isinstance(waiting, Fetch) else max(waiting.since, *self._heard.values())
@@ -173,7 +144,7 @@ class Session:
         except Refusal as refusal:
             if refusal.code is Code.PROTOCOL:
                 self._failure = refusal
-                self._stirred.update((*self._conversation.open, *self._all_streams()))
+                self._stirred.update((*self._conversation.open, *self._watching.all()))
 
     def step(self, now: float) -> None:
         """Let time pass, to `now` (s, any steady clock); called before `received`, so that what came has the right time."""
@@ -181,15 +152,13 @@ class Session:
             passed = now - self._turned_at
             self.now += min(max(passed, 0.0), MOST_STEP_SECONDS)
             if passed > MOST_STEP_SECONDS:
-                for stream in self._all_streams():
-                    stream.paused(self.now)
-                    self._stir(stream)
+                self._watching.paused(self.now)
         self._turned_at = now
 
     def turn(self) -> list[Effect]:
         """Return what to do with the sockets now; called after everything that came was `received`."""
         self._tick_lanes()
-        self._tick_streams()
+        self._watching.tick(self.now, self._heard[EVENTS])
         self._tick_fetches()
         self._stirred.update(self._conversation.expire(self.now))
         for question in self._conversation.due(self.now):
@@ -215,7 +184,7 @@ class Session:
         questions = self._hello.send_at if held_back and self._hello is not None else self._conversation.deadline()
         times = [
             questions,
-            self._streams_due,
+            self._watching.due,
             *(each.deadline() for each in self._fetches.values()),
         ]
         return max(0.0, min(MOST_WAIT_SECONDS, min(times) - self.now))
@@ -223,22 +192,20 @@ class Session:
     def stirred(self) -> set[Stirred]:
         """Return what has changed since the last time: whoever waits for one of these alone must look again."""
         stirred, self._stirred = self._stirred, set()
-        return stirred
+        return stirred | self._watching.stirred()
 
     @property
     def idle(self) -> bool:
         """Whether nobody waits for anything."""
-        return not (self._effects or self._streams or self._fetches or self._conversation.open)
+        return not (self._effects or self._watching.active or self._fetches or self._conversation.open)
 
     # Inside
 
-    def _all_streams(self) -> list[EventStream]:
-        return [stream for streams in self._streams.values() for stream in streams]
+    def _emit(self, effect: Effect) -> None:
+        self._effects.append(effect)
 
-    def _stir(self, stream: EventStream) -> None:
-        """Note that something has happened to a stream: its reader looks again, and it may have something to do sooner."""
-        self._stirred.add(stream)
-        self._streams_due = min(self._streams_due, stream.deadline())
+    def _ask_snapshot(self, job_id: str) -> Question[Snapshot]:
+        return self.ask(GetSnapshot(job_id=job_id), Snapshot)
 
     def _open(self, name: str, lane: Lane) -> None:
         told = "" if self.welcome is None else self.welcome.endpoints.get(lane, "")
@@ -287,9 +254,7 @@ class Session:
         message = codec.unpack(parts[1], EventsLane)
         if isinstance(message, Beat):
             self._beat(message)
-        for stream in self._all_streams() if isinstance(message, Beat) else self._streams.get(message.job_id, ()):
-            stream.pushed(message, self.now)
-            self._stir(stream)
+        self._watching.pushed(message, self.now)
 
     def _beat(self, beat: Beat) -> None:
         if self.welcome is not None and beat.epoch > self.welcome.epoch:
@@ -302,35 +267,10 @@ class Session:
             self._conversation.reconnected(self.now)
             if self.welcome is not None:
                 self._say_hello()
-        if self._streams and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
+        if self._watching.active and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
             self._open(EVENTS, Lane.EVENTS)
-            self._left.clear()
-            self._effects += [Subscribe(topic) for topic in (topics.BEAT, *map(topics.topic_of, self._streams))]
-
-    def _tick_streams(self) -> None:
-        for stream, question in list(self._snapshots.items()):
-            if question.open:
-                continue
-            del self._snapshots[stream]
-            if question.answer is not None:
-                stream.answered(question.answer, self.now)
-            elif question.error is None or (isinstance(question.error, Refusal) and question.error.code in TRANSIENT):
-                stream.unanswered(self.now)
-            else:
-                self._refused[stream] = question.error
-            self._stir(stream)
-        if self.now < self._streams_due:
-            return
-        for stream in self._all_streams():
-            stream.lane_spoke(self._heard[EVENTS])
-            for wish in stream.tick(self.now):
-                if isinstance(wish, AskSnapshot):
-                    self._snapshots[stream] = self.ask(GetSnapshot(job_id=stream.job_id), Snapshot)
-                else:
-                    topic = topics.topic_of(stream.job_id)
-                    self._effects += [Unsubscribe(topic), Subscribe(topic)]
-            self._stirred.add(stream)
-        self._streams_due = min((each.deadline() for each in self._all_streams()), default=float("inf"))
+            self._effects.append(Subscribe(topics.BEAT))
+            self._watching.resubscribe()
 
     def _tick_fetches(self) -> None:
         for name, fetch in self._fetches.items():

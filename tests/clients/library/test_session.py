@@ -7,7 +7,8 @@ import pytest
 
 from labelferry.effects import Effect, Open, Send, Subscribe, Unsubscribe
 from labelferry.errors import Unreachable
-from labelferry.session import EVENTS, MOST_LEFT, MOST_STEP_SECONDS, REOPEN_SECONDS, REQUESTS, Session
+from labelferry.session import EVENTS, MOST_STEP_SECONDS, REOPEN_SECONDS, REQUESTS, Session
+from labelferry.watching import MOST_LEFT
 from labelferry_protocol import codec, topics
 from labelferry_protocol.endpoints import parse_endpoint
 from labelferry_protocol.errors import Code, Malformed, Refusal
