@@ -393,6 +393,15 @@ def test_progress_while_the_bundle_is_brought_lies_between_99_and_100(bench: Ben
     assert half.frame.message == "Publishing bundle (1.5 of 3.0 MB)"
 
 
+def test_a_bundle_that_waits_for_room_says_so_however_small_it_is(bench: Bench) -> None:
+    bench.run()
+    bench.report(BUNDLE)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.0, work.RequestPublish)
+    (show,) = bench.crew.bringing(KEY, 0, None, "the depot's disk is full")
+    assert isinstance(show, do.Show)
+    assert show.frame.message.endswith("): the depot's disk is full")
+
+
 def test_the_way_of_a_small_bundle_is_not_shown(bench: Bench) -> None:
     bench.run()
     bench.report(BUNDLE)

@@ -242,15 +242,14 @@ class Attempts(Endings):
         yield Bring(key, token, attempt.packed.size, place)
         yield from self.bringing(key, 0, None)
 
-    def bringing(self, key: Holding, sent: int, seconds_left: float | None) -> Instructions:
-        """Take how much of a bundle has left for the depot, in bytes."""
+    def bringing(self, key: Holding, sent: int, seconds_left: float | None, waiting: str = "") -> Instructions:
+        """Take how much of a bundle has left for the depot, in bytes, and why nothing leaves, if that is so."""
         attempt = self._held.get(key)
         if attempt is None or attempt.step is not Step.BRINGING or attempt.packed is None:
             return
-        if attempt.packed.size >= SHOWN_BYTES:
-            yield self._show(
-                attempt, words.bringing_frame(self._worker_id, key, sent, attempt.packed.size, seconds_left)
-            )
+        size = attempt.packed.size
+        if waiting or size >= SHOWN_BYTES:
+            yield self._show(attempt, words.bringing_frame(self._worker_id, key, sent, size, seconds_left, waiting))
 
     def brought(self, key: Holding, receipt: bytes, now: float) -> Instructions:
         """Take the depot's receipt."""

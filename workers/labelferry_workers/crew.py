@@ -138,9 +138,9 @@ class Crew:
         self._attempts.forgotten(key, clean=clean, now=now)
         yield from self._settle(now)
 
-    def bringing(self, key: Holding, sent: int, seconds_left: float | None) -> Instructions:
-        """Take how much of a bundle has left for the depot, in bytes."""
-        yield from self._attempts.bringing(key, sent, seconds_left)
+    def bringing(self, key: Holding, sent: int, seconds_left: float | None, waiting: str = "") -> Instructions:
+        """Take how much of a bundle has left for the depot, in bytes, and why nothing leaves, if that is so."""
+        yield from self._attempts.bringing(key, sent, seconds_left, waiting)
 
     def brought(self, key: Holding, receipt: bytes, now: float) -> Instructions:
         """Take the depot's receipt for a bundle."""

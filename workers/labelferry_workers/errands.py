@@ -39,11 +39,12 @@ class Finish(Message, frozen=True, kw_only=True):
 
 
 class Carrying(Message, frozen=True, kw_only=True):
-    """uploader -> supervisor: so many bytes have left."""
+    """uploader -> supervisor: so many bytes have left; `waiting` is why none leave now."""
 
     key: Holding
     sent: Count
     seconds_left: Seconds | None = None
+    waiting: Text = ""
 
 
 class Carried(Message, frozen=True, kw_only=True):

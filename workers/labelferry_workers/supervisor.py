@@ -185,8 +185,8 @@ class Supervisor:
         while self._pair.poll(0):
             word = codec.unpack(self._pair.recv(), FromUploader)
             match word:
-                case Carrying(key=key, sent=sent, seconds_left=left):
-                    self._do(self._crew.bringing(key, sent, left))
+                case Carrying(key=key, sent=sent, seconds_left=left, waiting=waiting):
+                    self._do(self._crew.bringing(key, sent, left, waiting))
                 case Carried(key=key, receipt=receipt):
                     self._do(self._crew.brought(key, receipt, self._clock()))
                 case NotCarried(key=key, code=code, message=message):

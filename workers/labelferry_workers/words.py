@@ -113,7 +113,9 @@ def frame_of(worker_id: str, moved: Moved) -> ProgressFrame:
     )
 
 
-def bringing_frame(worker_id: str, key: Holding, sent: int, size: int, seconds_left: float | None) -> ProgressFrame:
+def bringing_frame(
+    worker_id: str, key: Holding, sent: int, size: int, seconds_left: float | None, waiting: str = ""
+) -> ProgressFrame:
     """Return the progress frame of a bundle of which `sent` of `size` bytes have left: from 99 to just below 100."""
     share = sent / size if size else 1.0
     return ProgressFrame(
@@ -122,7 +124,9 @@ def bringing_frame(worker_id: str, key: Holding, sent: int, size: int, seconds_l
         attempt=key.attempt,
         progress=limits.WORKER_SHARE + (100 - limits.WORKER_SHARE) * 0.99 * share,
         stage=Stage.COMPRESSION,
-        message=f"Publishing bundle ({_amounts(sent, size)})",
+        message=f"Publishing bundle ({_amounts(sent, size)}){f': {waiting}' if waiting else ''}"[
+            : limits.MESSAGE_CHARACTERS
+        ],
         stage_progress=StageProgress(current=sent, total=size),
         estimated_time_remaining=seconds_left,
     )
