@@ -9,10 +9,8 @@ def check(options: ExportOptions) -> None:
     """Raise `ExportError(USAGE)` for an unknown source form, format, metric or format option, a library that is not there, or a split that does not work."""
     check_options(options)
     for name in options.formats:
-        wanted = formats.find(name)
-        formats.resolve(wanted, options.format_options.get(name, {}))
-        formats.check_needs(wanted)
+        formats.check_needs(formats.find(name))
+    for name in (*options.formats, *options.format_options):
+        formats.resolve(formats.find(name), options.format_options.get(name, {}))
     for name in (*options.metrics, *options.metric_options):
         tables.resolve(tables.find(name), options.metric_options.get(name, {}))
-    for name in options.format_options:
-        formats.find(name)

@@ -70,7 +70,10 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="An option of one metric table, as csv.bom=true; repeatable.",
     ),
     _bundle(
-        "--scale", type=float, metavar="UM_PER_PX", help="Micrometres per pixel; lengths stay in pixels without it."
+        "--scale",
+        type=click.FloatRange(0, 1e6, min_open=True),
+        metavar="UM_PER_PX",
+        help="Micrometres per pixel; lengths stay in pixels without it.",
     ),
     _selection("--select", multiple=True, metavar="GLOB", help="Only images whose name matches, repeatable."),
     _selection("--exclude", multiple=True, metavar="GLOB", help="No images whose name matches, repeatable."),

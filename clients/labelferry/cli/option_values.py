@@ -74,6 +74,10 @@ def _split(said: str) -> Changes:
             mark = ""
         if not mark or not name:
             raise click.UsageError(f"--split: {piece.strip()!r} is not NAME=SHARE, as in train=0.8,val=0.2")
+        if not 0 < shares[name] <= 1:
+            raise click.UsageError(
+                f"--split: the share of {name!r} is {share.strip()}; shares are above 0 and at most 1"
+            )
     return {"split": shares, "source_split": False}
 
 

@@ -198,3 +198,18 @@ def test_an_unknown_format_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(Refusal, match="coco") as refused:
         options_of("--format", "cocoo")
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--scale", "0"), "0.0 is not in the range 0<x<=1000000.0"),
+        (("--split", "train=1,val=0"), "the share of 'val' is 0; shares are above 0 and at most 1"),
+        (("--split", "train=80,val=20"), "the share of 'train' is 80; shares are above 0 and at most 1"),
+        (("--split", "train=nan"), "the share of 'train' is nan; shares are above 0 and at most 1"),
+    ],
+)
+def test_a_number_out_of_its_range_is_said_in_words(arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        options_of(*arguments)
+    assert said in caught.value.format_message()

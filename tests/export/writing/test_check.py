@@ -20,6 +20,8 @@ def test_the_defaults_are_right() -> None:
         (ExportOptions(format_options={"coco": {"rules": "x"}}), "coco has no option 'rules'; it has: rle"),
         (ExportOptions(format_options={"coco": {"rle": "zip"}}), "rle of coco is one of compressed, uncompressed"),
         (ExportOptions(format_options={"nothing": {}}), "'nothing'"),
+        (ExportOptions(format_options={"yolo": {"hole": "fill"}}), "yolo has no option 'hole'; it has: parts, holes"),
+        (ExportOptions(format_options={"voc": {"base": 2}}), "base of voc is one of 0, 1, not 2"),
         (ExportOptions(metric_options={"csv": {"sign": ";"}}), "metric writer csv has no option 'sign'; it has: bom"),
         (ExportOptions(metric_options={"csv": {"bom": "yes"}}), "bom of csv is a bool, not 'yes'"),
         (ExportOptions(metric_options={"xls": {"bom": True}}), "'xls': choose from csv"),
