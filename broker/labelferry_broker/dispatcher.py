@@ -13,6 +13,7 @@ from pathlib import Path
 
 import zmq
 
+from labelferry_broker.admission import Admission
 from labelferry_broker.connections import Connections
 from labelferry_broker.delivery import Delivery
 from labelferry_broker.depot_post import DepotPost
@@ -23,7 +24,7 @@ from labelferry_broker.intake import Parts, drain
 from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, EndAttempt, Save, UpdateJob
 from labelferry_broker.ledger.machine import Ledger
-from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
+from labelferry_broker.ledger.settings import LedgerSettings, Moment
 from labelferry_broker.nearby import Nearby
 from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
@@ -36,8 +37,7 @@ from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import Beat
 from labelferry_protocol.requests import Hello, Welcome
-from labelferry_protocol.topics import BEAT, identity_of
-from labelferry_protocol.words import Role
+from labelferry_protocol.topics import BEAT
 from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import Log
 from labelferry_transport.notice import Notice
@@ -94,6 +94,7 @@ class Dispatcher:
         self._workers = self._connections[Lane.WORK]
         self._events = Fanout(lanes.events, self._connections[Lane.EVENTS], open_door=lanes.open_door)
         self._control = Fanout(lanes.control, self._connections[Lane.CONTROL], open_door=lanes.open_door)
+        self._admission = Admission(self._events, self._control, self._beat_of)
         self._neighbours = Neighbours()
         nearby = Nearby(settings.state, self._neighbours, settings.unix_only)
         self._delivery = Delivery(lanes, self._events, self._control, depot, settings.secret, nearby)
@@ -154,8 +155,10 @@ class Dispatcher:
         self._ledger.persisted()
         _log_moves(saves)
         self._delivery.perform([effect for effect in effects if not isinstance(effect, SAVES)])
-        self._admit_watchers(now)
-        self._admit_listeners()
+        if self._looks_at(self._lanes.events):
+            self._admission.watchers(self._ledger, now)
+        if self._looks_at(self._lanes.control):
+            self._admission.listeners()
         self._beat(now)
         self._gauges.turns.add(self._clock().steady - now.steady)
 
@@ -207,30 +210,6 @@ class Dispatcher:
         for parts in drain(self._lanes.socket(lane), BATCH):
             connections.seen(parts[-1], parts[0].bytes if lane is Lane.REQUESTS else b"")
             yield parts
-
-    def _admit_watchers(self, now: Moment) -> None:
-        """Decide the new subscriptions of events: a beat for everybody, a job for who may see it, its snapshot first."""
-        for wish in self._events.wishes(BATCH) if self._looks_at(self._lanes.events) else ():
-            if wish.topic == BEAT:
-                self._events.grant(BEAT, codec.pack(self._beat_of(now)))
-                continue
-            job_id = identity_of(wish.topic)
-            asker = Asker(wish.speaker.user, wish.speaker.role is Role.ADMIN)
-            try:
-                snapshot = self._ledger.subscribed(asker, job_id, now) if job_id and wish.speaker.may_ask else None
-            except Refusal as refusal:
-                log.error("snapshot not read", job=job_id, reason=refusal.message)
-                snapshot = None
-            if snapshot is None:
-                log.info("subscription denied", user=wish.speaker.user, job=job_id)
-            else:
-                self._events.grant(wish.topic, codec.pack(snapshot))
-
-    def _admit_listeners(self) -> None:
-        """Decide the new subscriptions of control: workers, one exact job or worker at a time (ids cannot be guessed)."""
-        for wish in self._control.wishes(BATCH) if self._looks_at(self._lanes.control) else ():
-            if wish.speaker.may_work and identity_of(wish.topic) is not None:
-                self._control.grant(wish.topic)
 
     def _greet(self, peer: bytes, ref: str, speaker: Speaker, hello: Hello) -> None:
         agreed = version.agree(hello.minimum_version, hello.maximum_version)
