@@ -122,6 +122,30 @@ def test_a_number_of_classes_that_is_not_that_of_the_names_is_told(yolo: Callabl
     assert project.findings == [("other", "data.yaml says nc: 3, but names 2 classes: its names count")]
 
 
+def test_label_files_without_an_image_are_told(yolo: Callable[..., Path], read: Reader) -> None:
+    root = yolo(train__a=OUTLINE)
+    for name in ("train/ghost.txt", "val/ghost.txt", "classes.txt"):
+        (root / "labels" / name).write_text(OUTLINE)
+    message = (
+        "label files that are of no image of the project, and are not read: 2, the first is labels/train/ghost.txt"
+    )
+    assert read(root).findings == [("other", message)]
+
+
+def test_folders_outside_of_the_project_are_not_looked_into_for_label_files(
+    yolo: Callable[..., Path], read: Reader, tmp_path: Path
+) -> None:
+    root = yolo("train: train.txt\nval: train.txt\nnames: [cell]\n")
+    away = tmp_path / "away"
+    away.mkdir()
+    (away / "secret.txt").write_text(OUTLINE)
+    (root / "labels" / "far").symlink_to(away)
+    (root / "train.txt").write_text("images/train/a.png\nimages/far/b.png\n../away/images/c.png\n")
+    messages = [message for _, message in read(root, on_error=OnError.SKIP).findings]
+    assert messages
+    assert not any("secret" in message for message in messages)
+
+
 def test_labels_follow_a_quarter_turn_by_exif_as_ultralytics_does(yolo: Callable[..., Path], read: Reader) -> None:
     root = yolo()
     tags = Pillow.Exif()

@@ -13,7 +13,7 @@ import itertools
 import os
 import posixpath
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from labelferry_export.sources.outlines import Unusable
 from labelferry_export.sources.yolo_data import CLASS_LISTS, ROLES, YoloData
 from labelferry_protocol.errors import Code
 
+LABELS = frozenset([".txt"])
 YAML = frozenset([".yaml", ".yml"])
 SPLIT_KEYS = (*ROLES, "valid", "validation")
 MAX_YAML_BYTES = 4 << 20
@@ -109,6 +110,18 @@ class _Reading:
         if self._key_points:
             message = f"the key points of {self._key_points} objects are left out: their boxes are exported"
             self._sink.note(Finding.OTHER, message)
+        self._tell_strays(_label_file(image.file or "") for image in images)
+
+    def _tell_strays(self, of_images: Iterable[str]) -> None:
+        """Tell of the label files beside those of the images that are of none."""
+        known = set(of_images)
+        folders = {f"{posixpath.dirname(each)}/" for each in known if "/labels/" in f"/{each}"}
+        within = [folder for folder in folders if _is_within(self._root, folder)]
+        beside = {each for folder in within for each in files_below(self._root, folder, LABELS, deepest=1)}
+        strays = sorted(each for each in beside - known if posixpath.basename(each) not in CLASS_LISTS)
+        if strays:
+            message = f"label files that are of no image of the project, and are not read: {len(strays)}, the first is {strays[0]}"
+            self._sink.note(Finding.OTHER, message)
 
     def _images(self, place: str) -> Iterator[str]:
         """Yield the images of a folder or a list of files, relative to the root."""
@@ -172,6 +185,14 @@ class _Reading:
             return False
         self._sink.add_object(FoundObject(image.key, index, Shape((Part(ring),)), label, id=number))
         return len(values) == BOX_NUMBERS
+
+
+def _is_within(root: Path, folder: str) -> bool:
+    """Whether a folder that a project names is inside of it, links followed."""
+    try:
+        return (root / folder).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _row(words: list[bytes]) -> tuple[int, list[float]]:
