@@ -118,6 +118,8 @@ def _worker_command(
         log_level,
     ]
     for root in roots:
+        if not Path(root).is_dir():
+            click.echo(f"There is no folder {root}: nothing can be exported from there until there is one.", err=True)
         command += ["--root", str(Path(root).absolute())]
     if staging:
         command += ["--staging", staging]

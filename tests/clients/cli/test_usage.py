@@ -71,6 +71,15 @@ def test_output_that_finds_no_space_gets_a_sentence(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (1, "Error: no space is left where the output goes\n")
 
 
+def test_a_worker_says_which_of_its_roots_is_not_there(tmp_path: Path) -> None:
+    # Its key file is missing too, so that it ends by itself.
+    arguments = ("--root", str(tmp_path / "gone"), "--root", str(tmp_path), "--key", str(tmp_path / "no.key"))
+    result = labelferry("worker", "--broker", "tcp://127.0.0.1:9", *arguments, state=tmp_path / "state")
+    assert f"There is no folder {tmp_path / 'gone'}" in result.stderr
+    assert f"There is no folder {tmp_path}:" not in result.stderr
+    assert "no key file" in result.stderr
+
+
 def test_help_and_version_need_no_service(tmp_path: Path) -> None:
     result = labelferry("--help", state=tmp_path / "state")
     assert result.returncode == 0
