@@ -47,7 +47,7 @@ DRAW_MEGAPIXEL = 34.0
 FINISH_FILE = 0.02
 FINISH_LEAST = 3.0
 CHECK_MEGABYTE = 2.2
-RECOUNT_FORMATS, RECOUNT_TABLES = 0.5, 0.2
+RECOUNT_FORMATS, RECOUNT_TABLES = 0.4, 0.2
 """What it costs to read formats and tables again, of what it cost to write them."""
 OVERLAY_MEGABYTES = 1.2
 """About what the overlay of a megapixel takes."""
