@@ -129,6 +129,8 @@ DEGENERATE = {
     "no point": [],
 }
 DROPPED = [name for name in DEGENERATE if name != "sub-pixel triangle"]
+UNREADABLE = {"odd count", "infinite"}
+"""Of these `on_error` decides, as of all that cannot be understood (json has no infinity)."""
 
 
 def test_case_09_degenerate_geometry(export: Export, tmp_path: Path) -> None:
@@ -146,14 +148,13 @@ def test_case_09_degenerate_geometry(export: Export, tmp_path: Path) -> None:
     assert len(rows(bundle)) == 3
 
 
-@pytest.mark.parametrize("name", DROPPED)
-def test_case_09_degenerate_geometry_ends_the_export_unless_told_otherwise(
+@pytest.mark.parametrize("name", [name for name in DROPPED if name not in UNREADABLE])
+def test_case_09_degenerate_geometry_is_left_out_whatever_on_error_says(
     export: Export, tmp_path: Path, name: str
 ) -> None:
-    from labelferry_export.errors import ExportError
-
-    with pytest.raises(ExportError, match=r"2.*--on-error skip"):
-        export(write_coco(tmp_path / "project", [[SQUARE], [DEGENERATE[name]]]), formats=("coco",))
+    bundle = export(write_coco(tmp_path / "project", [[SQUARE], [DEGENERATE[name]], [SQUARE]]), formats=("coco",))
+    assert [each["id"] for each in bundle.annotations()] == [1, 3]
+    assert len(bundle.findings(code="object-dropped")) == 1
 
 
 @pytest.mark.parametrize(

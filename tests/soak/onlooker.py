@@ -5,6 +5,7 @@ import json
 import random
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 PROGRAM = """
@@ -38,13 +39,16 @@ async def look_on(endpoint: str, job_id: str, dice: random.Random) -> Onlooker:
     try:
         done, _ = await asyncio.wait([said], timeout=moment)
         if not done:
-            process.send_signal(signal.SIGKILL if dies else signal.SIGSTOP)
-            if not dies:
-                await asyncio.sleep(pause)
-                process.send_signal(signal.SIGCONT)
+            # It may have ended by itself at just this moment.
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL if dies else signal.SIGSTOP)
+                if not dies:
+                    await asyncio.sleep(pause)
+                    process.send_signal(signal.SIGCONT)
         out = await said
     except BaseException:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         raise
     code = await process.wait()
     lines = [json.loads(line) for line in out.splitlines(keepends=True) if line.endswith(b"\n")]

@@ -124,7 +124,7 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _job(
         "--on-error",
         type=click.Choice(["fail", "skip"]),
-        help="What to do with what cannot be exported: end the job, or warn and go on.",
+        help="What to do with what cannot be read or exported: end the job, or warn and go on.",
     ),
     _job(
         "--timeout",

@@ -125,7 +125,6 @@ BAD_FEATURES = [
     ("short", feature("Polygon", [[[1, 1], [2, 2], [1, 1]]]), "fewer than three distinct points"),
     ("no geometry", {"type": "Feature", "geometry": None, "properties": {}}, "it has no geometry"),
     ("no feature", 7, "feature 2 of a.geojson cannot be exported: Expected `object`"),
-    ("nan", feature("Polygon", [[[float("nan"), 1], [2, 2], [1, 3]]]), "not finite"),
 ]  # fmt: skip
 
 
@@ -138,6 +137,15 @@ def test_a_feature_that_is_no_area_is_a_sentence_or_is_left_out(
     project = read(root, on_error=OnError.SKIP)
     assert [each.id for each in project.objects] == [1, 3]
     assert [(code, sentence in message) for code, message in project.findings] == [("object-dropped", True)]
+
+
+def test_a_feature_of_which_nothing_can_be_drawn_is_left_out_and_counted(
+    geojson: Callable[..., Path], read: Reader
+) -> None:
+    nowhere = feature("Polygon", [[[float("nan"), 1], [2, 2], [1, 3]]])
+    project = read(geojson(collection(feature(), nowhere, feature())))
+    assert [each.id for each in project.objects] == [1, 3]
+    assert [(code, "not finite" in message) for code, message in project.findings] == [("object-dropped", True)]
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,15 @@ def test_a_later_version_is_refused_with_what_to_do(tmp_path: Path, fail: Failur
         ({"name": 5}, "the value of 'name': Expected `str`"),
         ({"images": [{"id": 0, "name": "a", "width": 1, "height": 1}]}, "number 1 of the images of annotations.json"),
         ({"instances": [{"id": 1, "image_id": 3, "category_id": 1, "parts": [{"outer": [1, 2, 3]}]}]}, "odd number of coordinates"),
-        ({"instances": [{"id": 1, "image_id": 3, "category_id": 1, "parts": []}]}, "it has no outline"),
         ({"instances": [{"id": 1, "image_id": 8, "category_id": 1, "parts": []}]}, "belongs to image 8"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(tmp_path: Path, fail: Failure, more: dict[str, object], sentence: str) -> None:
     assert sentence in str(fail(write_bundle(tmp_path / "bundle", **more)))
+
+
+def test_an_object_without_an_outline_is_left_out_and_counted(tmp_path: Path, read: Reader) -> None:
+    nothing = {"id": 1, "image_id": 3, "category_id": 1, "parts": []}
+    project = read(write_bundle(tmp_path / "bundle", instances=[nothing]))
+    assert project.objects == []
+    assert any(code == "object-dropped" and "it has no outline" in message for code, message in project.findings)

@@ -158,7 +158,6 @@ BAD_SHAPES = [
     ("no base64", shape([[1, 1], [5, 5]], shape_type="mask", mask="\u00e9"), "its mask is not base64"),
     ("no png", shape([[1, 1], [5, 5]], shape_type="mask", mask="AAAA"), "its mask cannot be read: "),
     ("no shape", {"label": "cell", "points": 7}, "shape 2 of a.json cannot be exported: Expected `array`"),
-    ("nan", shape([[float("nan"), 1], [5, 5], [1, 5]]), "object 2 of image 'a.png' cannot be exported: its outline"),
 ]  # fmt: skip
 
 
@@ -174,6 +173,16 @@ def test_a_shape_that_is_no_area_is_a_sentence_or_is_left_out(
     )
     assert len(project.objects) == 2
     assert [(code, sentence in message) for code, message in project.findings] == [("object-dropped", True)]
+
+
+def test_a_shape_of_which_nothing_can_be_drawn_is_left_out_and_counted(
+    folder: Callable[..., Path], read: Reader
+) -> None:
+    project = read(folder(a=page(shape(), shape([[float("nan"), 1], [5, 5], [1, 5]]), shape(FAR))))
+    assert [each.id for each in project.objects] == [1, 3]
+    (finding,) = project.findings
+    assert finding[0] == "object-dropped"
+    assert "object 2 of image 'a.png' cannot be exported: its outline" in finding[1]
 
 
 BAD_PAGES = [

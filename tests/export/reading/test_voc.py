@@ -167,7 +167,6 @@ BAD_OBJECTS = [
     ("no box", "<object><name>cell</name></object>", "object 2 of Annotations/a.xml cannot be exported: it has no box of four numbers"),
     ("words", thing(("a", 1, 2, 3)), "it has no box of four numbers"),
     ("nan", thing(("nan", 1, 2, 3)), "it has no box of four numbers"),
-    ("outside", thing((100, 100, 120, 120)), "lies outside of the image"),
 ]  # fmt: skip
 
 
@@ -178,6 +177,12 @@ def test_a_bad_object_is_a_sentence_or_is_left_out(
     root = voc(thing(), bad, thing())
     assert sentence in str(fail(root))
     assert [each.id for each in read(root, on_error=OnError.SKIP).objects] == [1, 3]
+
+
+def test_a_box_outside_of_the_image_is_left_out_and_counted(voc: Callable[..., Path], read: Reader) -> None:
+    project = read(voc(thing(), thing((100, 100, 120, 120)), thing()))
+    assert [each.id for each in project.objects] == [1, 3]
+    assert any("lies outside of the image" in message for _, message in project.findings)
 
 
 def test_a_mask_of_another_size_or_in_colours_is_a_sentence(

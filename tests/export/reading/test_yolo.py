@@ -164,7 +164,6 @@ BAD_ROWS = [
     ("negative", "-1 0.5 0.5 0.1 0.1", "its class is no number of a class"),
     ("unknown", "7 0.5 0.5 0.1 0.1", "is of class 7, which the project does not have"),
     ("empty box", "0 0.5 0.5 0 0.1", "its box is empty"),
-    ("nan", "0 nan 0.1 0.2 0.2 0.3 0.1", "cannot be exported: its outline has a coordinate that is not finite"),
     ("binary", "0 \ufffd 0.1 0.2", "it holds something that is not a number"),
 ]  # fmt: skip
 
@@ -178,6 +177,12 @@ def test_a_bad_row_is_a_sentence_or_is_left_out(
     project = read(root, on_error=OnError.SKIP)
     assert [each.id for each in project.objects] == [1, 3]
     assert any(sentence in message for _, message in project.findings)
+
+
+def test_a_row_of_which_nothing_can_be_drawn_is_left_out_and_counted(yolo: Callable[..., Path], read: Reader) -> None:
+    project = read(yolo(train__a=f"{OUTLINE}\n0 nan 0.1 0.2 0.2 0.3 0.1\n{OUTLINE}\n"))
+    assert [each.id for each in project.objects] == [1, 3]
+    assert any("its outline has a coordinate that is not finite" in message for _, message in project.findings)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ MOST_AT_ONCE = 1000
 IMAGES_AT_ONCE = 64
 NO_OBJECTS = Columns.of(())
 DROPPED = "The object was left out: "
-"""How the geometry begins its reason; whether it is left out is for `on_error` to say."""
+"""How the geometry begins its reason."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,9 @@ class Settling:
         name = f"object {number} of image {row.name!r}"
         for finding in cleaned.findings:
             if finding.kind is Finding.OBJECT_DROPPED:
+                # Whatever `on_error` says: there is nothing to draw, so nothing to mend before the next try.
                 message = f"{name} cannot be exported: {_inside_sentence(finding.message.removeprefix(DROPPED))}"
-                self.complaints.complain(finding.kind, message, row.name, number)
+                self.complaints.note(finding.kind, message, row.name, number)
             else:
                 message = (
                     f"{name}: {_inside_sentence(finding.message)}{_areas(finding.area_before, finding.area_after)}"
