@@ -57,15 +57,21 @@ class Pool:
         return self._next_start_at if missing else None
 
     def begin(self, lease: Lease) -> str | None:
-        """Give a lease to a child, the warmest that is free; return why that cannot be, or None."""
-        free = [child for child in self.children if child.key is None and not child.broken]
-        try:
-            child = max(free, key=lambda each: (each.warm, each.jobs)) if free else self._start()
-            child.channel.tell(lease)
-        except (OSError, ChannelEnded) as error:
-            return f"could not be started: {error}"
-        child.key = Holding(job_id=lease.job_id, attempt=lease.attempt)
-        return None
+        """Give a lease to a child, the warmest that is free; return why that cannot be, or None. One that has just died is passed over."""
+        while True:
+            free = [child for child in self.children if child.key is None and not child.broken]
+            try:
+                child = max(free, key=lambda each: (each.warm, each.jobs)) if free else self._start()
+                child.channel.tell(lease)
+            except ChannelEnded as error:
+                child.end()
+                if not free:
+                    return f"could not be started: {error}"
+            except OSError as error:
+                return f"could not be started: {error}"
+            else:
+                child.key = Holding(job_id=lease.job_id, attempt=lease.attempt)
+                return None
 
     def stop(self, order: CancelOrder) -> None:
         """Tell the child of an attempt to stop: first the order, then the signal, which hastens it."""
