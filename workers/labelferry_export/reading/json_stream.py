@@ -132,6 +132,16 @@ class JsonStream:
                 yield step
         return places
 
+    def index_within(self, share: float) -> Generator[float, None, dict[str, int]]:
+        """Return what `index` does; yield how far the whole reading is, of which this is the first `share`."""
+        steps = self.index()
+        while True:
+            try:
+                yield share * next(steps) / max(1, self.size)
+            except StopIteration as end:
+                places: dict[str, int] = end.value
+                return places
+
     def value(self, offset: int) -> Element:
         """Return the one value at `offset`."""
         return Cursor(self._file.fileno(), offset, self.name).take()

@@ -59,13 +59,7 @@ class CocoFileReading:
 
     def index(self) -> Iterator[float]:
         """Find the arrays; yield how far the file is read."""
-        steps = self._stream.index()
-        while True:
-            try:
-                yield INDEX_SHARE * next(steps) / max(1, self._stream.size)
-            except StopIteration as end:
-                self._places = end.value
-                break
+        self._places = yield from self._stream.index_within(INDEX_SHARE)
         missing = [key for key in ARRAYS if key not in self._places]
         if missing:
             name = self._stream.name

@@ -113,20 +113,13 @@ class _Reading:
             message = f"the nuclei of {self._nuclei} cells are left out: an object has one outline, which is the cell's"
             self._sink.note(Finding.OTHER, message)
 
-    def _features(self, file: str) -> Generator[None, None, int]:
-        """Return where in a file the array of features begins, -1 for a file that is one feature; yield once a window."""
+    def _features(self, file: str) -> Generator[int, None, int]:
+        """Return where in a file the array of features begins, -1 for a file that is one feature; yield the bytes looked at, once a window."""
         start, byte = first_byte(self._root, file)
         if byte == b"[":
             return start
         with JsonStream(inside(self._root, file), file) as stream:
-            places = stream.index()
-            while True:
-                try:
-                    next(places)
-                except StopIteration as end:
-                    found: dict[str, int] = end.value
-                    break
-                yield
+            found = yield from stream.index()
         if "features" in found:
             return found["features"]
         if "geometry" in found:

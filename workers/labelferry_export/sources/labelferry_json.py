@@ -92,13 +92,7 @@ class _Reading:
 
     def index(self) -> Iterator[float]:
         """Find the keys and check the version; yield how far the file is read."""
-        steps = self._stream.index()
-        while True:
-            try:
-                yield INDEX_SHARE * next(steps) / max(1, self._stream.size)
-            except StopIteration as end:
-                self._places = end.value
-                break
+        self._places = yield from self._stream.index_within(INDEX_SHARE)
         name = self._stream.name
         missing = [key for key in (MARK, *ARRAYS) if key not in self._places]
         if missing:
