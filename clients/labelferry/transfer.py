@@ -5,6 +5,7 @@ What happens to the part file in each case is said in `part_file.py`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -162,7 +163,7 @@ def _read_nearby(intent: Intent, opened: DownloadOpened, part: PartFile, say: Sa
     pace = Pace(opened.bundle.size)
     with nearby(opened.place, opened.bundle.size, part.received) as pieces:
         for piece in pieces:
-            part.write(piece)
+            yield from run(partial(part.write, piece))
             if pace.worth_telling(part.received, say.wall()):
                 yield say.progress(pace, part.received)
             if intent.cancelled:
@@ -171,6 +172,8 @@ def _read_nearby(intent: Intent, opened: DownloadOpened, part: PartFile, say: Sa
 
 def _receive(session: Session, intent: Intent, opened: DownloadOpened, part: PartFile, say: Sayer) -> Flow[bool]:
     """Write all of the bundle, telling how far it is; return whether it came to its end, False when it was cancelled."""
+    if part.received == opened.bundle.size:
+        return not intent.cancelled
     fetch = session.fetch(opened, part.received)
     pace = Pace(opened.bundle.size)
     report_at = session.now + REPORT_SECONDS

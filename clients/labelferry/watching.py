@@ -105,6 +105,8 @@ class Watching:
             return
         for stream in self.all():
             stream.lane_spoke(heard_at)
+            if now < stream.deadline():
+                continue
             for wish in stream.tick(now):
                 if isinstance(wish, AskSnapshot):
                     self._snapshots[stream] = self._ask(stream.job_id)

@@ -118,6 +118,8 @@ class Wires:
     def _perform(self) -> None:
         for effect in self.session.turn():
             self._do(effect)
+        # One flow at a time, which looks at all that it waits for: nobody needs to be woken, and what is noted for that must not grow.
+        self.session.stirred()
 
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Open):

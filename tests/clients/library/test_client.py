@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -29,6 +30,7 @@ from labelferry import (
     Unconfirmed,
     Unreachable,
 )
+from labelferry.conversation import Question
 from labelferry_protocol.requests import Cancel, CancelAccepted, Hello, OpenDownload, ReportDownload, Submit
 from labelferry_protocol.words import Phase, TransferState
 
@@ -102,6 +104,13 @@ def test_a_submit_whose_answers_are_lost_is_repeated_and_one_job(broker: Pretend
     client.submit("/data/nuclei")
     assert len(heard(broker, Submit)) > 1
     assert len(broker.do(lambda: dict(broker.jobs))) == 1
+
+
+def test_what_was_asked_and_answered_is_forgotten(broker: PretendedBroker, client: Client) -> None:
+    for _ in range(20):
+        client.history()
+    gc.collect()
+    assert sum(isinstance(each, Question) for each in gc.get_objects()) < 10
 
 
 def test_whoever_watches_from_the_start_sees_every_event_to_the_end(broker: PretendedBroker, client: Client) -> None:
