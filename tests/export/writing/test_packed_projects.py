@@ -124,3 +124,16 @@ def test_another_attempt_unpacks_again(tmp_path: Path, make_project: Project, ma
     assert bundles[0] == bundles[1]
     assert exporter.reused.found > 0
     assert not [each for each in said if "has changed" in each]
+
+
+def test_a_zip_is_recognised_in_a_staging_directory_that_a_link_leads_to(
+    tmp_path: Path, make_project: Project, export: Export, make_exporter: MakeExporter
+) -> None:
+    bundle = export(make_project(), formats=("yolo",))
+    exporter = make_exporter(bundle)
+    made = tmp_path / "staging-1"
+    made.rename(tmp_path / "elsewhere")
+    made.symlink_to(tmp_path / "elsewhere")
+    for _ in exporter.run():
+        pass
+    assert exporter.result.path.read_bytes() == export(bundle).read_bytes()

@@ -66,7 +66,7 @@ def find_project(folder: Path, path: Path, wanted: str | None = None) -> Path:
 
     Raise `ExportError(SOURCE)` when none is, which names the zip at `path` and what is in it.
     """
-    levels = [folder]
+    levels = [folder.resolve()]
     while (only := _only_folder(levels[-1])) is not None:
         levels.append(only)
     for level in reversed(levels):
