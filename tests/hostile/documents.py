@@ -166,6 +166,7 @@ CASES: dict[str, Case] = {
         lambda root: document(root, "annotations.xml", b"<!DOCTYPE a []><annotations/>"),
         r"annotations\.xml is refused: line 1: it has a document type",
     ),
+    "xml of 6,000 document types": second_xml(b"<!DOCTYPE a [" + b"<!DOCTYPE[" * 6_553),
     "xml of 100,000 levels": Case(
         lambda root: document(root, "annotations.xml", b"<annotations>" + b"<image>" * 100_000), r"annotations\.xml is"
     ),

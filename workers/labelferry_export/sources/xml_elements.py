@@ -20,8 +20,8 @@ MOST_ELEMENTS = 1_000_000
 """Elements in one that is handed out (an image, say)."""
 MAX_NESTING = 32
 
-_DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>\s*<([A-Za-z_][A-Za-z0-9_.-]*)", re.DOTALL)
-"""A document type, and the tag of the element behind it."""
+_REST_OF_DOCTYPE = re.compile(rb"[^\[>]*(?:\[.*?\]\s*)?>\s*<([A-Za-z_][A-Za-z0-9_.-]*)", re.DOTALL)
+"""A document type from where the parser is told of it, and the tag of the element behind it."""
 
 Where = tuple[str, ...]
 """The tags from the outermost element down to one."""
@@ -100,7 +100,7 @@ def outermost(root: Path, name: str) -> str:
         with suppress(expat.ExpatError, ValueError, LookupError, _Refused):
             reading.feed(data)
         # Behind a document type, which is refused, the element itself is looked for: the sentence can say then what was refused.
-        behind = _DOCTYPE.search(data) if reading.refused_doctype else None
+        behind = None if reading.doctype_at is None else _REST_OF_DOCTYPE.match(data, reading.doctype_at)
         return behind[1].decode() if behind else reading.outermost
     except (OSError, ExportError):
         return ""
@@ -111,7 +111,8 @@ class _Reading:
 
     def __init__(self, wanted: Collection[Where]) -> None:
         self.outermost = ""
-        self.refused_doctype = False
+        self.doctype_at: int | None = None
+        """Where in the file the document type was refused: behind its name."""
         self._wanted = frozenset(wanted)
         self._where: list[str] = []
         self._open: list[XmlElement] = []
@@ -171,5 +172,5 @@ class _Reading:
 
     def _refuse_doctype(self, name: str, *_: object) -> None:
         self.outermost = name
-        self.refused_doctype = True
+        self.doctype_at = self._parser.CurrentByteIndex
         raise _Refused("it has a document type (DOCTYPE), which annotation files do not need; take that line out")
