@@ -14,7 +14,7 @@ from shapely import Geometry
 
 from labelferry_export.findings import Finding
 from labelferry_export.geometry.raster import FARTHEST
-from labelferry_export.geometry.repair import FEW, endless, even_odd, have_area, parts_of, tangled
+from labelferry_export.geometry.repair import FEW, endless, even_odd, have_area, parts_of, pixels_of, tangled
 from labelferry_export.geometry.ring import Flags, Floats, Integers, Rings, lay_out, next_of, signed_area
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.geometry.steps import simple_steps
@@ -203,13 +203,12 @@ class _Cleaning:
         """Return what a ring encloses, repaired when it meets itself; raises _Flaw when that is nothing."""
         polygon = shapely.polygons(ring)
         simple = not endless(ring) and bool(shapely.is_valid(polygon))
-        region = polygon if simple else even_odd(ring, self.width, self.height)
+        knotted = not simple and tangled(ring)
+        region = polygon if simple else pixels_of(ring, self.width, self.height) if knotted else even_odd(ring)
         if not have_area(region):
             raise _Flaw("has all its points on one line" if _collinear(ring) else "encloses no area")
         if not simple:
-            how = (
-                "so often that its pixels take its place" if tangled(ring) else "and was repaired by the even-odd rule"
-            )
+            how = "so often that its pixels take its place" if knotted else "and was repaired by the even-odd rule"
             self._note(f"The object's {name} meets itself {how}.", abs(signed_area(ring)), float(region.area))
         return region
 

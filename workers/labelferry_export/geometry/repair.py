@@ -42,19 +42,22 @@ def have_area(polygons: Geometry) -> Flags:
     return flags
 
 
-def even_odd(ring: Ring, width: int, height: int) -> Geometry:
+def even_odd(ring: Ring) -> Geometry:
     """Return what a ring that is not simple encloses by the even-odd rule, as a valid geometry, empty when that is nothing.
 
     The outline is cut where it meets itself, and each face between the pieces is kept when a ray from it crosses the ring an odd number of
-    times. A ring that meets itself so often that this would take for ever becomes its pixels in the image instead.
+    times. For a `tangled` ring this would take for ever.
     """
-    if tangled(ring):
-        traced = shape_of_runs(runs_of(Shape((Part(ring),)), width, height))
-        return shapely.multipolygons([polygon_of(part) for part in traced.parts] if traced else [])
     noded = shapely.union_all([shapely.linestrings(np.concatenate([ring, ring[:1]]))])
     faces = shapely.get_parts(shapely.polygonize([noded]))
     inside = enclosed(ring, shapely.get_coordinates(shapely.point_on_surface(faces)))
     return shapely.union_all(faces[inside])
+
+
+def pixels_of(ring: Ring, width: int, height: int) -> Geometry:
+    """Return the pixels in the image that a ring encloses, as a valid geometry, empty when there are none."""
+    traced = shape_of_runs(runs_of(Shape((Part(ring),)), width, height))
+    return shapely.multipolygons([polygon_of(part) for part in traced.parts] if traced else [])
 
 
 def tangled(ring: Ring) -> bool:
