@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from labelferry_export import beginning
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter, Update
+from labelferry_export.keeping.index import NAME as INDEX
 from labelferry_export.keeping.settings import Reuse
 from labelferry_protocol import limits
 from labelferry_protocol.options import OverlayStyle
@@ -140,6 +141,7 @@ import os, signal, time
 from pathlib import Path
 from labelferry_export import beginning
 from labelferry_export.exporter import Exporter
+from labelferry_export.keeping.index import NAME as INDEX
 from labelferry_export.keeping.settings import Reuse
 from labelferry_protocol.options import ExportOptions
 beginning.LANES_WORTH = 0.0
@@ -359,4 +361,18 @@ def test_where_results_may_be_found_lanes_are_started_only_when_many_are_not(
     with_lanes = [exporter._lanes.running for _ in exporter.run()]
     assert any(with_lanes) is (changed > 1)
     assert counts(exporter) == (4 * changed, 4 * (60 - changed))
+    assert exporter.result.path.read_bytes() == exported(make_exporter(project, lanes=1))
+
+
+def test_where_results_were_to_be_found_and_no_store_can_be_opened_lanes_are_started(
+    make_project: MakeProject, make_exporter: MakeExporter, cache: Reuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beginning, "LANES_WORTH", 0.0)
+    project = make_project(60, side=24)
+    assert cache.cache is not None
+    (cache.cache / INDEX).mkdir(parents=True)
+    exporter = make_exporter(project, lanes=2, reuse=cache)
+    with_lanes = [exporter._lanes.running for _ in exporter.run()]
+    assert any(with_lanes)
+    assert counts(exporter) == (4 * 60, 0)
     assert exporter.result.path.read_bytes() == exported(make_exporter(project, lanes=1))

@@ -44,13 +44,13 @@ class Maker:
         self._stores = [store for store in (Store(each, wall) for each in settings.stores) if store.on]
         self._cheap: dict[bytes, int] = {}
         self.made = 0
-        """How many results were made here, but for those that cost too little to be kept."""
+        """How many results were made here, but for those that were looked for in vain and cost too little to be kept."""
 
     def pieces(self, task: Task, snapshot: Snapshot, image: Image, shelf: str = "") -> Iterator[Piece]:
         """Yield the pieces of one image: those that were kept, else new ones, which are kept on `shelf` if they are worth it."""
         name = _name_of(task)
         if not self._stores or name is None or self._cheap.get(name, 0) >= CHEAP:
-            self.made += name is None
+            self.made += name is None or not self._stores
             yield from task(image, snapshot.instances(image.id))
             return
         sought = _Sought(self.settings.mark, name, getattr(task, "pixels", True), image, snapshot.fingerprint(image))
