@@ -15,7 +15,7 @@ from labelferry_export.formats._recounts.lines import JsonRecount
 from labelferry_export.geometry.ring import Rings
 from labelferry_export.instances import columns_of
 from labelferry_export.lanes.task import Piece
-from labelferry_export.model import Attribute, Image, Instance, ProjectFacts
+from labelferry_export.model import Image, Instance, ProjectFacts
 from labelferry_export.names import split_suffix
 from labelferry_export.plan import Step
 from labelferry_export.sources.labelferry_form import (
@@ -41,13 +41,11 @@ class JsonRows(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Attribute]).decode
 
 
 def instances_of(image: Image, instances: Sequence[Instance]) -> Written:
     """Return an image's objects, joined by commas; nothing is lost."""
     columns = columns_of(instances)
-    attributes = columns.attributes or [b""] * len(columns)
     rows = [
         FormInstance(
             id=number,
@@ -55,14 +53,14 @@ def instances_of(image: Image, instances: Sequence[Instance]) -> Written:
             category_id=category,
             parts=parts,
             crowd=crowd,
-            attributes=_decode(given) if given else {},
+            attributes=attributes,
         )
-        for number, category, parts, crowd, given in zip(
+        for number, category, parts, crowd, attributes in zip(
             columns.ids.tolist(),
             columns.categories.tolist(),
             _parts(columns.rings),
             columns.crowds.tolist(),
-            attributes,
+            columns.attribute_maps(),
             strict=True,
         )
     ]
