@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.formats._recounts.lines import LEAST_RING, JsonRecount
 from labelferry_export.geometry.raster import cover_of_all
 from labelferry_export.geometry.ring import Flags, Floats, Rings
@@ -61,10 +60,6 @@ class CocoRecount(JsonRecount):
         self._rings: list[Floats] = []
         """Of the polygons, as they come: so no list of numbers lives for longer than its row is looked at."""
         self._checked = 0
-
-    def open(self, name: str) -> Reader | None:
-        """Return the reader of a file of this format."""
-        return Lines(self) if self.is_ours(name) else None
 
     def check(self, row: AnnotationRow) -> None:
         """Check an annotation, or keep it until there are enough of them."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,13 +40,6 @@ class InstanceRow(msgspec.Struct):
     parts: list[PartRow]
 
 
-class ObjectRow(Protocol):
-    """What every record of an object has."""
-
-    id: int
-    category_id: int
-
-
 class JsonRecount:
     """Recounts json files below `folder` that hold a record a line, images first, then what stands behind the key `objects`."""
 
@@ -61,13 +54,9 @@ class JsonRecount:
         }
         self._decoder: msgspec.json.Decoder[Any] | None = None
 
-    def is_ours(self, name: str) -> bool:
-        """Whether a file of the bundle is one of these."""
-        return name.startswith(self._folder) and name.endswith(".json")
-
     def open(self, name: str) -> Reader | None:
         """Return the reader of a file of this format."""
-        return Lines(self) if self.is_ours(name) else None
+        return Lines(self) if name.startswith(self._folder) and name.endswith(".json") else None
 
     def add(self, line: bytes) -> None:
         """Take a line."""
@@ -81,7 +70,8 @@ class JsonRecount:
             self.images = (self.images or 0) + 1
             return
         self.objects = (self.objects or 0) + 1
-        check_class(row, self._classes)
+        if not 1 <= row.category_id <= self._classes:
+            raise ValueError(f"object {row.id} is of the class {row.category_id}, which is not there")
         self.check(row)
 
     def check(self, row: Any) -> None:
@@ -114,12 +104,6 @@ def decoded(decoder: msgspec.json.Decoder[Row], record: bytes) -> Row:
         return decoder.decode(record)
     except msgspec.MsgspecError as error:
         raise ValueError(f"a record cannot be read: {error}") from None
-
-
-def check_class(row: ObjectRow, classes: int) -> None:
-    """Raise ValueError when an object is of a class that is not there."""
-    if not 1 <= row.category_id <= classes:
-        raise ValueError(f"object {row.id} is of the class {row.category_id}, which is not there")
 
 
 class ImageObjects(msgspec.Struct):
