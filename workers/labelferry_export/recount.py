@@ -33,7 +33,7 @@ class Claim:
 
 
 class Recount(Protocol):
-    """Counts what a format wrote, from the finished bundle. What is None is not compared with the claim."""
+    """Counts what a format wrote, from the finished bundle: it `Reads`, or `Looks`, or both. What is None is not compared with the claim."""
 
     @property
     def images(self) -> int | None:
@@ -42,6 +42,11 @@ class Recount(Protocol):
     @property
     def objects(self) -> int | None:
         """How many objects its files hold, those left out not among them; None where the format cannot say."""
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A recount that reads files through, from their first byte to the last."""
 
     def open(self, name: str) -> Reader | None:
         """Return the reader of a file of the bundle, None for one of somebody else's, or one that needs none."""

@@ -10,7 +10,7 @@ import msgspec
 from labelferry_export import formats, tables
 from labelferry_export.bundle.verify import about, read_again, stored
 from labelferry_export.lanes.task import Piece, Span
-from labelferry_export.recount import Claim, Looks, Recount, compare
+from labelferry_export.recount import Claim, Looks, Reads, Recount, compare
 
 FAULTS = (ValueError, zlib.error, struct.error)
 """What says that a bundle is not as it should be."""
@@ -53,7 +53,8 @@ def recounted(path: Path, found: Recount | None, name: str, claim: Claim) -> Ite
     """Read the files of `name` again; a yield now and then. Raises ValueError where they break its rules, or hold not what is claimed."""
     if found is None:
         return
-    yield from read_again(path, found.open)
+    if isinstance(found, Reads):
+        yield from read_again(path, found.open)
     if isinstance(found, Looks):
         for each, file in stored(path, found.wants):
             with about(each):

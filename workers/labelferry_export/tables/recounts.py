@@ -125,10 +125,6 @@ class XlsxRecount:
         """How many objects there are rows of."""
         return self.counts["objects"]
 
-    def open(self, name: str) -> Reader | None:  # noqa: ARG002 - none of them
-        """Return None: a workbook is looked into, not read through."""
-        return None
-
     def wants(self, name: str) -> bool:
         """Whether this is the workbook."""
         return name == f"{FOLDER}/metrics.xlsx"

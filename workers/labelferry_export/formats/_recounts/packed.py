@@ -65,10 +65,6 @@ class ShardRecount:
         self._folder = folder
         self._decoder = msgspec.json.Decoder(_Sample)
 
-    def open(self, name: str) -> Reader | None:  # noqa: ARG002 - none of them
-        """Return None: a shard is looked into, not read through again."""
-        return None
-
     def wants(self, name: str) -> bool:
         """Whether this is a shard."""
         return name.startswith(self._folder) and name.endswith(".tar")
@@ -102,10 +98,6 @@ class TableRecount:
         self.images = 0
         self.objects = 0
         self._folder = folder
-
-    def open(self, name: str) -> Reader | None:  # noqa: ARG002 - none of them
-        """Return None: a table is looked into, not read through again."""
-        return None
 
     def wants(self, name: str) -> bool:
         """Whether this is a table."""
