@@ -62,24 +62,18 @@ class Index:
         cursor = self._connection.execute("INSERT INTO volume(name, bytes, used) VALUES (?, 0, ?)", (name, now))
         return Volume(cursor.lastrowid or 0, name)
 
-    def add(self, key: bytes, kind: str, volume: Volume, place: Place) -> bool:
-        """Add an entry that is whole in its volume; false where one is there, or the volume is not there any more."""
-        with self._writing() as connection:
-            end = place.start + place.length
-            update = "UPDATE volume SET bytes = ? WHERE number = ?"
-            if connection.execute(update, (end, volume.number)).rowcount == 0:
-                return False
-            row = (key, kind, volume.number, place.start, place.length, place.digest)
-            return connection.execute("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+    def add(self, volume: Volume, entries: Sequence[tuple[bytes, str, Place]]) -> int:
+        """Add entries that are whole in a volume, in the order they lie there; return how many are new: none where the volume is gone.
 
-    def add_all(self, volume: Volume, entries: Sequence[tuple[bytes, str, Place]]) -> None:
-        """Add entries that are whole in a volume, in the order they lie there; where one is there already, it stays."""
+        Where one is there already, it stays.
+        """
         with self._writing() as connection:
             last = entries[-1][2]
             update = "UPDATE volume SET bytes = ? WHERE number = ?"
-            connection.execute(update, (last.start + last.length, volume.number))
+            if connection.execute(update, (last.start + last.length, volume.number)).rowcount == 0:
+                return 0
             rows = ((key, kind, volume.number, each.start, each.length, each.digest) for key, kind, each in entries)
-            connection.executemany("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows)
+            return connection.executemany("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows).rowcount
 
     def holds(self, volume: Volume) -> bool:
         """Whether a volume is there still."""

@@ -137,11 +137,11 @@ class Store:
                 self._told_at = now
                 self._tell(self._index)
             return True
-        added = self._index.add(key, kind, self._own, place)
-        full = self._settings.evicts and place.start + place.length > self._settings.limit // VOLUMES
+        added = self._index.add(self._own, [(key, kind, place)])
+        full = place.start + place.length > self._settings.limit // VOLUMES
         if full or not self._index.holds(self._own):
             self._end_volume()
-        return added
+        return added == 1
 
     def give_up(self) -> None:
         """As `Desk.give_up`; what is there can be found still."""
@@ -151,7 +151,7 @@ class Store:
     def _tell(self, index: Index) -> None:
         """Let what waits be found."""
         if self._waiting and self._own is not None:
-            index.add_all(self._own, self._waiting)
+            index.add(self._own, self._waiting)
         self._waiting.clear()
 
     def _end_volume(self) -> None:
