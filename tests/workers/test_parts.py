@@ -150,6 +150,27 @@ def test_what_could_not_be_removed_is_removed_when_it_can(tmp_path: Path, monkey
     assert staging.close()
 
 
+def test_what_a_dying_process_wrote_while_its_directory_was_put_by_is_not_said_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = Staging(tmp_path, "a" * 32)
+    staging.make(KEY)
+
+    def look_too_soon(place: Path) -> bool:
+        (place / "late").write_bytes(b"x")
+        return True
+
+    with monkeypatch.context() as stuck:
+        stuck.setattr("labelferry_workers.staging.shutil.rmtree", lambda *_, **__: None)
+        with monkeypatch.context() as late:
+            late.setattr("labelferry_workers.staging._empty", look_too_soon)
+            assert not staging.clear(KEY)
+        assert not staging.clear(KEY), "nor is it when it is looked at again"
+    staging.clear_again(1.0)
+    assert list(staging.place.iterdir()) == []
+    assert staging.close()
+
+
 def test_a_staging_directory_is_private_and_goes_with_its_worker(tmp_path: Path) -> None:
     staging = Staging(tmp_path / "base", "a" * 32)
     staging.make(KEY)

@@ -90,9 +90,11 @@ class Staging:
         if len(self._spare) < MOST_SPARE and _empty(place):
             if _take_over(place, spare):
                 self._spare.append(spare)
+                self._left.discard(key)
                 return True
-            remove(spare)
-        clean = remove(place)
+            # A dying process has written to it: moved back, it is found again as long as something is left.
+            _take_over(spare, place)
+        clean = remove(place) and remove(spare)
         (self._left.discard if clean else self._left.add)(key)
         return clean
 
