@@ -48,8 +48,7 @@ class Line(threading.Thread):
         self._begun: Begun | None = None
         """What is still to be told of the beginning; put there by the main thread, taken by this one."""
         self._begun_at: float | None = None
-        self._begin_wakes = True
-        """Whether this thread waits for the beginning no more, so that the main thread must wake it."""
+        """Until when this thread waits for the beginning; None when it waits no more, so that the main thread must wake it."""
         self._paced_at = 0.0
 
     def begin(self, key: Holding) -> None:
@@ -57,7 +56,7 @@ class Line(threading.Thread):
         self._mailbox.begin()
         self._key = key
         self._begun = Begun(key=key)
-        if self._begin_wakes:
+        if self._begun_at is None:
             self._wake()
 
     def cancel_of(self, key: Holding) -> CancelOrder | None:
@@ -98,7 +97,7 @@ class Line(threading.Thread):
 
     def _take(self, order: object) -> None:
         if isinstance(order, Lease):
-            self._begin_wakes, self._begun_at = False, time.monotonic() + BEGUN_SECONDS
+            self._begun_at = time.monotonic() + BEGUN_SECONDS
             self.leases.put(order)
         elif isinstance(order, CancelOrder):
             self._cancels[Holding(job_id=order.job_id, attempt=order.attempt)] = order
@@ -111,12 +110,12 @@ class Line(threading.Thread):
             return
         now = time.monotonic()
         if self._begun_at is not None and now >= self._begun_at:
-            self._begin_wakes, self._begun_at = True, None
+            self._begun_at = None
         paced = now >= self._paced_at + PACE_SECONDS
         ending = self._reports.popleft() if self._reports else None
         updates = self._mailbox.take(latest=paced or ending is not None)
         words: list[Message] = []
-        if self._begun is not None and (updates or ending is not None or self._begin_wakes):
+        if self._begun is not None and (updates or ending is not None or self._begun_at is None):
             words.append(self._begun)
             self._begun = None
         if updates and self._key is not None:
