@@ -121,9 +121,9 @@ class Book:
         self.save(UpdateJob(job.row.state, job.row))
 
     def leave_behind(self, job: Job) -> None:
-        """Note that the worker of the last attempt was lost: what it had may lie on its host."""
+        """Note that the worker of the last attempt was lost, if it was: what it had may lie on its host."""
         row = self.archive.attempt(job.row.job_id, job.row.attempt)
-        if row is not None:
+        if row is not None and row.outcome is Outcome.LOST:
             job.left_at.add(row.host)
             self.left.setdefault(row.host, {})[job.row.job_id] = job
 

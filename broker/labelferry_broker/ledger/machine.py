@@ -16,10 +16,9 @@ from labelferry_broker.ledger.book import Book
 from labelferry_broker.ledger.cancels import Cancels
 from labelferry_broker.ledger.effects import Effect, Reply, Tell, TellDepot
 from labelferry_broker.ledger.figures import Figures
-from labelferry_broker.ledger.jobs import Job
 from labelferry_broker.ledger.leases import Leases
 from labelferry_broker.ledger.presence import Presence
-from labelferry_broker.ledger.rows import Loaded, Outcome
+from labelferry_broker.ledger.rows import Loaded
 from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
 from labelferry_broker.ledger.snapshots import find, snapshot_of
 from labelferry_protocol import requests
@@ -64,7 +63,7 @@ class Ledger:
             job = book.enter(row)
             if row.reasons:
                 job.doubted_until = now.steady + settings.lease_seconds
-                self._remember_loss(job)
+                book.leave_behind(job)
             intake.set_timeout(book, job)
             if job.held:
                 self._leases.adopt(job)
@@ -74,12 +73,6 @@ class Ledger:
                 self._leases.take_up(job)
             if row.state is State.CANCELLING:
                 self._cancels.take_up(job)
-
-    def _remember_loss(self, job: Job) -> None:
-        """Take up that the last attempt of a job was lost, if it was."""
-        last = self._book.archive.attempt(job.row.job_id, job.row.attempt)
-        if last is not None and last.outcome is Outcome.LOST:
-            self._book.leave_behind(job)
 
     def client_said(self, peer: bytes, ref: str, asker: Asker, message: ClientSays, now: Moment) -> list[Effect]:
         """Take a request (any but `Hello`, which is the Dispatcher's own) of the connection `peer`."""
