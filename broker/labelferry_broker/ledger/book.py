@@ -132,8 +132,8 @@ class Book:
         for job in self.left.pop(host, {}).values():
             job.left_at.discard(host)
 
-    def put_aside(self, job: Job, mark: CancelMark | None) -> None:
-        """Take a waiting job that is cancelled out of the queue."""
+    def put_aside(self, job: Job, mark: CancelMark) -> None:
+        """Take a waiting job out of the queue, for it is cancelled."""
         row = job.row
         self.queue.remove(row.owner, row.number, row.job_id)
         self.alarms.drop(Purpose.RETRY, row.job_id)

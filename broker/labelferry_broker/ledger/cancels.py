@@ -59,7 +59,7 @@ class Cancels:
     def clear_again(self, job: Job) -> None:
         """Go on with the cancel of a waiting job that a broker before this one has marked: its last worker may come back."""
         job.clearing = {job.row.worker_id} if job.row.worker_id else set()
-        self._book.put_aside(job, job.row.cancel)
+        self._book.aside[job.row.job_id] = job
         self._wait_for_keepers(job)
 
     def ask_keeper(self, worker: Worker) -> list[CancelOrder]:
@@ -81,12 +81,12 @@ class Cancels:
         job.clearing.discard(worker.worker_id)
         job.cleared = job.cleared and message.cleanup_completed
         if not job.clearing and not job.held:
-            self._confirm_waiting(job)
+            self.confirm_waiting(job)
         return True
 
-    def wait_no_longer(self, job: Job) -> None:
-        """Confirm a cancel though not everybody has said that nothing is kept."""
-        self._confirm_waiting(job)
+    def confirm_waiting(self, job: Job) -> None:
+        """Confirm the cancel of a job that no worker has, though perhaps not everybody has said that nothing of it is kept."""
+        self.confirm(job, Move.CANCEL, cleanup_completed=True)
 
     def order(self, job: Job) -> CancelOrder:
         """Return the order for whoever has the job."""
@@ -149,7 +149,7 @@ class Cancels:
             if job.clearing:
                 self._wait_for_keepers(job)
             else:
-                self._confirm_waiting(job)
+                self.confirm_waiting(job)
             return
         self._book.move(job, Move.CANCEL, cancel=mark)
         self._give_order(job)
@@ -176,9 +176,6 @@ class Cancels:
     def _wait_for_keepers(self, job: Job) -> None:
         at = self._book.now.steady + self._book.settings.clearing_seconds
         self._book.alarms.set(at, Purpose.CLEARING, job.row.job_id)
-
-    def _confirm_waiting(self, job: Job) -> None:
-        self.confirm(job, Move.CANCEL, cleanup_completed=True)
 
     def _change_wish(self, job: Job, *, keep_partial: bool) -> None:
         """Let the last wish win while its worker has not ended: who cancelled, and when, stays as it was first."""

@@ -222,7 +222,7 @@ class Ledger:
             case Purpose.RETRY if job is not None:
                 self._leases.queue(job)
             case Purpose.CLEARING if job is not None:
-                self._cancels.wait_no_longer(job)
+                self._cancels.confirm_waiting(job)
             case Purpose.TIMEOUT if job is not None:
                 self._cancels.time_out(job)
             case Purpose.ORDER if job is not None:
