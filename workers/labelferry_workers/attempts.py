@@ -117,7 +117,7 @@ class Attempts(Endings):
             if self._kept.drop(key.job_id):
                 yield Forget(key.job_id, key.attempt)
             elif not self._outbox.holds(key):
-                self._confirm(key, now)
+                self._confirm(key, clean=self._ended.get(key, True), now=now)
             return
         yield Send(CancelSeen(worker_id=self._worker_id, job_id=key.job_id, attempt=key.attempt))
         repeated = attempt.order is not None and attempt.order.keep_partial == order.keep_partial
@@ -153,8 +153,8 @@ class Attempts(Endings):
         """Take the broker's word that these jobs have ended: nothing is kept of them, unless one is held here that it does not know of yet."""
         held = {key.job_id for key in self._held}
         for job_id in jobs:
-            if job_id not in held:
-                yield from self._forget_kept(job_id)
+            if job_id not in held and self._kept.drop(job_id):
+                yield Forget(job_id)
 
     # the child
 

@@ -12,7 +12,7 @@ from labelferry_protocol import work
 from labelferry_protocol.work import Holding
 from labelferry_workers import words
 from labelferry_workers.attempt import Attempt, LastWord, Move, Step
-from labelferry_workers.instructions import Abandon, Clear, Forget, Instruction, Kill, Unwatch
+from labelferry_workers.instructions import Abandon, Clear, Instruction, Kill, Unwatch
 from labelferry_workers.kept import Kept
 from labelferry_workers.outbox import Outbox
 from labelferry_workers.settings import CrewSettings
@@ -61,9 +61,8 @@ class Endings:
         attempt = self._held.get(key)
         clean = clean and self._ended.get(key, True)
         if attempt is None:
-            self._remember(key, clean=clean)
             self._outbox.drop(key)
-            self._confirm(key, now)
+            self._confirm(key, clean=clean, now=now)
         elif attempt.step is Step.REPORTING:
             self._speak(attempt, clean=clean, now=now)
 
@@ -98,18 +97,13 @@ class Endings:
             self._kept.drop(attempt.key.job_id)
         yield Clear(attempt.key, for_good=attempt.ends_job)
 
-    def _forget_kept(self, job_id: str) -> Instructions:
-        if self._kept.drop(job_id):
-            yield Forget(job_id)
-
     def _speak(self, attempt: Attempt, *, clean: bool, now: float) -> None:
         attempt.word = words.last_word(self._worker_id, attempt, clean=clean, kept=attempt.key.job_id in self._kept)
         self._remember(attempt.key, clean=clean)
         self._outbox.put(attempt.word, attempt.key, now)
 
-    def _confirm(self, key: Holding, now: float) -> None:
+    def _confirm(self, key: Holding, *, clean: bool, now: float) -> None:
         """Say that an attempt which is not here is cancelled."""
-        clean = self._ended.get(key, True)
         self._remember(key, clean=clean)
         word = words.cancelled(self._worker_id, key)
         self._outbox.put(msgspec.structs.replace(word, cleanup_completed=clean), key, now)
