@@ -50,28 +50,33 @@ class Beginning:
 
     def take_up(self, meter: Meter, stages: Sequence[StageWork], past: Past) -> Generator[Update, None, Snapshot]:
         """Return the snapshot of an attempt before this one; read the project where there is none, or it has changed since."""
-        if is_packed(check_access(self.source, self.roots), self.options.source_format):
+        path = check_access(self.source, self.roots)
+        early = not past.is_hopeful
+        if is_packed(path, self.options.source_format):
             # What was unpacked went with the attempt that did it, so its snapshot would lead nowhere.
-            return (yield from self.read(meter, stages, early=not past.is_hopeful))
-        path = self.staging / SNAPSHOT
-        kept = yield from _told(meter, "Resuming", past.snapshot(path))
+            return (yield from self._read_packed(path, meter, stages, early=early))
+        kept = yield from _told(meter, "Resuming", past.snapshot(self.staging / SNAPSHOT))
         if isinstance(kept, Snapshot):
             meter.close(READING)
             return kept
         if kept is not None:
             yield from meter.advance(READING, Step(0.0, "The project has changed and is read again", kept.image, 0))
-        snapshot = yield from self.read(meter, stages, early=not past.is_hopeful)
+        snapshot = yield from self._read(self.source, meter, stages, early=early)
         cost = cost_of(self.options, totals_of(snapshot), stages)
         yield from _told(meter, READING_VERB, past.leave(snapshot, cost))
         return snapshot
 
-    def read(
-        self, meter: Meter, stages: Sequence[StageWork], *, early: bool = True
-    ) -> Generator[Update, None, Snapshot]:
-        """Read the project, unpacked first if it is a zip; start lanes `early`, as soon as it is known to be worth them."""
+    def read(self, meter: Meter, stages: Sequence[StageWork]) -> Generator[Update, None, Snapshot]:
+        """Read the project, unpacked first if it is a zip; start lanes as soon as it is known to be worth them."""
         path = check_access(self.source, self.roots)
-        if not is_packed(path, self.options.source_format):
-            return (yield from self._read(self.source, meter, stages, early=early))
+        if is_packed(path, self.options.source_format):
+            return (yield from self._read_packed(path, meter, stages, early=True))
+        return (yield from self._read(self.source, meter, stages, early=True))
+
+    def _read_packed(
+        self, path: Path, meter: Meter, stages: Sequence[StageWork], *, early: bool
+    ) -> Generator[Update, None, Snapshot]:
+        """Unpack the zip at a resolved path and read the project in it."""
         with opened_project(path) as packed:
             yield from self._unpack(packed, meter, stages)
         folder = find_project(packed.folder_in(self.staging / UNPACKED), path, self.options.source_format)
@@ -97,6 +102,7 @@ class Beginning:
         early: bool,
         taken_for: costs.Totals = costs.TYPICAL,
     ) -> Generator[Update, None, Snapshot]:
+        """Read the project at `source`; start lanes `early`, as soon as it is known to be worth them."""
         cost = costs.reading(taken_for)
         stages_cost = cost_of(self.options, costs.TYPICAL, stages)
         yield from meter.advance(READING, Step(0.0, READING_VERB, source.name, 0))
