@@ -49,11 +49,6 @@ def pack(columns: Columns, cuts: Sequence[int]) -> Iterator[bytes]:
         yield b"".join((head, *row, lengths, vertices, *(given if has_any else ())))
 
 
-def packed(columns: Columns) -> bytes:
-    """Return all rows as one block: the same bytes for the same objects."""
-    return next(pack(columns, (0, len(columns))))
-
-
 def unpack(block: bytes) -> Columns:
     """Return the objects in `block`."""
     width, has_any, objects, parts, rings = _HEAD.unpack_from(block)

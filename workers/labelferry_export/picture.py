@@ -134,17 +134,6 @@ def original_blocks(image: Image, block_bytes: int) -> Iterator[bytes]:
             raise ExportError(Code.ITEM, message, item=image.name)
 
 
-def open_picture(image: Image, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Return an image decoded onto its canvas, as `opening` does."""
-    steps = opening(image, max_pixels)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            picture: Picture = end.value
-            return picture
-
-
 def opening(image: Image, max_pixels: int = MAX_PIXELS) -> Generator[None, None, Picture]:
     """Return an image decoded onto its canvas, in steps; raise `ExportError(ITEM)` when its pixels are broken or cut off.
 

@@ -5,7 +5,7 @@ SQLite, used as a file format: `snapshot_writer` fills it once, then it is only 
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,9 @@ class Snapshot:
     def fingerprint(self, image: Image) -> bytes:
         """Return all that is known of an image and its objects, as bytes; but not where its file lies, nor when it was written."""
         told = {name: value for name, value in vars(image).items() if name not in ("path", "mtime_ns")}
-        return msgspec.msgpack.encode([told, list(self._blocks(image.id))])
+        return msgspec.msgpack.encode([told, self._blocks(image.id)])
 
-    def _blocks(self, image_id: int) -> Iterable[bytes]:
+    def _blocks(self, image_id: int) -> list[bytes]:
         row = self._connection.execute("SELECT position FROM image WHERE id = ?", (image_id,)).fetchone()
         return [] if row is None else blocks_of(self._connection, row[0])
 

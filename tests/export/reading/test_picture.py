@@ -19,7 +19,8 @@ from labelferry_export import picture as picture_module
 from labelferry_export.errors import ExportError
 from labelferry_export.findings import Finding
 from labelferry_export.model import Image
-from labelferry_export.picture import open_original, open_picture, opening, read_header
+from labelferry_export.picture import Picture, open_original, opening, read_header
+from labelferry_export.pillow_guard import MAX_PIXELS
 from labelferry_protocol.errors import Code
 
 Pixels = NDArray[Any]
@@ -38,6 +39,17 @@ def png_header(width: int, height: int) -> bytes:
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 10)) + chunk(b"IEND", b"")
+
+
+def open_picture(image: Image, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The image decoded, all steps of it done."""
+    steps = opening(image, max_pixels)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            picture: Picture = end.value
+            return picture
 
 
 def error_of(act: Callable[[], object]) -> ExportError:

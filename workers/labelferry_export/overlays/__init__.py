@@ -18,7 +18,7 @@ def render(
 ) -> Iterator[bytes]:
     """Yield the PNG of an overlay, some milliseconds of work at a time; the blocks are empty while it is still being drawn.
 
-    rgb: the image's pixels on its canvas, shape (h, w, 3) (`picture.open_picture`). It is not changed,
+    rgb: the image's pixels on its canvas, shape (h, w, 3) (`picture.opening`). It is not changed,
     unless it may be drawn on `in_place`: then it is C-ordered.
     """
     drawn = rgb if in_place else np.array(rgb, order="C")
