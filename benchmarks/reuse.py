@@ -16,8 +16,7 @@ from statistics import median
 import click
 import numpy as np
 from PIL import Image
-from tests.support.process_tree import children_of
-from tests.support.processes import Service, running_service
+from tests.support.processes import Service, job_children, running_service
 
 from benchmarks.projects import repeated
 from labelferry import Client, Completed, ExportOptions, Progress
@@ -81,13 +80,13 @@ def round_of(project: Path, root: Path, turn: int) -> dict[str, Cost]:
 
 
 def killed(service: Service, project: Path) -> tuple[float, float]:
-    """Kill a job's process at `CRASH_AT`; return the seconds until then, and from then to its completion."""
+    """Kill the worker's job processes at `CRASH_AT`; return the seconds until then, and from then to its completion."""
     with Client(service.endpoint) as client:
         began = time.perf_counter()
         killed_at: float | None = None
         for event in client.events(client.submit(project, OPTIONS).job_id):
             if killed_at is None and isinstance(event, Progress) and event.progress >= CRASH_AT:
-                for pid in children_of(service.processes["worker"].pid):
+                for pid in job_children(service.processes["worker"].pid):
                     os.kill(pid, signal.SIGKILL)
                 killed_at = time.perf_counter()
         assert isinstance(event, Completed), event
