@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.process_tree import children_of
+from tests.support.process_tree import descendants_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 REST_SHARE = 0.05
@@ -17,15 +17,17 @@ REST_SHARE = 0.05
 
 def tree_of(pid: int) -> list[int]:
     """Return a process and all that descend from it and live."""
-    found = [pid]
-    for each in found:
-        found += children_of(each)
-    return found
+    return [pid, *descendants_of(pid)]
 
 
 def cpu_seconds(pids: list[int]) -> float:
     """Return what the trees of `pids` have taken so far, user and system, ended and awaited children among them."""
     return sum(_cpu_of(each) for pid in pids for each in tree_of(pid))
+
+
+def own_cpu_seconds() -> float:
+    """Return what this process has taken so far, user and system, and its ended and awaited children; what lives below it not."""
+    return sum(os.times()[:4])
 
 
 def await_rest(pids: list[int], quiet: float = 1.0, patience: float = 30.0) -> None:

@@ -1,6 +1,5 @@
 """`python -m benchmarks.restarts`: how soon a killed broker serves again with many jobs in its ledger and a crowd connected, and how the crowd comes back."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -10,11 +9,11 @@ from statistics import median
 
 import click
 from tests.support.crowd import Crowd
-from tests.support.process_tree import descendants_of
 from tests.support.processes import Service, running_service, wait_until
 from tests.support.projects import make_coco_project
 from tests.support.world import World
 
+from benchmarks.processes import cpu_seconds
 from labelferry import Client, ExportOptions, Progress
 from labelferry_transport.sockets import new_context
 
@@ -49,7 +48,10 @@ def main(jobs: int, subscribers: int, workers: int, times: int) -> None:
 def measure(
     root: Path, jobs: int, subscribers: int, workers: int, times: int
 ) -> list[tuple[float, float, float, float]]:
-    """Return, for each kill, the seconds until it was ready, the processor's seconds that took, until all subscribers had heard it, and until all workers were back."""
+    """Return, for each kill, the seconds until it was ready, the processor's seconds that took, until all subscribers had heard it, and until all workers were back.
+
+    The processor's seconds are those of the broker's ended and awaited children too.
+    """
     (root / "project").mkdir()
     project = make_coco_project(root / "project", images_wanted=12, size=(200, 160))
 
@@ -70,22 +72,13 @@ def measure(
             service.kill("broker")
             began = time.monotonic()
             service.start("broker")
-            ready, spent = time.monotonic() - began, processor_seconds(service.processes["broker"].pid)
+            ready, spent = time.monotonic() - began, cpu_seconds([service.processes["broker"].pid])
             crowd.await_epoch(epoch)
             heard = time.monotonic() - began
             wait_until(lambda: any(worker.host != "crowd" for worker in client.overview().workers), "the real worker")
             rows.append((ready, spent, heard, time.monotonic() - began))
             assert client.status(running).attempt == 1, "the running attempt is adopted"
         return rows
-
-
-def processor_seconds(pid: int) -> float:
-    """Return what a process and all below it have used of the processors so far."""
-    ticks = 0
-    for each in (pid, *descendants_of(pid)):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

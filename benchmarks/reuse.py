@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from tests.support.processes import Service, job_children, running_service
 
+from benchmarks.processes import own_cpu_seconds
 from benchmarks.projects import repeated
 from labelferry import Client, Completed, ExportOptions, Progress
 from labelferry_export.exporter import Exporter
@@ -41,7 +42,7 @@ def export(project: Path, root: Path, reuse: Reuse = NO_REUSE, until: float = 10
     """Export a project with the engine, to its end or until its progress is so far."""
     staging = root / "staging"
     staging.mkdir()
-    began, used = time.perf_counter(), _processor_seconds()
+    began, used = time.perf_counter(), own_cpu_seconds()
     exporter = Exporter(
         project, staging / "b.zip", OPTIONS, staging=staging, roots=[Path("/")], clock=time.monotonic, reuse=reuse
     )
@@ -49,7 +50,7 @@ def export(project: Path, root: Path, reuse: Reuse = NO_REUSE, until: float = 10
     for update in running:
         if update.progress >= until:
             running.close()
-    cost = Cost(time.perf_counter() - began, _processor_seconds() - used, exporter.reused)
+    cost = Cost(time.perf_counter() - began, own_cpu_seconds() - used, exporter.reused)
     shutil.rmtree(staging)
     return cost
 
@@ -132,10 +133,6 @@ def _print(rounds: list[dict[str, Cost]], crashes: list[tuple[float, float]]) ->
         f"\nkill -9 at {CRASH_AT:.0f} % through the service: {before:.2f} s until then, {after:.2f} s from then to"
         f" completed: {share:.2f} of what was lost ({len(crashes)} times)"
     )
-
-
-def _processor_seconds() -> float:
-    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

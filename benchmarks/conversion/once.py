@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.conversion.counting import objects_in
 from benchmarks.conversion.ways import WAYS
+from benchmarks.processes import own_cpu_seconds
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,12 @@ def main(name: str, target: str, project: Path, small: Path) -> Took:
         for each in ("first", "second"):
             (folder / each).mkdir()
         convert(small, folder / "first")
-        begun, busy = time.perf_counter(), _cpu_seconds()
+        begun, busy = time.perf_counter(), own_cpu_seconds()
         convert(project, folder / "second")
-        seconds, cpu_seconds = time.perf_counter() - begun, _cpu_seconds() - busy
+        seconds, cpu_seconds = time.perf_counter() - begun, own_cpu_seconds() - busy
         return Took(seconds, cpu_seconds, _megabytes(), objects_in(folder / "second", target))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _cpu_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _megabytes() -> float:
