@@ -17,6 +17,8 @@ from typing import Any
 
 import click
 
+from benchmarks.figures import p99
+
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 300.0
 
@@ -154,12 +156,10 @@ def _table(rows: dict[Entry, Row]) -> Iterator[str]:
     for entry, row in rows.items():
         if not row.rates:
             continue
-        latencies = sorted(row.latencies)
-        p99 = latencies[int(0.99 * len(latencies))]
         yield (
             f"| {entry.name} | {'yes' if entry.durable else 'no'} | {_beside(row.rates, ours.rates)} "
             f"| {_beside(row.keeping_rates, ours.keeping_rates)} | {_beside(row.failing_rates, ours.failing_rates)} "
-            f"| {1000 * median(latencies):.1f}, {1000 * p99:.1f} | {1000 * median(row.failing):.1f} "
+            f"| {1000 * median(row.latencies):.1f}, {1000 * p99(row.latencies):.1f} | {1000 * median(row.failing):.1f} "
             f"| {_ends(row.stops)} | {_ends(row.kills)} |"
         )
 
@@ -174,12 +174,11 @@ def _frames_table(rows: dict[Entry, Row]) -> Iterator[str]:
         if row.no_frames:
             yield f"| {entry.name} | | none: {row.no_frames} | | |"
         for listeners, rounds in row.frames.items():
-            late = sorted(each for _, _, found in rounds for each in found)
+            late = [each for _, _, found in rounds for each in found]
             rate, lost = median(rate for rate, _, _ in rounds), median(lost for _, lost, _ in rounds)
-            p99 = late[int(0.99 * len(late))]
             yield (
                 f"| {entry.name} | {listeners} | {rate:,.0f} | {100 * lost:.1f} % "
-                f"| {1000 * median(late):.1f}, {1000 * p99:.1f} |"
+                f"| {1000 * median(late):.1f}, {1000 * p99(late):.1f} |"
             )
 
 

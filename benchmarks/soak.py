@@ -21,6 +21,8 @@ from tests.soak.storm import Record, Storm, Weather
 from tests.support.processes import Service, running_service
 from tests.support.promises import ask_ledger
 
+from benchmarks.figures import p99
+
 MARK = "LABELFERRY_SOAK"
 WORKERS = ("worker-a", "worker-b")
 
@@ -102,9 +104,7 @@ def _run_again(service: Service, kills: list[float]) -> list[float]:
 def _spread(seconds: list[float]) -> str:
     if not seconds:
         return "none"
-    ordered = sorted(seconds)
-    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
-    return f"median {_short(median(ordered))}, p99 {_short(p99)}, max {_short(ordered[-1])} ({len(ordered)} times)"
+    return f"median {_short(median(seconds))}, p99 {_short(p99(seconds))}, max {_short(max(seconds))} ({len(seconds)} times)"
 
 
 def _short(seconds: float) -> str:
