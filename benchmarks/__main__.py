@@ -9,8 +9,8 @@ from statistics import median
 import click
 from tests.support.processes import running_service
 
-from benchmarks.full_export import FULL, images_of, measure, tell
-from benchmarks.projects import repeated
+from benchmarks.full_export import FULL, measure, tell
+from benchmarks.projects import images_of, repeated
 from benchmarks.through_service import cancels, first_words
 from labelferry import ExportOptions
 

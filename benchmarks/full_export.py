@@ -21,7 +21,7 @@ from tests.support.processes import Service, running_service
 from benchmarks.engine import export_by_engine
 from benchmarks.plain import export_plainly
 from benchmarks.processes import await_rest, cpu_seconds
-from benchmarks.projects import repeated
+from benchmarks.projects import images_of, repeated
 from benchmarks.through_service import export_through_service
 from labelferry import ExportOptions
 
@@ -69,11 +69,6 @@ def main(project: Path, repeat: int, rounds: int, plain: bool) -> None:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     tell(images, rounds, ways)
-
-
-def images_of(project: Path) -> int:
-    """Return how many images a COCO folder has."""
-    return sum(1 for _ in (project / "images").iterdir())
 
 
 def measure(root: Path, project: Path, rounds: int, plain: bool) -> dict[str, Way]:

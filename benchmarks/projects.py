@@ -5,6 +5,11 @@ import shutil
 from pathlib import Path
 
 
+def images_of(project: Path) -> int:
+    """Return how many images a COCO folder has."""
+    return sum(1 for _ in (project / "images").iterdir())
+
+
 def repeated(project: Path, times: int, target: Path) -> Path:
     """Make a COCO folder that holds `project` (a folder with instances.json and images/) `times` times over; return it."""
     whole = json.loads((project / "instances.json").read_text())

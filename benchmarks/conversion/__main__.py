@@ -13,7 +13,7 @@ import click
 
 from benchmarks.conversion.once import Took
 from benchmarks.conversion.ways import TARGETS, WAYS, Way, datumaro_folder
-from benchmarks.projects import first_images, repeated
+from benchmarks.projects import first_images, images_of, repeated
 
 SMALL, FEW = 2, 120
 OURS = WAYS[0]
@@ -59,7 +59,7 @@ def _for_all(project: Path) -> Path:
 def _measure(target: str, ways: list[Way], projects: tuple[Path, Path, Path], rounds: int) -> None:
     """Measure one target: on all images, and on a few where one of the ways cannot hold all."""
     whole, few, small = projects
-    images = len(list((whole / "images").iterdir()))
+    images = images_of(whole)
     fits = [way for way in ways if way.most_images is None or images <= way.most_images]
     for project, group in ((whole, fits), (few, ways if len(fits) < len(ways) else [])):
         if len(group) > 1:
@@ -84,9 +84,8 @@ def _once(way: Way, target: str, project: Path, small: Path) -> Took:
 
 
 def _print(target: str, project: Path, ways: list[Way], took: dict[str, list[Took]]) -> None:
-    images = len(list((project / "images").iterdir()))
     click.echo(
-        f"\n{target}, {images} images\n\n| | s | CPU s | times labelferry | CPU, times | MB | objects |\n|---|---|---|---|---|---|---|"
+        f"\n{target}, {images_of(project)} images\n\n| | s | CPU s | times labelferry | CPU, times | MB | objects |\n|---|---|---|---|---|---|---|"
     )
     ours = took[OURS.name]
     for way in ways:
@@ -100,4 +99,5 @@ def _print(target: str, project: Path, ways: list[Way], took: dict[str, list[Too
         )
 
 
-main()
+if __name__ == "__main__":
+    main()

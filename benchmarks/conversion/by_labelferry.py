@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.conversion.ways import Conversion
-from labelferry_export.exporter import Exporter
+from benchmarks.engine import export_by_engine
 from labelferry_protocol.options import ExportOptions
 
 
@@ -13,11 +13,7 @@ def _conversion(**options: object) -> Conversion:
     said = ExportOptions(**{"images": False, "visualizations": False, "metrics": (), "formats": (), **options})  # type: ignore[arg-type]  # mixed kinds
 
     def convert(project: Path, target: Path) -> None:
-        staging = target / "staging"
-        staging.mkdir()
-        exporter = Exporter(project, target / "out.zip", said, staging=staging, roots=[Path("/")], clock=time.monotonic)
-        for _ in exporter.run():
-            pass
+        export_by_engine(project, target, said, time.monotonic)
 
     return convert
 
