@@ -308,13 +308,9 @@ def _misbehave(world: World, update: Any) -> Iterator[Any]:
             # PyDLL keeps the interpreter's lock while C sleeps: no other thread of this process runs.
             ctypes.PyDLL(None).sleep(int(number))
         case "linger":
-            while world.told("go") is None:
-                time.sleep(0.01)
-                yield update
+            yield from _linger(world, update)
         case "linger-and-die":
-            while world.told("go") is None:
-                time.sleep(0.01)
-                yield update
+            yield from _linger(world, update)
             world.take_back("child")
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
@@ -327,9 +323,7 @@ def _misbehave(world: World, update: Any) -> Iterator[Any]:
                 time.sleep(0.05)
         case "breed-and-linger":
             _breed(world)
-            while world.told("go") is None:
-                time.sleep(0.01)
-                yield update
+            yield from _linger(world, update)
         case "flood":
             for _ in range(int(number)):
                 yield update
@@ -338,6 +332,13 @@ def _misbehave(world: World, update: Any) -> Iterator[Any]:
             raise RuntimeError("as it was told to")
         case "no-space":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _linger(world: World, update: Any) -> Iterator[Any]:
+    """Say the same over and over until the world says to go on."""
+    while world.told("go") is None:
+        time.sleep(0.01)
+        yield update
 
 
 def _breed(world: World) -> None:
