@@ -12,7 +12,7 @@ import numpy as np
 from labelferry_export.geometry.measure import measure_table
 from labelferry_export.geometry.placement import Placement
 from labelferry_export.geometry.raster import runs_of_all
-from labelferry_export.geometry.ring import Floats, Rings, Shapes
+from labelferry_export.geometry.ring import Floats, Shapes, lay_out
 from labelferry_export.geometry.runs import Runs, areas_of
 from labelferry_export.instances import shapes_of
 from labelferry_export.lanes.task import Piece
@@ -79,8 +79,7 @@ class MeasureImage(msgspec.Struct, frozen=True):
         if self.scale is None or image.full == (image.width, image.height):
             return measure_table(shapes)
         back = Placement((image.width, image.height), image.full)
-        placed = [back.place(each) for each in (shapes.shape_list() if isinstance(shapes, Rings) else shapes)]
-        values = measure_table(placed)
+        values = measure_table(back.place_all(lay_out(shapes)))
         # Positions are on the image as it is in the bundle, whatever the scale.
         values[:, _POSITIONS] *= image.factor
         return values
