@@ -66,9 +66,12 @@ class ObjectIntake:
 
     def add(self, found: FoundObject) -> None:
         """Write down an object whose image and class are exported."""
+        self.count += 1
+        number = _kept_id(found.id)
+        self.highest = max(self.highest, number)
         place = self._place(found)
         if place is not None:
-            self._waiting.append((_kept_id(found.id), found.crowd, found.shape, place))
+            self._waiting.append((number, found.crowd, found.shape, place))
             self._waiting_points += sum(len(part.outer) for part in found.shape.parts)
             if len(self._waiting) >= OBJECTS_AT_ONCE or self._waiting_points >= POINTS_AT_ONCE:
                 self.flush()
@@ -76,10 +79,11 @@ class ObjectIntake:
     def add_many(self, found: FoundObjects) -> None:
         """Write down those objects whose images and classes are exported."""
         self.flush()
-        quick = self._all_placed(found)
-        places = [self._place(found.bare(index)) for index in range(len(found))] if quick is None else quick
+        self.count += len(found)
         ids = np.array([_kept_id(each) for each in found.ids], np.int64)
         self.highest = max(self.highest, int(ids.max(initial=0)))
+        quick = self._all_placed(found)
+        places = [self._place(found.bare(index)) for index in range(len(found))] if quick is None else quick
         crowds, rings = np.array(found.crowds, np.bool_), found.rings
         if None in places:
             chosen = np.array([index for index, place in enumerate(places) if place is not None], np.int64)
@@ -113,7 +117,6 @@ class ObjectIntake:
             return None
         if any(key not in self._classes or self._classes.reason(key) for key in set(found.categories)):
             return None
-        self.count += len(found)
         pairs = list(zip(found.images, found.categories, strict=True))
         places = {
             (key, category): _Place(image.position, self._classes.number(category))
@@ -124,8 +127,6 @@ class ObjectIntake:
 
     def _place(self, found: FoundObject) -> _Place | None:
         """Return where an object belongs, nowhere when it is passed over; complain and return None when it cannot be told."""
-        self.count += 1
-        self.highest = max(self.highest, _kept_id(found.id))
         image = self._image(found.image)
         if image is None:
             self._complaints.complain(
