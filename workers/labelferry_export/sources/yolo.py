@@ -28,7 +28,7 @@ from labelferry_export.source import FoundCategory, FoundImage, FoundObject, Fou
 from labelferry_export.sources.class_list import read_text
 from labelferry_export.sources.folder_files import IMAGE_SUFFIXES, files_below, read_bytes, read_start
 from labelferry_export.sources.outlines import Unusable
-from labelferry_export.sources.yolo_data import CLASS_LISTS, ROLES, YoloData
+from labelferry_export.sources.yolo_data import CLASS_LISTS, ROLES, YoloData, is_inside
 from labelferry_protocol.errors import Code
 
 LABELS = frozenset([".txt"])
@@ -116,7 +116,7 @@ class _Reading:
         """Tell of the label files beside those of the images that are of none."""
         known = set(of_images)
         folders = {f"{posixpath.dirname(each)}/" for each in known if "/labels/" in f"/{each}"}
-        within = [folder for folder in folders if _is_within(self._root, folder)]
+        within = [folder for folder in folders if is_inside(self._root, folder)]
         beside = {each for folder in within for each in files_below(self._root, folder, LABELS, deepest=1)}
         strays = sorted(each for each in beside - known if posixpath.basename(each) not in CLASS_LISTS)
         if strays:
@@ -187,14 +187,6 @@ class _Reading:
         return len(values) == BOX_NUMBERS
 
 
-def _is_within(root: Path, folder: str) -> bool:
-    """Whether a folder that a project names is inside of it, links followed."""
-    try:
-        return (root / folder).resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError, ValueError):
-        return False
-
-
 def _row(words: list[bytes]) -> tuple[int, list[float]]:
     try:
         index, values = float(words[0]), [float(each) for each in words[1:]]
@@ -241,4 +233,4 @@ def _is_data_yaml(root: Path, name: str) -> bool:
 def _is_bare(path: Path) -> bool:
     if not (path / "images").is_dir() or not any((path / each).is_file() for each in CLASS_LISTS):
         return False
-    return next(files_below(path, "labels/", frozenset([".txt"])), None) is not None
+    return next(files_below(path, "labels/", LABELS), None) is not None

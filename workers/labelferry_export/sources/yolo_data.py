@@ -86,7 +86,7 @@ def _place(root: Path, below: str, place: str, file: str) -> str:
         name = posixpath.normpath(candidate)
         if name.startswith(("/", "../")) or name == ".." or name[1:2] == ":":
             continue
-        if _is_inside(root, name):
+        if is_inside(root, name):
             return name
     raise ExportError(
         Code.SOURCE,
@@ -95,8 +95,8 @@ def _place(root: Path, below: str, place: str, file: str) -> str:
     )
 
 
-def _is_inside(root: Path, name: str) -> bool:
-    """Whether there is such a file or folder, and no link leads out of the root."""
+def is_inside(root: Path, name: str) -> bool:
+    """Whether there is such a file or folder below a resolved root, and no link leads out of it."""
     try:
         path = (root / name).resolve()
         return path.is_relative_to(root) and path.exists()
