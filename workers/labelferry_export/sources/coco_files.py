@@ -1,15 +1,15 @@
 """Where the annotation files of a COCO project lie, and its images. What is in the files is `coco`'s to read."""
 
-import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from labelferry_export.errors import ExportError
-from labelferry_export.paths import open_plain
 from labelferry_export.reading.json_stream import first_keys
+from labelferry_export.sources.folder_files import read_start
 from labelferry_export.sources.labelferry_form import MARK
 
 CONTENTS = ("images", "annotations")
@@ -88,11 +88,8 @@ def results_in(path: Path) -> str | None:
 def _are_results(path: Path) -> bool:
     """Whether a file is a list whose first element is a detection, as far as its beginning tells."""
     try:
-        if not path.resolve().is_relative_to(path.parent.resolve()):
-            return False
-        with os.fdopen(open_plain(path.resolve()), "rb") as file:
-            start = file.read(SNIFF_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
-    except (OSError, RuntimeError):
+        start = read_start(path.parent.resolve(), path.name, SNIFF_BYTES).removeprefix(BOM_UTF8).lstrip()
+    except (ExportError, OSError, RuntimeError):
         return False
     return _LIST_OF_OBJECTS.match(start) is not None and all(key in start for key in (b'"image_id"', b'"score"'))
 
