@@ -11,7 +11,7 @@ from labelferry_protocol.errors import Code
 
 _PLAIN = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^\\/:\0]+/)*(?!\.\.?\Z)[^\\/:\0]+")
 """Names of folders and of a file that mean the same everywhere."""
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]|[\\/]{2}")
+DRIVE = re.compile(r"[A-Za-z]:[\\/]|[\\/]{2}")
 """How absolute paths of Windows begin; `a:b.png` alone is a name, as microscopes give them."""
 
 
@@ -121,7 +121,7 @@ def check_access(path: Path, roots: Sequence[Path], what: str = "project") -> Pa
 def _check_words(name: str) -> None:
     if not name or "\0" in name:
         raise _refuse(name, "is no file name")
-    if name.startswith(("/", "\\")) or _DRIVE.match(name):
+    if name.startswith(("/", "\\")) or DRIVE.match(name):
         raise _refuse(name, "is an absolute path; names are relative to the project's folder")
     if ".." in re.split(r"[\\/]", name):
         raise _refuse(name, "leads out of the project's folder")

@@ -5,7 +5,6 @@ A zip is taken as a whole or not at all: one name that leads out, or one entry t
 
 import io
 import os
-import re
 import stat
 import zipfile
 import zlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from struct import error as StructError  # noqa: N812 - an exception's name
 
 from labelferry_export.errors import ExportError
-from labelferry_export.paths import open_plain
+from labelferry_export.paths import DRIVE, open_plain
 from labelferry_protocol.errors import Code
 
 MOST_ENTRIES = 400_000
@@ -34,7 +33,6 @@ _METHODS = frozenset([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _UNIX = frozenset([3, 19])
 """Systems that write the kind of a file into a zip."""
-_DRIVE = re.compile(r"[A-Za-z]:/")
 _LITTER = frozenset([".ds_store", "thumbs.db", "desktop.ini"])
 BROKEN = (
     zipfile.BadZipFile,
@@ -126,7 +124,7 @@ def _parts(info: zipfile.ZipInfo, path: Path) -> tuple[str, ...]:
         raise refuse(path, f"names a file with a NUL in it: {_shown(info.filename)}")
     name = info.filename.replace("\\", "/")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    if name.startswith("/") or _DRIVE.match(name) or ".." in parts:
+    if name.startswith("/") or DRIVE.match(name) or ".." in parts:
         raise refuse(path, f"names a file outside of it: {_shown(info.filename)}")
     if len(parts) > MAX_DEPTH or len(name) > MAX_NAME:
         raise refuse(path, f"has folders too deep inside one another: {_shown(info.filename)}")

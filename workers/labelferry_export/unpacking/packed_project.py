@@ -43,7 +43,7 @@ class PackedProject:
 
     def unpack(self, place: Path) -> Generator[Unpacked, None, None]:
         """Unpack all below `place`, in steps of some milliseconds; raise `ExportError`, and `OSError` where it cannot be written."""
-        check_room(self._entries, self._path, place)
+        check_room(self.size, self._path, place)
         yield from unpack(self._archive, self._entries, self._path, self.folder_in(place))
 
 

@@ -27,14 +27,13 @@ class Unpacked:
     whole: bool
 
 
-def check_room(entries: Sequence[PackedEntry], path: Path, folder: Path) -> None:
-    """Raise `ExportError(DISK_FULL)` when what the zip at `path` holds has no room beside `folder`."""
-    total = sum(entry.info.file_size for entry in entries)
+def check_room(size: int, path: Path, folder: Path) -> None:
+    """Raise `ExportError(DISK_FULL)` when so many bytes, which the zip at `path` unpacks to, have no room beside `folder`."""
     free = shutil.disk_usage(folder.parent).free
-    if total + RESERVE_BYTES > free:
+    if size + RESERVE_BYTES > free:
         raise ExportError(
             Code.DISK_FULL,
-            f"{path.name} unpacks to {total / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free where the worker keeps its files",
+            f"{path.name} unpacks to {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free where the worker keeps its files",
             path.name,
         )
 
