@@ -10,10 +10,8 @@ import msgspec
 
 from labelferry_export.bundle.readers import Lines, Reader
 from labelferry_export.formats._recounts.lines import decoded, record_of
+from labelferry_export.tables.writer import FOLDER
 
-FOLDER = "metrics"
-"""Where the tables lie in a bundle."""
-MARK = b"\xef\xbb\xbf"
 BLOCK_BYTES = 1 << 20
 ROW, HEADERS = b"<row ", 1
 
@@ -75,42 +73,8 @@ def _cells(line: bytes) -> int:
     return len(next(csv.reader([line.decode()], strict=True)))
 
 
-class JsonRecount:
-    """Recounts `metrics.json`, a record a line behind the key of its table."""
-
-    def __init__(self) -> None:
-        self.counts = {b"objects": 0, b"images": 0}
-        self._table = b""
-        self._decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-    @property
-    def images(self) -> int:
-        """How many images there are rows of."""
-        return self.counts[b"images"]
-
-    @property
-    def objects(self) -> int:
-        """How many objects there are rows of."""
-        return self.counts[b"objects"]
-
-    def open(self, name: str) -> Reader | None:
-        """Return the reader of the file."""
-        return Lines(self) if name == f"{FOLDER}/metrics.json" else None
-
-    def add(self, line: bytes) -> None:
-        """Take a line."""
-        if line.startswith(b'"'):
-            self._table = line[1:].partition(b'"')[0]
-        elif self._table in self.counts:
-            decoded(self._decoder, record_of(line))
-            self.counts[self._table] += 1
-
-    def close(self) -> None:
-        """Say that the file has ended."""
-
-
-class XlsxRecount:
-    """Recounts `metrics.xlsx`: the rows of the sheets `objects` and `images`, and of those they go on in (`objects_2`)."""
+class _Rows:
+    """How many rows the tables of objects and images have."""
 
     def __init__(self) -> None:
         self.counts = {"objects": 0, "images": 0}
@@ -124,6 +88,34 @@ class XlsxRecount:
     def objects(self) -> int:
         """How many objects there are rows of."""
         return self.counts["objects"]
+
+
+class JsonRecount(_Rows):
+    """Recounts `metrics.json`, a record a line behind the key of its table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._table = ""
+        self._decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+    def open(self, name: str) -> Reader | None:
+        """Return the reader of the file."""
+        return Lines(self) if name == f"{FOLDER}/metrics.json" else None
+
+    def add(self, line: bytes) -> None:
+        """Take a line."""
+        if line.startswith(b'"'):
+            self._table = line[1:].partition(b'"')[0].decode()
+        elif self._table in self.counts:
+            decoded(self._decoder, record_of(line))
+            self.counts[self._table] += 1
+
+    def close(self) -> None:
+        """Say that the file has ended."""
+
+
+class XlsxRecount(_Rows):
+    """Recounts `metrics.xlsx`: the rows of the sheets `objects` and `images`, and of those they go on in (`objects_2`)."""
 
     def wants(self, name: str) -> bool:
         """Whether this is the workbook."""
