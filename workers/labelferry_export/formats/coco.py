@@ -18,7 +18,7 @@ from labelferry_export.formats._joined import write_joined
 from labelferry_export.formats._numbers import flat, flat_rings, joined_lines
 from labelferry_export.formats._recounts.coco import CocoRecount
 from labelferry_export.geometry.raster import cover_of_all, runs_of, runs_of_all
-from labelferry_export.geometry.ring import Rings, lay_out
+from labelferry_export.geometry.ring import Rings
 from labelferry_export.geometry.rle import counts_of, packed_counts_of
 from labelferry_export.geometry.runs import Runs
 from labelferry_export.geometry.shape import Part, Shape
@@ -91,10 +91,13 @@ _encode = msgspec.json.Encoder().encode
 def annotations_of(image: Image, instances: Sequence[Instance], rle: str, holes: str = "rle") -> Written:
     """Return an image's annotations, joined by commas; `rle` is `compressed` or `uncompressed`, `holes` what is made of holes."""
     columns = columns_of(instances)
-    rings = columns.rings if holes == "rle" else _by_rings(instances, columns.rings, holes)
+    changed = _by_rings(instances, holes)
+    rings = columns.with_shapes(changed).rings if changed else columns.rings
     cover = cover_of_all(rings, image.width, image.height)
     ids, areas, boxes = columns.ids.tolist(), cover.areas.tolist(), list(map(tuple, cover.boxes.tolist()))
-    losses = [] if rings is columns.rings else _holes_losses(image, instances, holes, rings, areas)
+    losses = [
+        _holes_loss(image, instances[place], holes, len(shape.parts), areas[place]) for place, shape in changed.items()
+    ]
     for place in np.flatnonzero(cover.areas == 0).tolist():
         message = f"object {ids[place]} covers no pixel centre: COCO area 0, bbox of its vertices"
         losses.append(no_pixel(Loss.ROUNDED, "coco", message, image, ids[place]))
@@ -143,28 +146,15 @@ def _segmentations(image: Image, columns: Columns, rings: Rings, rle: str) -> li
     return said
 
 
-def _by_rings(instances: Sequence[Instance], rings: Rings, holes: str) -> Rings:
-    """Return the shapes of objects with their holes said by rings, as the option is; `rings` itself where there are none."""
-    if not any(each.shape.has_holes and not each.crowd for each in instances):
-        return rings
-    return lay_out(
-        [
-            Shape(tuple(map(Part, rings_of(each.shape, holes))))
-            if each.shape.has_holes and not each.crowd
-            else each.shape
-            for each in instances
-        ]
-    )
-
-
-def _holes_losses(
-    image: Image, instances: Sequence[Instance], holes: str, rings: Rings, areas: Sequence[int]
-) -> list[Warn]:
-    return [
-        _holes_loss(image, each, holes, parts, area)
-        for each, parts, area in zip(instances, rings.parts_of_shape.tolist(), areas, strict=True)
+def _by_rings(instances: Sequence[Instance], holes: str) -> dict[int, Shape]:
+    """Return, by place, the new shapes of objects whose holes are said by rings, as the option is; crowds stay as they are."""
+    if holes == "rle":
+        return {}
+    return {
+        place: Shape(tuple(map(Part, rings_of(each.shape, holes))))
+        for place, each in enumerate(instances)
         if each.shape.has_holes and not each.crowd
-    ]
+    }
 
 
 def _holes_loss(image: Image, instance: Instance, holes: str, rings: int, area: int) -> Warn:
