@@ -17,8 +17,8 @@ from labelferry_export.conversion.blocks import blocks_of
 from labelferry_export.findings import Loss, Warn
 from labelferry_export.format import FormatJob, batches, loss, no_pixel
 from labelferry_export.formats._painting import OBJECTS_PER_STEP
-from labelferry_export.geometry.raster import runs_of_all
-from labelferry_export.geometry.runs import Runs, areas_of
+from labelferry_export.geometry.raster import cover_of_all, runs_of_all
+from labelferry_export.geometry.runs import Runs
 from labelferry_export.instances import shapes_of
 from labelferry_export.lanes.task import Piece
 from labelferry_export.model import Image, Instance
@@ -43,8 +43,8 @@ def mask_of(image: Image, number: int) -> str:
 def seen(image: Image, instances: Sequence[Instance]) -> Iterator[Instance]:
     """Yield the objects that cover a pixel."""
     for batch, _ in batches(instances):
-        masks = runs_of_all(shapes_of(batch), image.width, image.height) if batch else []
-        yield from (each for each, area in zip(batch, areas_of(masks), strict=True) if area)
+        areas = cover_of_all(shapes_of(batch), image.width, image.height).areas
+        yield from (each for each, area in zip(batch, areas.tolist(), strict=True) if area)
 
 
 class ObjectMasks(msgspec.Struct, frozen=True):

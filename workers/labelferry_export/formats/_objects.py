@@ -10,6 +10,7 @@ from labelferry_export.formats._bridge import bridged
 from labelferry_export.geometry.raster import runs_of_all
 from labelferry_export.geometry.rle import packed_counts_of
 from labelferry_export.geometry.shape import Shape
+from labelferry_export.instances import shapes_of
 from labelferry_export.model import Attribute, Image, Instance
 
 Rings = list[list[float]]
@@ -37,7 +38,7 @@ class Objects(msgspec.Struct):
     def add(self, image: Image, instances: Sequence[Instance], segmentation: str, format_name: str) -> list[Warn]:
         """Append objects of `image`, their outlines as `polygons` or `rle`; return what these cannot say."""
         losses: list[Warn] = []
-        masks = runs_of_all([each.shape for each in instances], image.width, image.height) if instances else []
+        masks = runs_of_all(shapes_of(instances), image.width, image.height)
         for each, runs in zip(instances, masks, strict=True):
             self.id.append(each.id)
             self.category.append(each.category_id - 1)

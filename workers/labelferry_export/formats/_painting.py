@@ -54,7 +54,7 @@ class Painting:
 
     def add(self, instances: Sequence[Instance]) -> None:
         """Paint more objects over what is there."""
-        masks = runs_of_all(shapes_of(instances), self.width, self.height) if instances else []
+        masks = runs_of_all(shapes_of(instances), self.width, self.height)
         self.areas += areas_of(masks)
         for runs in masks:
             self._runs.append(runs)
