@@ -16,10 +16,10 @@ from pycocotools.coco import COCO
 from skimage.io import imread
 
 from labelferry_export.errors import ExportError
-from labelferry_export.formats import find
+from labelferry_export.formats import _painting, find
 from labelferry_export.formats._painting import Painting, in_painting_order
 from labelferry_export.formats._tiff import encode_tiff
-from labelferry_export.formats.instance_masks import check_count
+from labelferry_export.formats.instance_masks import InstanceMask, check_count
 from labelferry_export.geometry.raster import runs_of
 from labelferry_export.geometry.shape import Part, Shape
 from labelferry_export.model import Image, Instance
@@ -164,6 +164,16 @@ def test_a_painting_equals_masks_laid_over_each_other_and_counts_what_they_hide(
     assert (painting.mask(np.arange(len(order) + 1, dtype=np.uint16)) == laid).all()
     counts = {value: int(mask.sum() - (seen == value).sum()) for value, mask in covered.items()}
     assert painting.hidden(values) == {value: count for value, count in counts.items() if count}
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_a_mask_is_made_block_by_block_with_a_piece_between_two(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    monkeypatch.setattr(_painting, "BLOCK", 100)
+    image = Image(1, "a.png", Path("a.png"), 40, 30, bundle_name="a.png")
+    square = Shape((Part(np.array([(2, 2), (9, 2), (9, 9), (2, 9)], np.float64)),))
+    pieces = list(InstanceMask(preview=False, bits=bits)(image, [Instance(1, 1, 1, square)]))
+    assert [piece.file is not None for piece in pieces].index(True) >= 40 * 30 // 100
+    assert all(piece.is_empty for piece in pieces[:-1])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 30), (7, 300)])

@@ -39,6 +39,7 @@ def in_painting_order(instances: Sequence[Instance]) -> Sequence[Instance]:
 
 
 Value = TypeVar("Value", bound=np.generic)
+Numbers = TypeVar("Numbers", bound=NDArray[np.unsignedinteger])
 
 
 class Painting:
@@ -160,20 +161,27 @@ def paint(job: FormatJob, image: Image, instances: Sequence[Instance]) -> Genera
     return painting
 
 
-def packed_mask(
-    name: str, painting: Painting, values: Pixels, palette: Bytes | None = None, void: Flags | None = None
-) -> Generator[Piece, None, PackedFile]:
-    """Return the mask of a painting, its `values` by place, as a PNG of the bundle; yields empty pieces in between.
+def filled(painting: Painting, values: Numbers, void: Flags | None = None) -> Generator[Piece, None, Numbers]:
+    """Return the mask of a painting, shape (height, width), as `Painting.mask` does; yields empty pieces in between.
 
     The pixels that are set in `void`, (width * height,) column by column, get the greatest value there is.
     """
-    mask = np.empty_like(values, shape=painting.width * painting.height)
-    for _ in painting.fill(mask, values):
+    mask: Numbers = np.empty_like(values, shape=(painting.width, painting.height))
+    pixels = mask.reshape(-1)
+    for _ in painting.fill(pixels, values):
         yield Piece()
     if void is not None:
-        mask[void] = np.iinfo(mask.dtype).max
+        pixels[void] = np.iinfo(mask.dtype).max
+    return mask.T
+
+
+def packed_mask(
+    name: str, painting: Painting, values: Pixels, palette: Bytes | None = None, void: Flags | None = None
+) -> Generator[Piece, None, PackedFile]:
+    """Return the mask of a painting, `filled` with its `values` by place, as a PNG of the bundle; yields empty pieces in between."""
+    mask = yield from filled(painting, values, void)
     blocks = []
-    for block in encode_png(mask.reshape(painting.width, painting.height).T, Extras(palette)):
+    for block in encode_png(mask, Extras(palette)):
         blocks.append(block)
         yield Piece()
     return pack(name, b"".join(blocks))

@@ -20,6 +20,7 @@ from labelferry_export.formats._painting import (
     ORDER,
     Painting,
     empty_losses,
+    filled,
     in_painting_order,
     mask_file,
     object_losses,
@@ -127,7 +128,8 @@ class InstanceMask(msgspec.Struct, frozen=True):
         if self.bits == 16:
             mask = yield from packed_mask(name, painting, np.arange(len(said) + 1, dtype=np.uint16))
         else:
-            mask = pack(name, encode_tiff(painting.mask(np.arange(len(said) + 1, dtype=np.uint32))))
+            pixels = yield from filled(painting, np.arange(len(said) + 1, dtype=np.uint32))
+            mask = pack(name, encode_tiff(pixels))
         yield Piece(objects=objects, findings=losses, file=mask, last=not self.preview)
         if self.preview:
             shown = np.array([0, *(1 + (each.id - 1) % len(COLOURS) for each in said)], np.uint8)
