@@ -25,18 +25,12 @@ class XmlReader:
 
     def take(self, data: bytes) -> None:
         """Parse a block."""
-        self._parse(data, last=False)
+        _parse(self._parser, data, last=False)
 
     def close(self) -> None:
         """Say that the file has ended."""
-        self._parse(b"", last=True)
+        _parse(self._parser, b"", last=True)
         self._done()
-
-    def _parse(self, data: bytes, *, last: bool) -> None:
-        try:
-            self._parser.Parse(data, last)
-        except expat.ExpatError as error:
-            raise ValueError(f"it is no XML: {error}") from None
 
     def _started(self, name: str, attributes: dict[str, str]) -> None:
         self._text = ""
@@ -53,8 +47,12 @@ class XmlReader:
 
 def check_xml(text: bytes) -> None:
     """Raise ValueError where a whole text is no XML."""
+    _parse(expat.ParserCreate(), text, last=True)
+
+
+def _parse(parser: expat.XMLParserType, data: bytes, *, last: bool) -> None:
     try:
-        expat.ParserCreate().Parse(text, True)
+        parser.Parse(data, last)
     except expat.ExpatError as error:
         raise ValueError(f"it is no XML: {error}") from None
 
