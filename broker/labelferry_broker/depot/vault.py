@@ -43,7 +43,7 @@ class Digest(Protocol):
 
 @dataclass
 class Incoming:
-    """A bundle that is coming: its file, how much of it is here, and the digest of that (None when a part came in an earlier life)."""
+    """A bundle that is coming: its file, how much of it is here, and the digest of that (None when a part came in an earlier life, or nobody asks)."""
 
     path: Path
     descriptor: int
@@ -136,10 +136,10 @@ class Vault:
 
     def put(self, content: bytes, claims: Claims) -> Path:
         """Write a bundle that came in one piece to where one comes in, and return its place; raise as `begin` and `write` do. Called by the sealer alone."""
+        part_path(self._state, claims).unlink(missing_ok=True)
         coming = self.begin(claims)
-        if coming.received:
-            coming.drop()
-            coming = self.begin(claims)
+        # Its bytes were held to the token when they came.
+        coming.digest = None
         try:
             coming.write(content)
         except BaseException:
@@ -150,16 +150,12 @@ class Vault:
 
     def seal(self, coming: Path, claims: Claims) -> None:
         """Make a whole file durable and publish it by one rename, which `sync` makes durable. Blocks on the disk: called by the sealer alone."""
-        sync_file(coming)
+        _sync(coming)
         coming.rename(self.place_of(claims.job_id, claims.attempt))
 
     def sync(self) -> None:
         """Make the renames so far durable. Blocks on the disk: called by the sealer alone."""
-        descriptor = os.open(self.bundles, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(self.bundles)
 
     def discard(self, job_id: str, attempt: int) -> None:
         """Remove what is here of an attempt's bundle, whole or half."""
@@ -192,8 +188,8 @@ def refusal_of(error: OSError, wish: str) -> Refusal:
     return Refusal(Code.STORE, f"the depot could not {wish}: {error.strerror}", retry_after=FAULT_RETRY_SECONDS)
 
 
-def sync_file(path: Path) -> None:
-    """Have the disk keep a file's bytes. Blocks."""
+def _sync(path: Path) -> None:
+    """Have the disk keep a file's bytes, or a folder's names. Blocks."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -204,7 +200,7 @@ def sync_file(path: Path) -> None:
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, which is brought to the disk at the same time. Blocks: called by the sealer alone."""
     with path.open("rb") as file, ThreadPoolExecutor(1) as beside:
-        syncing = beside.submit(sync_file, path)
+        syncing = beside.submit(_sync, path)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         syncing.result()
     return digest
