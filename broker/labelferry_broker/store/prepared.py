@@ -20,6 +20,8 @@ class Prepared:
 
     def write(self, connection: sa.Connection, records: Sequence[Mapping[str, Any]]) -> int:
         """Execute it for each record; return how many rows that made or changed."""
+        if not records:
+            return 0
         text, order = self._made_for(connection.dialect)
         with _cursor(connection, text) as cursor:
             cursor.executemany(text, [_values(record, order) for record in records])

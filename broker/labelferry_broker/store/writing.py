@@ -52,11 +52,9 @@ def write_turn(connection: sa.Connection, epoch: int, saves: Sequence[Save]) -> 
     updates = [_update(save) for save in changed.values()]
     attempts = [columns.attempt_columns(save.row) for save in saves if isinstance(save, AddAttempt)]
     ends = [_end(save) for save in saves if isinstance(save, EndAttempt)]
-    if jobs:
-        ADD_JOB.write(connection, jobs)
+    ADD_JOB.write(connection, jobs)
     _write_conditional(connection, UPDATE_JOB, updates, "a job is not in the state")
-    if attempts:
-        ADD_ATTEMPT.write(connection, attempts)
+    ADD_ATTEMPT.write(connection, attempts)
     _write_conditional(connection, END_ATTEMPT, ends, "an attempt has ended already, not as")
     _write_transfers(connection, saves)
     _write_templates(connection, saves)
@@ -92,7 +90,7 @@ def _write(connection: sa.Connection, statement: sa.Executable, records: list[co
 def _write_conditional(
     connection: sa.Connection, statement: Prepared, records: list[columns.Columns], trouble: str
 ) -> None:
-    if records and statement.write(connection, records) != len(records):
+    if statement.write(connection, records) != len(records):
         raise Diverged(f"{trouble} that the broker believed: it must stop")
 
 
