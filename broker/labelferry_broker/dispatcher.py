@@ -233,14 +233,9 @@ class Dispatcher:
         unsent = self._delivery.unsent()
         self._gauges.unsent += unsent
         self._ledger.doors_said(shut=self._gauges.full)
-        self._show_metrics(now)
+        self._gauges.show(self._ledger, self._events, self._store.epoch, now, uptime=now.steady - self._began)
         if unsent:
             log.warning("messages found nobody", count=unsent)
-
-    def _show_metrics(self, now: Moment) -> None:
-        if self._gauges.watched:
-            uptime = now.steady - self._began
-            self._gauges.show(self._ledger.figures(now), self._events, self._store.epoch, uptime)
 
     def _beat_of(self, now: Moment) -> Beat:
         return Beat(epoch=self._store.epoch, timestamp=now.wall)

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
 from labelferry_broker.fanout import Fanout
-from labelferry_broker.ledger.figures import Figures, Histogram
+from labelferry_broker.ledger.figures import Histogram
+from labelferry_broker.ledger.machine import Ledger
+from labelferry_broker.ledger.settings import Moment
 from labelferry_broker.porter import Porter
 from labelferry_transport.descriptors import descriptor_limit, open_descriptors
 
@@ -26,12 +28,12 @@ class Gauges:
         """Whether nobody new is let in now, for want of descriptors."""
         return self._porter is not None and self._porter.shut
 
-    def show(self, figures: Figures, events: Fanout, epoch: int, uptime: float) -> None:
+    def show(self, ledger: Ledger, events: Fanout, epoch: int, now: Moment, uptime: float) -> None:
         """Put a new page out, if anybody may look."""
         if self._metrics is None:
             return
         readings = Readings(
-            figures=figures,
+            figures=ledger.figures(now),
             subscriptions=events.subscriptions,
             subscribers=events.subscribers,
             unsent=self.unsent,
@@ -44,8 +46,3 @@ class Gauges:
             descriptor_limit=descriptor_limit(),
         )
         self._metrics.show(page_of(readings))
-
-    @property
-    def watched(self) -> bool:
-        """Whether a page is wanted at all."""
-        return self._metrics is not None
