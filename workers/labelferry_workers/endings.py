@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from labelferry_protocol import work
+from labelferry_protocol.newest import keep_newest
 from labelferry_protocol.work import Holding
 from labelferry_workers import words
 from labelferry_workers.attempt import Attempt, LastWord, Move, Step
@@ -117,5 +118,4 @@ class Endings:
 
     def _remember(self, key: Holding, *, clean: bool) -> None:
         self._ended[key] = clean
-        while len(self._ended) > MAX_ENDED:
-            del self._ended[next(iter(self._ended))]
+        keep_newest(self._ended, MAX_ENDED)

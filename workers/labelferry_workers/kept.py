@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from labelferry_protocol.newest import keep_newest
 from labelferry_protocol.work import Jobs
 
 MOST_TOLD = 256
@@ -21,9 +22,8 @@ class Kept:
         for job_id in jobs:
             self._jobs.pop(job_id, None)
             self._jobs[job_id] = None
-        while len(self._jobs) > MOST_TOLD:
-            # So many are never on the disk (`checkpoints`).
-            del self._jobs[next(iter(self._jobs))]
+        # So many are never on the disk (`checkpoints`).
+        keep_newest(self._jobs, MOST_TOLD)
 
     def drop(self, job_id: str) -> bool:
         """Take note that nothing is to be kept of a job any more; return whether something was."""

@@ -16,6 +16,7 @@ from collections import deque
 from typing import NoReturn
 
 from labelferry_protocol.message import Message
+from labelferry_protocol.newest import keep_newest
 from labelferry_protocol.work import CancelOrder, Holding, Lease
 from labelferry_workers.channel import Channel, ChannelEnded
 from labelferry_workers.engine import Update
@@ -101,8 +102,7 @@ class Line(threading.Thread):
             self.leases.put(order)
         elif isinstance(order, CancelOrder):
             self._cancels[Holding(job_id=order.job_id, attempt=order.attempt)] = order
-            while len(self._cancels) > MAX_CANCELS:
-                del self._cancels[next(iter(self._cancels))]
+            keep_newest(self._cancels, MAX_CANCELS)
 
     def _speak(self) -> None:
         if self._channel.backlog:

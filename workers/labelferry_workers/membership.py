@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labelferry_protocol import limits
+from labelferry_protocol.newest import keep_newest
 from labelferry_protocol.work import Holdings, Register, Registered, Renew
 from labelferry_workers.instructions import Reconnect, Send
 from labelferry_workers.kept import Kept
@@ -129,8 +130,7 @@ class Membership:
     def _ask(self, holding: Holdings, now: float) -> Send:
         ref = self._new_ref()
         self._asked[ref] = Asked(now, holding)
-        while len(self._asked) > MAX_ASKED:
-            del self._asked[next(iter(self._asked))]
+        keep_newest(self._asked, MAX_ASKED)
         who = self._identity
         if self.registered:
             renew = Renew(worker_id=who.worker_id, holding=holding, paused=self.paused, keeping=self._kept.told)

@@ -14,6 +14,7 @@ from labelferry_protocol import tokens
 from labelferry_protocol.depot import BundleAbandoned, BundleStored, Chunk, OfferBundle, RequestChunk
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.limits import chunk_bytes_for
+from labelferry_protocol.newest import keep_newest
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.window import Window
 from labelferry_transport.logs import Log
@@ -189,8 +190,7 @@ class Uploads:
 
     def _remember(self, bundle: _Bundle, digest: str) -> None:
         self._stored[bundle] = digest
-        while len(self._stored) > MAX_STORED:
-            del self._stored[next(iter(self._stored))]
+        keep_newest(self._stored, MAX_STORED)
 
     def _begin(self, upload: _Upload, steady: float) -> list[Answer]:
         claims = upload.claims

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from labelferry_broker.ledger.jobs import Job
+from labelferry_protocol.newest import keep_newest
 
 MOST_REPLACED = 256
 """Processes remembered that another one with the same worker id has replaced."""
@@ -52,8 +53,7 @@ class Crew:
     def replace(self, worker: Worker) -> None:
         """Forget a worker whose id another process has come with; its own process is not to come back."""
         self._replaced[worker.worker_id, worker.process] = None
-        while len(self._replaced) > MOST_REPLACED:
-            del self._replaced[next(iter(self._replaced))]
+        keep_newest(self._replaced, MOST_REPLACED)
         self.leave(worker.worker_id)
 
     def was_replaced(self, worker_id: str, process: str) -> bool:
