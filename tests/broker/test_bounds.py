@@ -1,5 +1,6 @@
 """What the depot keeps for others is bounded: questions for the broker, words it could not say, digests of bundles."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from labelferry_broker.depot.sealer import Sealer
 from labelferry_broker.depot.settings import DepotSettings
 from labelferry_broker.depot.uploads import Uploads
 from labelferry_broker.depot.vault import Vault
-from labelferry_protocol.depot import Discarded
+from labelferry_protocol import tokens
+from labelferry_protocol.depot import Discarded, OfferBundle
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
 
@@ -35,6 +37,31 @@ def test_so_many_questions_wait_for_the_broker_and_the_next_is_refused_with_when
         lane.ask_for(claims, b"peer", "one more")
     assert (refused.value.code, refused.value.retry_after) == (Code.BUSY, 1.0)
     lane.ask_for(claims, b"peer", "0")
+
+
+def test_small_bundles_that_wait_for_the_sealer_take_no_place_of_larger_ones(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_COMING", 2)
+    monkeypatch.setattr(uploads, "MAX_WAITING", 7)
+    coming = Uploads(vault, SECRET)
+
+    def offer(attempt: int, content: bytes | None) -> None:
+        digest = hashlib.sha256(b"small").hexdigest()
+        claims = Claims(job_id=JOB, attempt=attempt, size=5, sha256=digest, user="w", expires_at=1e9)
+        token = tokens.sign(claims, "upload", SECRET)
+        coming.offer(b"peer", str(attempt), "w", OfferBundle(token=token, content=content), 0.0, 0.0)
+
+    for attempt in range(1, 5):
+        offer(attempt, b"small")
+    offer(5, None)
+    offer(6, None)
+    with pytest.raises(Refusal, match="as many bundles as it can"):
+        offer(7, None)
+    offer(7, b"small")
+    with pytest.raises(Refusal, match="as many bundles as it can"):
+        offer(8, b"small")
+    coming.close_all()
 
 
 def test_digests_of_the_bundles_stored_last_are_remembered_and_no_more(

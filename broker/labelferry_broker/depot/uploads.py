@@ -24,7 +24,7 @@ MAX_STORED = 4096
 MAX_COMING = 32
 """Uploads at a time; each may have a window of chunks in memory."""
 MAX_WAITING = 256
-"""Small bundles that came in one piece and wait for the sealer, with those that are coming."""
+"""Bundles that are coming or wait for the sealer; of these only the small ones that came in one piece are in memory."""
 LEAST_CHUNK_BYTES = 64 * 1024
 """Nobody reads the steps in which a smaller bundle came."""
 IDLE_SECONDS = 60.0
@@ -86,7 +86,7 @@ class Uploads:
             self._drop(bundle, live)
         if self._stored.get(bundle) == claims.sha256 and self._vault.holds(claims):
             return [self._receipt(peer, ref, claims, wall)]
-        if len(self._live) >= (MAX_COMING if message.content is None else MAX_WAITING):
+        if len(self._live) >= MAX_WAITING or (message.content is None and self._coming() >= MAX_COMING):
             raise Refusal(Code.BUSY, "the depot takes in as many bundles as it can: offer again soon", retry_after=1.0)
         if self._vault.place_of(*bundle).exists():
             return self._look_again(_Upload(claims, peer, ref, _Step.SEALING, steady))
@@ -187,6 +187,9 @@ class Uploads:
         """Close every file; parts stay."""
         for bundle, upload in list(self._live.items()):
             self._leave(bundle, upload)
+
+    def _coming(self) -> int:
+        return sum(upload.step is _Step.COMING for upload in self._live.values())
 
     def _remember(self, bundle: _Bundle, digest: str) -> None:
         self._stored[bundle] = digest
