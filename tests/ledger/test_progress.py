@@ -54,13 +54,40 @@ def test_frames_of_others_are_dropped(bench: Bench) -> None:
     assert told(bench, job_id) == []
 
 
-def test_a_frame_before_the_beginning_is_dropped(bench: Bench) -> None:
+def test_a_frame_before_the_beginning_is_told_after_it(bench: Bench) -> None:
     bench.register()
     job_id = bench.submit()
     bench.progress(job_id, 1)
-    bench.start(job_id)
     bench.progress(job_id, 2)
-    assert [event.seq for event in bench.events(job_id)] == [1, 2]
+    bench.progress(job_id, 9, user="mallory")
+    assert bench.events(job_id) == []
+    bench.start(job_id)
+    bench.progress(job_id, 3)
+    assert [type(event) for event in bench.events(job_id)] == [Started, Progress, Progress]
+    assert [event.seq for event in bench.events(job_id)] == [1, 2, 3]
+    assert told(bench, job_id) == [2, 3], "the latest of those that came before"
+
+
+def test_a_frame_before_the_beginning_that_never_came_is_not_the_next_attempts(bench: Bench) -> None:
+    bench.register()
+    job_id = bench.submit()
+    bench.progress(job_id, 40)
+    bench.register(W2)
+    bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment))
+    bench.wait(60)
+    bench.register(W2)
+    bench.start(job_id, 2, W2)
+    assert told(bench, job_id) == []
+
+
+def test_a_frame_before_a_beginning_that_is_told_with_the_end_comes_between(bench: Bench) -> None:
+    bench.register()
+    job_id = bench.submit()
+    bench.progress(job_id, 40)
+    bench.publish(job_id)
+    bench.finish(job_id)
+    assert [type(event) for event in bench.events(job_id)] == [Started, Progress, Progress, PhaseChanged, Completed]
+    assert told(bench, job_id) == [40, 100]
 
 
 def test_a_frame_that_is_no_number_is_dropped(bench: Bench) -> None:

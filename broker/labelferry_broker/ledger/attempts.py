@@ -118,6 +118,7 @@ class Attempts:
         self._book.emit(Publish(event))
         if further is not None:
             self._book.emit(Publish(further))
+        progress.begun(self._book, job)
 
     def _grant(self, job: Job, worker: Worker, ref: str, message: RequestPublish) -> None:
         cancel = job.row.cancel

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from labelferry_broker.ledger.rows import JobRow
 from labelferry_protocol.requests import Submit
 from labelferry_protocol.words import State
+from labelferry_protocol.work import ProgressFrame
 
 HELD = (State.RUNNING, State.CANCELLING)
 """The states in which a worker has the job."""
@@ -33,6 +34,8 @@ class Job:
     """Steady time until which a worker that was given up may not have noticed, and run an older attempt still."""
     floor: float = 0.0
     """What was told of progress before the current attempt: it counts from there, whatever its worker says."""
+    early: ProgressFrame | None = None
+    """What the current attempt's worker has said of progress before it was known to have begun."""
     tried: set[str] = field(default_factory=set)
     """Workers at which an attempt ended badly: others are asked first."""
 

@@ -15,13 +15,45 @@ BELOW_DONE = 99.99
 
 
 def take(book: Book, user: str, frame: ProgressFrame) -> None:
-    """Publish a frame that comes from the holder of an attempt that has begun and is not behind the one before; drop any other.
+    """Publish a frame that comes from the holder of an attempt and is not behind the one before; drop any other.
 
-    What an attempt says while it is behind the attempts before it is told with the progress that they had reached.
+    What an attempt says before it is known to have begun (it came on another lane) waits for that; of several such frames the
+    latest does. What it says while it is behind the attempts before it is told with the progress that they had reached.
     """
     job = book.crew.held_job(frame.worker_id, frame.job_id, frame.attempt)
-    if job is None or job.row.worker_user != user or job.row.state is not State.RUNNING or not job.begun:
+    if job is None or job.row.worker_user != user or job.row.state is not State.RUNNING:
         return
+    if job.begun:
+        _tell(book, job, frame)
+    else:
+        job.early = frame
+
+
+def begun(book: Book, job: Job) -> None:
+    """Publish what a job's attempt said before it was known to have begun."""
+    frame, job.early = job.early, None
+    if frame is not None and frame.attempt == job.row.attempt and job.row.state is State.RUNNING:
+        _tell(book, job, frame)
+
+
+def again(book: Book, job: Job) -> Progress | None:
+    """Return what is told of progress when an attempt begins after others: how far they were; None where they were nowhere."""
+    last = job.row.progress
+    if last is None:
+        return None
+    return book.stamp(
+        job,
+        Progress,
+        progress=last.progress,
+        phase=Phase.PROCESSING,
+        stage=last.stage,
+        message=f"Running again: attempt {job.row.attempt}",
+        stage_progress=last.stage_progress,
+        estimated_time_remaining=None,
+    )
+
+
+def _tell(book: Book, job: Job, frame: ProgressFrame) -> None:
     done = min(frame.progress, BELOW_DONE)
     done = max(done, job.floor)
     if not done >= _before(job):  # which a NaN is not either
@@ -43,23 +75,6 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
     book.note_progress(job, progress)
     book.tally.frames += 1
     book.emit(Publish(progress))
-
-
-def again(book: Book, job: Job) -> Progress | None:
-    """Return what is told of progress when an attempt begins after others: how far they were; None where they were nowhere."""
-    last = job.row.progress
-    if last is None:
-        return None
-    return book.stamp(
-        job,
-        Progress,
-        progress=last.progress,
-        phase=Phase.PROCESSING,
-        stage=last.stage,
-        message=f"Running again: attempt {job.row.attempt}",
-        stage_progress=last.stage_progress,
-        estimated_time_remaining=None,
-    )
 
 
 def _is_told(job: Job, done: float, stage: Stage, message: str, stage_progress: StageProgress) -> bool:
