@@ -54,6 +54,8 @@ class Register(Message, frozen=True, kw_only=True):
     """Jobs of which this worker keeps finished work for another attempt."""
     process: Name = ""
     """My process, as one on the same machine can look whether it lives (`process_mark`)."""
+    here_for: Seconds | None = None
+    """How long ago a broker welcomed this process first; None: I have just started, and removed what lost workers left here."""
     bundles: Annotated[int, Meta(ge=0, le=4096)] = 0
     """How many attempts beside those in slots I can hold whose bundle I have asked to bring: they take no slot."""
 

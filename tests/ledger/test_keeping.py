@@ -276,3 +276,19 @@ def test_what_a_lost_worker_left_is_not_taken_for_removed_until_a_worker_is_ther
     assert event is not None
     assert event.cleanup_completed is back
     assert ("lost had of it on host" in event.message) is not back
+
+
+@pytest.mark.parametrize(("here_for", "removed"), [(200, False), (61, False), (30, True)])
+def test_a_worker_that_was_there_before_another_was_lost_has_removed_nothing_of_it(
+    bench: Bench, here_for: float, removed: bool
+) -> None:
+    """It has only come back to a broker that was restarted: what lost workers leave is removed when one starts."""
+    job_id = bench.running()
+    bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment))
+    bench.wait(60)
+    bench.restart()
+    bench.tell(Register(worker_id=W2, host="host", slots=1, paused=True, here_for=here_for))
+    bench.ask(Cancel(job_id=job_id), ADA)
+    event = cancelled(bench, job_id)
+    assert event is not None
+    assert ("lost had of it on host" in event.message) is not removed

@@ -672,6 +672,17 @@ def test_a_cancel_said_again_meanwhile_is_answered_once(bench: Bench) -> None:
     assert list(said(bench.order())) == []
 
 
+def test_a_process_says_for_how_long_a_broker_has_known_it(bench: Bench) -> None:
+    bench.take(bench.crew.connected(0.0), 0.0)
+    bench.tick(1.0)
+    bench.hear(work.Registered(epoch=1, lease_seconds=15, renew_seconds=5), 1.5, work.Register)
+    for now in (4.0, 9.0):
+        bench.take(bench.crew.connected(now), now)
+        bench.hear(work.Registered(epoch=2, lease_seconds=15, renew_seconds=5), now + 0.5, work.Register)
+    registers = [message for message in sent(bench.done) if isinstance(message, work.Register)]
+    assert [message.here_for for message in registers] == [None, None, 2.5, 7.5]
+
+
 def test_what_was_found_is_told_when_it_registers_and_a_job_that_runs_here_again_is_not_forgotten(
     bench: Bench,
 ) -> None:

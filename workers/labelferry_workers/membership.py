@@ -51,6 +51,7 @@ class Membership:
         self._online = False
         self._next_at = 0.0
         self._answered_at = 0.0
+        self._welcomed_at: float | None = None
         self.registered = False
         self.paused = False
         self.lease_from = 0.0
@@ -83,6 +84,7 @@ class Membership:
         if asked is not None:
             self.lease_seconds, self.renew_seconds = message.lease_seconds, message.renew_seconds
             self.registered = True
+            self._welcomed_at = now if self._welcomed_at is None else self._welcomed_at
             self._answered(asked, now)
         return asked
 
@@ -146,6 +148,7 @@ class Membership:
                 process=who.process,
                 keeping=self._kept.told,
                 bundles=who.bundles,
+                here_for=None if self._welcomed_at is None else max(0.0, now - self._welcomed_at),
             ),
             ref,
         )

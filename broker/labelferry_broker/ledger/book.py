@@ -53,8 +53,8 @@ class Book:
         self.now = now
         self.new_id = new_id
         self.live: dict[str, Job] = {}
-        self.left: dict[str, dict[str, Job]] = {}
-        """By host: live jobs with which a worker was lost there, until one has come there again."""
+        self.left: dict[str, dict[str, float]] = {}
+        """By host: live jobs with which a worker was lost there, and when, until one has started there after that."""
         self.aside: dict[str, Job] = {}
         """Cancelled jobs that no worker has, while what is kept of them is removed: queued still, and never leased."""
         self.queue = Queue()
@@ -125,12 +125,16 @@ class Book:
         row = self.archive.attempt(job.row.job_id, job.row.attempt)
         if row is not None and row.outcome is Outcome.LOST:
             job.left_at.add(row.host)
-            self.left.setdefault(row.host, {})[job.row.job_id] = job
+            self.left.setdefault(row.host, {})[job.row.job_id] = self.now.wall if row.ended_at is None else row.ended_at
 
-    def find_again(self, host: str) -> None:
-        """Note that a worker has begun on a host: it has removed what was left there, or says what it keeps of it."""
-        for job in self.left.pop(host, {}).values():
-            job.left_at.discard(host)
+    def find_again(self, host: str, since: float | None) -> None:
+        """Note that a worker is on a host, just started or there since that time: it has removed what was left there before, or says what it keeps of it."""
+        left = self.left.pop(host, {})
+        still = {} if since is None else {job_id: lost_at for job_id, lost_at in left.items() if lost_at > since}
+        if still:
+            self.left[host] = still
+        for job_id in left.keys() - still.keys():
+            self.live[job_id].left_at.discard(host)
 
     def put_aside(self, job: Job, mark: CancelMark) -> None:
         """Take a waiting job out of the queue, for it is cancelled."""

@@ -56,7 +56,7 @@ class Presence:
         if other is not None:
             book.crew.leave(other.worker_id)
         if known is None:
-            book.find_again(worker.host)
+            book.find_again(worker.host, None if message.here_for is None else book.now.wall - message.here_for)
         book.crew.enter(worker)
         book.alarms.drop(Purpose.RETURN, worker.worker_id)
         book.alarms.set(book.now.steady + book.settings.lease_seconds, Purpose.SILENCE, worker.worker_id)
