@@ -227,12 +227,15 @@ def test_an_upload_goes_on_after_the_depot_refuses_for_a_while(broker: Any, star
     ended(broker, work.AttemptFinished)
 
 
-def test_a_depot_without_room_for_a_while_is_told_to_those_who_watch(broker: Any, start: Start) -> None:
+@pytest.mark.parametrize("code", [Code.DISK_FULL, Code.STORE, Code.BUSY])
+def test_why_a_depot_takes_no_bundle_for_a_while_is_told_to_those_who_watch(
+    broker: Any, start: Start, code: Code
+) -> None:
     start()
-    full = requests.Refused(code=Code.DISK_FULL, message="the depot's disk is full", retry_after=0.1)
-    broker.depot_answers = [full, full]
+    not_now = requests.Refused(code=code, message="not now, says the depot", retry_after=0.1)
+    broker.depot_answers = [not_now, not_now]
     broker.lease(JOB, "units/2")
-    broker.until(lambda: any(frame.message.endswith("the depot's disk is full") for frame in broker.frames))
+    broker.until(lambda: any(frame.message.endswith("not now, says the depot") for frame in broker.frames))
     ended(broker, work.AttemptFinished)
 
 

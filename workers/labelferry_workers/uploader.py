@@ -162,7 +162,7 @@ class Uploader:
             return
         if refused.retry_after is None or not parcel.put_off(refused.code, refused.retry_after, now):
             self._end(parcel, NotCarried(key=parcel.key, code=refused.code, message=refused.message))
-        elif refused.code is Code.DISK_FULL:
+        else:
             self._say(Carrying(key=parcel.key, sent=parcel.sent, waiting=refused.message))
 
     def _carry(self, errand: Carry) -> None:

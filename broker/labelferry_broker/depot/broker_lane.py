@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from labelferry_broker.depot.answer import Answer, refused
 from labelferry_broker.depot.downloads import Downloads
 from labelferry_broker.depot.uploads import Uploads
-from labelferry_broker.depot.vault import Vault
+from labelferry_broker.depot.vault import Vault, not_removed
 from labelferry_protocol.depot import AskKeep, BundleAbandoned, Discard, Discarded, Keep
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
@@ -41,8 +41,13 @@ class BrokerLane:
         self._questions: deque[_Question] = deque()
 
     def sweep(self) -> None:
-        """Put on the list to ask: all that lies here."""
-        holding = self._vault.holding()
+        """Put on the list to ask: all that lies here. Where the disk does not say, `littered` asks for another time."""
+        try:
+            holding = self._vault.holding()
+        except OSError as error:
+            log.error("bundles not looked through", reason=error.strerror)
+            self._vault.littered = True
+            return
         for start in range(0, len(holding), BATCH):
             self._questions.append(_Question(tuple(holding[start : start + BATCH])))
 
@@ -79,27 +84,35 @@ class BrokerLane:
             if each not in kept and not self._uploads.touched_since(each.job_id, each.attempt, asked_at)
         ]
         answers = []
+        done = True
         for each in gone:
-            log.info("bundle of nobody removed", job=each.job_id, attempt=each.attempt)
-            answers += self._throw_away(each.job_id, each.attempt)
+            told, removed = self._throw_away(each.job_id, each.attempt)
+            answers += told
+            done = done and removed
+            if removed:
+                log.info("bundle of nobody removed", job=each.job_id, attempt=each.attempt)
         if question.waiting is not None:
-            answers.append(_answer_to(question, bool(gone)))
+            answers.append(_answer_to(question, gone=bool(gone), done=done))
         return answers
 
-    def discard(self, message: Discard) -> tuple[list[Answer], Discarded]:
-        """Take the broker's word that a bundle is nobody's; return what to tell its worker, and the broker."""
+    def discard(self, message: Discard) -> tuple[list[Answer], Discarded | None]:
+        """Take the broker's word that a bundle is nobody's; return what to tell its worker, and the broker: None when it could not be removed yet."""
+        answers, removed = self._throw_away(message.job_id, message.attempt)
+        if not removed:
+            return answers, None
         log.info("bundle discarded", job=message.job_id, attempt=message.attempt)
-        answers = self._throw_away(message.job_id, message.attempt)
         return answers, Discarded(job_id=message.job_id, attempt=message.attempt)
 
-    def _throw_away(self, job_id: str, attempt: int) -> list[Answer]:
+    def _throw_away(self, job_id: str, attempt: int) -> tuple[list[Answer], bool]:
         self._downloads.evict(job_id, attempt)
         return self._uploads.discard(job_id, attempt)
 
 
-def _answer_to(question: _Question, gone: bool) -> Answer:
+def _answer_to(question: _Question, *, gone: bool, done: bool) -> Answer:
     peer, ref = question.waiting or (b"", "")
     holding = question.holding[0]
+    if not done:
+        return refused(peer, ref, not_removed())
     if gone:
         return Answer(peer, ref, BundleAbandoned(job_id=holding.job_id, attempt=holding.attempt))
     sentence = "that bundle is stored and the broker holds on to it: only the broker can throw it away"

@@ -13,7 +13,7 @@ from labelferry_broker.depot.downloads import Downloads
 from labelferry_broker.depot.sealer import Sealer
 from labelferry_broker.depot.settings import DepotSettings
 from labelferry_broker.depot.uploads import Uploads
-from labelferry_broker.depot.vault import Vault
+from labelferry_broker.depot.vault import FAULT_RETRY_SECONDS, Vault
 from labelferry_broker.doorman import Doorman
 from labelferry_broker.intake import Parts, drain
 from labelferry_protocol import codec, limits, tokens
@@ -68,6 +68,7 @@ class Carrier:
         self._inner = inner
         self._sealer = sealer
         self._doorman = doorman
+        self._vault = vault
         self._downloads = Downloads(vault, secret)
         self._uploads = Uploads(vault, secret)
         self._broker = BrokerLane(vault, self._uploads, self._downloads)
@@ -119,7 +120,8 @@ class Carrier:
                 case Discard():
                     answers, done = self._broker.discard(message)
                     self._send(answers)
-                    self._tell_broker(done)
+                    if done is not None:
+                        self._tell_broker(done)
         self._ask_broker()
 
     def _from_sealer(self) -> None:
@@ -184,6 +186,9 @@ class Carrier:
         if now - self._ticked_at < TICK_SECONDS:
             return
         self._ticked_at = now
+        if self._vault.littered:
+            self._vault.littered = False
+            self._sweep_at = min(self._sweep_at, now + FAULT_RETRY_SECONDS)
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             self._broker.sweep()

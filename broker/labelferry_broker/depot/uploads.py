@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from labelferry_broker.depot.answer import Answer, check_bearer, refused
 from labelferry_broker.depot.sealer import Outcome, Sealed, SealOrder
-from labelferry_broker.depot.vault import FAULT_RETRY_SECONDS, FULL_RETRY_SECONDS, Incoming, Vault
+from labelferry_broker.depot.vault import FAULT_RETRY_SECONDS, FULL_RETRY_SECONDS, Incoming, Vault, not_removed
 from labelferry_protocol import tokens
 from labelferry_protocol.depot import BundleAbandoned, BundleStored, Chunk, OfferBundle, RequestChunk
 from labelferry_protocol.errors import Code, Refusal
@@ -153,11 +153,12 @@ class Uploads:
             self._drop(bundle, upload)
         elif upload is not None or self._vault.place_of(*bundle).exists():
             return None
-        self._vault.discard(*bundle)
+        if not self._vault.discard(*bundle):
+            raise not_removed()
         return BundleAbandoned(job_id=claims.job_id, attempt=claims.attempt)
 
-    def discard(self, job_id: str, attempt: int) -> list[Answer]:
-        """Throw away what is here of an attempt, half or whole, and tell who is bringing it."""
+    def discard(self, job_id: str, attempt: int) -> tuple[list[Answer], bool]:
+        """Throw away what is here of an attempt, half or whole; return what to tell who is bringing it, and whether it could be done."""
         bundle = (job_id, attempt)
         upload = self._live.get(bundle)
         self._stored.pop(bundle, None)
@@ -169,8 +170,7 @@ class Uploads:
                 upload.unwanted = True
             else:
                 self._drop(bundle, upload)
-        self._vault.discard(job_id, attempt)
-        return answers
+        return answers, self._vault.discard(job_id, attempt)
 
     def touched_since(self, job_id: str, attempt: int, steady: float) -> bool:
         """Whether a bundle was offered or came on after that moment."""

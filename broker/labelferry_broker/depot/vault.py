@@ -18,6 +18,7 @@ from labelferry_broker.depot.settings import bundle_path, part_path
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.work import Holding
+from labelferry_transport.logs import Log
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """What an upload leaves free on the disk, so that the ledger beside it can still write."""
@@ -25,6 +26,8 @@ FULL_RETRY_SECONDS = 0.5
 """When to come back first to a full disk: what fills it may be gone at any moment, and to look costs little."""
 FAULT_RETRY_SECONDS = 5.0
 """When to come back after another fault of the disk."""
+
+log = Log("depot")
 
 _STORED = re.compile(r"^([0-9a-f]{32})\.([1-9][0-9]{0,4})\.zip$")
 _PARTIAL = re.compile(r"^([0-9a-f]{32})\.([1-9][0-9]{0,4})\.[0-9a-f]{16}\.part$")
@@ -82,6 +85,8 @@ class Vault:
         self.bundles = state / "bundles"
         self.incoming = state / "incoming"
         self._reserve_bytes = reserve_bytes
+        self.littered = False
+        """Whether something could not be removed and is to be looked for again soon; whoever sweeps takes it back."""
         for folder in (self.bundles, self.incoming):
             folder.mkdir(mode=0o700, exist_ok=True)
 
@@ -157,10 +162,16 @@ class Vault:
         """Make the renames so far durable. Blocks on the disk: called by the sealer alone."""
         _sync(self.bundles)
 
-    def discard(self, job_id: str, attempt: int) -> None:
-        """Remove what is here of an attempt's bundle, whole or half."""
-        self.place_of(job_id, attempt).unlink(missing_ok=True)
-        self._drop_parts(job_id, attempt)
+    def discard(self, job_id: str, attempt: int) -> bool:
+        """Remove what is here of an attempt's bundle, whole or half; return whether that could be done. If not, `littered` says so."""
+        try:
+            self.place_of(job_id, attempt).unlink(missing_ok=True)
+            self._drop_parts(job_id, attempt)
+        except OSError as error:
+            log.error("bundle not removed", job=job_id, attempt=attempt, reason=error.strerror)
+            self.littered = True
+            return False
+        return True
 
     def _drop_parts(self, job_id: str, attempt: int, but: str = "") -> None:
         """Remove what has come of an attempt's bundle, but for the file of this name."""
@@ -186,6 +197,11 @@ def refusal_of(error: OSError, wish: str) -> Refusal:
     if error.errno in _FULL:
         return _disk_full()
     return Refusal(Code.STORE, f"the depot could not {wish}: {error.strerror}", retry_after=FAULT_RETRY_SECONDS)
+
+
+def not_removed() -> Refusal:
+    """Return the refusal that tells a worker that what it brought is not removed yet."""
+    return Refusal(Code.STORE, "the depot could not remove the bundle yet", retry_after=FAULT_RETRY_SECONDS)
 
 
 def _sync(path: Path) -> None:
