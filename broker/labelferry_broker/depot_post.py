@@ -64,8 +64,7 @@ class DepotPost:
             )
         if now - self._started_at >= HEALTHY_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS
-        self._start_at = now + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        self._put_off(now)
         return True
 
     def heard(self) -> list[DepotToBroker]:
@@ -113,9 +112,20 @@ class DepotPost:
         self.socket.close(linger=0)
 
     def _start(self, now: float) -> None:
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        try:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        except OSError as error:
+            if self._ready is None:
+                raise
+            log.error("depot not started", reason=error.strerror, again_in=self._pause)
+            self._put_off(now)
+            return
         self._started_at = now
         log.debug("depot started", pid=self._process.pid)
+
+    def _put_off(self, now: float) -> None:
+        self._start_at = now + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     def _forget_process(self) -> None:
         if self._process is not None and self._process.stdin is not None:
