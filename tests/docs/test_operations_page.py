@@ -51,7 +51,7 @@ def test_the_page_gives_the_bounds_as_the_code_has_them() -> None:
         f"subscriptions of a connection | {MAX_SUBSCRIPTIONS:,}",
         f"templates of a user | {ledger.templates_per_user}",
         f"as many as are set and {alarms.SLACK:,}; {MOST_REPLACED}",
-        f"coming in | {uploads.MAX_COMING}",
+        f"coming in; with those that wait to be stored | {uploads.MAX_COMING}; {uploads.MAX_WAITING}",
         f"on one connection | {downloads.MAX_OPEN}; {downloads.MAX_OPEN_PER_PEER}",
         f"could not be told | {broker_lane.MAX_WAITING}; {carrier.MAX_UNTOLD:,}",
         f"of stored bundles | {uploads.MAX_STORED:,}",
