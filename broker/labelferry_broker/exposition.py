@@ -45,6 +45,7 @@ def _lines(now: Readings) -> Iterator[str]:
         yield f'labelferry_jobs_ended_total{{state="{state}"}} {figures.states.get(state, 0)}'
     yield from _one("queue_age_seconds", "gauge", "Since when the oldest waiting job waits.", figures.queue_age)
     yield from _one("lease_age_seconds", "gauge", "Time since the oldest renewal among all leases.", figures.lease_age)
+    yield from _one("jobs_stalled", "gauge", "Running jobs in which nothing has moved for long.", figures.stalled)
     yield from _one("workers", "gauge", "Workers connected.", figures.workers)
     yield from _one("slots", "gauge", "Slots of all workers.", figures.slots)
     yield from _one("slots_busy", "gauge", "Slots that are taken.", figures.busy)

@@ -92,6 +92,8 @@ class Progress(Event, frozen=True, kw_only=True):
     message: Text
     stage_progress: StageProgress
     estimated_time_remaining: Seconds | None = None
+    stalled: bool = False
+    """Whether this says that nothing has moved for long: the next one without this says that it moves again."""
 
 
 class PhaseChanged(Event, frozen=True, kw_only=True):

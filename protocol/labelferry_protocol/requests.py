@@ -268,6 +268,8 @@ class Overview(Message, frozen=True, kw_only=True):
     """The broker's clock."""
     full: bool = False
     """Whether newcomers are kept out, for the broker has too few descriptors left."""
+    stalled: Count = 0
+    """Running jobs, of those counted in `jobs`, in which nothing has moved for long."""
 
 
 class Refused(Message, frozen=True, kw_only=True):

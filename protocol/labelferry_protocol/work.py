@@ -227,6 +227,8 @@ class ProgressFrame(Message, frozen=True, kw_only=True):
     stage_progress: StageProgress
     estimated_time_remaining: Seconds | None = None
     timestamp: Timestamp = 0.0
+    stalled: bool = False
+    """Whether nothing has moved for long."""
 
 
 WorkerSays = (

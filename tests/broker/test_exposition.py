@@ -23,6 +23,7 @@ def page() -> str:
         bundles=1,
         bundle_bytes=10**12,
         depot_ready=True,
+        stalled=4,
     )
     return page_of(Readings(figures, 5, 0, Histogram(TURN_BOUNDS).read(), 7, 60.0))
 
@@ -35,6 +36,10 @@ def test_every_line_of_the_page_is_a_comment_or_a_number() -> None:
 def test_every_state_is_told_also_where_there_is_no_job() -> None:
     for state in State:
         assert f'state="{state}"' in page()
+
+
+def test_jobs_in_which_nothing_moves_are_counted() -> None:
+    assert "labelferry_jobs_stalled 4" in page().splitlines()
 
 
 def test_the_classes_of_a_histogram_add_up() -> None:

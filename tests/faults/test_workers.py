@@ -58,7 +58,9 @@ def test_row_05_a_stopped_child_keeps_its_lease_people_are_told_and_it_can_be_ca
         await_fault(service)
         for pid in job_children(service.processes["worker"].pid):
             os.kill(pid, signal.SIGSTOP)
-        stalled = next(event for event in events if isinstance(event, Progress) and "No progress" in event.message)
+        stalled = next(event for event in events if isinstance(event, Progress) and event.stalled)
+        assert stalled.message.startswith("No progress for 3 s: ")
+        assert client.overview().stalled == 1
         assert stalled.attempt == 1, "the lease, shorter than the stall, has held"
         outcome = client.cancel(job)
         assert isinstance(outcome, Cancelled)

@@ -132,7 +132,14 @@ class Bench:
         return self.tell(message, receipt=receipt(job_id, attempt))
 
     def progress(
-        self, job_id: str, progress: float, attempt: int = 1, worker_id: str = W1, user: str = "crew"
+        self,
+        job_id: str,
+        progress: float,
+        attempt: int = 1,
+        worker_id: str = W1,
+        user: str = "crew",
+        *,
+        stalled: bool = False,
     ) -> list[Sending]:
         """Let a progress frame come in."""
         frame = ProgressFrame(
@@ -143,6 +150,7 @@ class Bench:
             stage=Stage.IMAGES,
             message=f"Copying images: {progress}",
             stage_progress=StageProgress(current=1, total=2),
+            stalled=stalled,
         )
         return self._turn(self.ledger.progress_said(user, frame, self.moment))
 

@@ -1,4 +1,4 @@
-from tests.ledger.bench import ADA, SHA, W1, W2, Bench, holding, only, receipt
+from tests.ledger.bench import ADA, BO, SHA, W1, W2, Bench, holding, only, receipt
 
 from labelferry_broker.ledger.effects import AdmitUpload, UpdateJob
 from labelferry_protocol import codec
@@ -12,7 +12,7 @@ from labelferry_protocol.events import (
     Started,
     WarningSummary,
 )
-from labelferry_protocol.requests import Refused
+from labelferry_protocol.requests import GetOverview, Overview, Refused
 from labelferry_protocol.words import Phase, Stage, State
 from labelferry_protocol.work import AttemptFinished, Lease, ProgressFrame
 
@@ -35,6 +35,30 @@ def test_progress_never_falls(bench: Bench) -> None:
     for progress in (5, 9, 7, 12):
         bench.progress(job_id, progress)
     assert told(bench, job_id) == [5, 9, 12]
+
+
+def test_a_job_in_which_nothing_moves_is_marked_until_it_moves_or_is_run_again(bench: Bench) -> None:
+    job_id = bench.running()
+
+    def stalled() -> tuple[int, ...]:
+        asked = (only(bench.ask(GetOverview(), asker), Overview).stalled for asker in (ADA, BO))
+        return (*asked, bench.ledger.figures(bench.moment).stalled)
+
+    bench.progress(job_id, 5)
+    assert stalled() == (0, 0, 0)
+    bench.progress(job_id, 5, stalled=True)
+    assert stalled() == (1, 0, 1)
+    bench.progress(job_id, 9)
+    assert stalled() == (0, 0, 0)
+    bench.progress(job_id, 9, stalled=True)
+    marks = [event.stalled for event in bench.events(job_id) if isinstance(event, Progress)]
+    assert marks == [False, True, False, True]
+    bench.do(bench.ledger.worker_dropped(W1.encode(), bench.moment))
+    bench.wait(60)
+    assert stalled() == (0, 0, 0)
+    bench.register(W2)
+    bench.start(job_id, 2, W2)
+    assert stalled() == (0, 0, 0)
 
 
 def test_what_is_said_again_is_told_once(bench: Bench) -> None:

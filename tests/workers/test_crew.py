@@ -535,12 +535,23 @@ def test_a_drained_worker_leaves_even_when_nobody_answers(bench: Bench) -> None:
     assert do.Leave() in bench.tick(1.0)
 
 
-def test_people_are_told_once_when_nothing_moves(bench: Bench) -> None:
+def test_people_are_told_when_nothing_moves_and_again_ever_later(bench: Bench) -> None:
     bench.run()
     bench.report(MOVED)
-    keep(bench, until=300.0)
-    stalled = {each for each in bench.done if isinstance(each, do.Show) and "No progress for" in each.frame.message}
-    assert len(stalled) == 1
+    keep(bench, until=1000.0)
+    frames = dict.fromkeys(each.frame for each in bench.done if isinstance(each, do.Show))
+    assert [(frame.message, frame.stalled) for frame in frames] == [
+        ("m", False),
+        ("No progress for 120 s: m", True),
+        ("No progress for 240 s: m", True),
+        ("No progress for 480 s: m", True),
+        ("No progress for 960 s: m", True),
+    ]
+    bench.report(MOVED, 1000.0)
+    keep(bench, until=1119.0, since=1000.0)
+    assert not shown_last(bench).stalled
+    keep(bench, until=1121.0, since=1119.0)
+    assert shown_last(bench).message == "No progress for 120 s: m"
 
 
 def test_people_are_told_of_an_export_that_never_moved_at_all(bench: Bench) -> None:
@@ -592,6 +603,10 @@ def publish(bench: Bench, now: float = 0.0) -> list[do.Instruction]:
     bench.report(BUNDLE, now)
     bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), now, work.RequestPublish)
     return bench.take(bench.crew.brought(KEY, b"r", now), now)
+
+
+def shown_last(bench: Bench) -> work.ProgressFrame:
+    return [each.frame for each in bench.done if isinstance(each, do.Show)][-1]
 
 
 def keep(bench: Bench, until: float, since: float = 0.0) -> None:

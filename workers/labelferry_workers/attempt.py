@@ -112,7 +112,8 @@ class Attempt:
     frame: ProgressFrame | None = None
     """The progress that was shown last: shown again when the broker has the beginning, and with each renewal, for a frame may be lost."""
     moved_at: float = 0.0
-    stall_shown: bool = False
+    stall_seconds: float = 0.0
+    """After so long without a move people are told: again after twice as long, and so on."""
     asked: int = 0
     place: str | None = None
     """Where the bundle may be put by hand."""

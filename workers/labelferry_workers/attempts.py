@@ -68,8 +68,7 @@ class Attempts(Endings):
             if attempt.step in AT_WORK:
                 moments.append(attempt.begun_at)
             if attempt.step is Step.RUNNING:
-                if not attempt.stall_shown:
-                    moments.append(attempt.moved_at + self._settings.stall_seconds)
+                moments.append(attempt.moved_at + attempt.stall_seconds)
                 if self._settings.stall_kill is not None:
                     moments.append(attempt.moved_at + self._settings.stall_kill)
         return min((moment for moment in moments if moment is not None), default=None)
@@ -81,7 +80,13 @@ class Attempts(Endings):
         key = Holding(job_id=lease.job_id, attempt=lease.attempt)
         if key in self._held or key in self._ended:
             return
-        self._held[key] = Attempt(lease, leased_until, moved_at=now, watch_at=now + WATCH_SECONDS)
+        self._held[key] = Attempt(
+            lease,
+            leased_until,
+            moved_at=now,
+            stall_seconds=self._settings.stall_seconds,
+            watch_at=now + WATCH_SECONDS,
+        )
         yield Begin(lease)
 
     def prolong(self, holding: Holdings, leased_until: float) -> None:
@@ -168,7 +173,7 @@ class Attempts(Endings):
                 attempt.begun_at = now + BEGUN_SECONDS
             case Moved():
                 self._say_begun(attempt, now)
-                attempt.moved, attempt.moved_at, attempt.stall_shown = report, now, False
+                attempt.moved, attempt.moved_at, attempt.stall_seconds = report, now, self._settings.stall_seconds
                 if attempt.step is Step.RUNNING:
                     yield self._show(attempt, words.frame_of(self._worker_id, report))
             case Packing() if attempt.can(Move.PACK):
@@ -308,6 +313,6 @@ class Attempts(Endings):
             sentence = f"nothing had moved for {kill:.0f} s, so the export process was killed"
             word = words.failed(self._worker_id, attempt.key, Code.WORKER_LOST, sentence, retryable=True)
             yield from self._kill(attempt, word, now)
-        elif still >= self._settings.stall_seconds and not attempt.stall_shown:
-            attempt.stall_shown = True
+        elif still >= attempt.stall_seconds:
+            attempt.stall_seconds = 2 * still
             yield self._show(attempt, words.stalled_frame(self._worker_id, attempt.key, attempt.moved, still))

@@ -147,6 +147,7 @@ def stalled_frame(worker_id: str, key: Holding, last: Moved | None, seconds: flo
         stage=moved.stage,
         message=message,
         stage_progress=moved.stage_progress,
+        stalled=True,
     )
 
 

@@ -63,3 +63,5 @@ class Figures:
     bundles: int
     bundle_bytes: int
     depot_ready: bool
+    stalled: int = 0
+    """Running jobs in which nothing has moved for long."""

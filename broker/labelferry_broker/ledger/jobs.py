@@ -52,6 +52,14 @@ class Job:
         return self.row.state in HELD
 
     @property
+    def stalled(self) -> bool:
+        """Whether the current attempt's last word was that nothing has moved for long."""
+        last = self.row.progress
+        return (
+            self.row.state is State.RUNNING and last is not None and last.stalled and last.attempt == self.row.attempt
+        )
+
+    @property
     def begun(self) -> bool:
         """Whether the worker said that the current attempt has begun."""
         return self.row.started is not None and self.row.started.attempt == self.row.attempt

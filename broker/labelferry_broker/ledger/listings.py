@@ -63,6 +63,7 @@ def tell_overview(book: Book, peer: bytes, ref: str, asker: Asker, began: float)
         bundles=len(book.shelf),
         bundle_bytes=book.shelf.size,
         timestamp=book.now.wall,
+        stalled=sum(job.stalled for job in book.crew.all_held() if asker.admin or job.row.owner == asker.user),
     )
     book.emit(Reply(peer, ref, overview))
 
@@ -86,6 +87,7 @@ def figures_of(book: Book) -> Figures:
         bundles=len(book.shelf),
         bundle_bytes=book.shelf.size,
         depot_ready=book.depot_ready,
+        stalled=sum(job.stalled for job in book.crew.all_held()),
     )
 
 

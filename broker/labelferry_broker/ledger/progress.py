@@ -7,7 +7,7 @@ from labelferry_broker.ledger.effects import Publish
 from labelferry_broker.ledger.jobs import Job
 from labelferry_protocol import limits
 from labelferry_protocol.events import Progress, StageProgress
-from labelferry_protocol.words import Phase, Stage, State
+from labelferry_protocol.words import Phase, State
 from labelferry_protocol.work import ProgressFrame
 
 BELOW_DONE = 99.99
@@ -60,7 +60,7 @@ def _tell(book: Book, job: Job, frame: ProgressFrame) -> None:
         return
     left = frame.estimated_time_remaining
     message, stage_progress = frame.message[: limits.MESSAGE_CHARACTERS], _shorten(frame.stage_progress)
-    if _is_told(job, done, frame.stage, message, stage_progress):
+    if _is_told(job, frame, done, message, stage_progress):
         return
     progress = book.stamp(
         job,
@@ -71,22 +71,20 @@ def _tell(book: Book, job: Job, frame: ProgressFrame) -> None:
         message=message,
         stage_progress=stage_progress,
         estimated_time_remaining=left if left is not None and isfinite(left) else None,
+        stalled=frame.stalled,
     )
     book.note_progress(job, progress)
     book.tally.frames += 1
     book.emit(Publish(progress))
 
 
-def _is_told(job: Job, done: float, stage: Stage, message: str, stage_progress: StageProgress) -> bool:
+def _is_told(job: Job, frame: ProgressFrame, done: float, message: str, stage_progress: StageProgress) -> bool:
     """Whether this is what was told last: workers say how far they are again, for what they say may be lost."""
     last = job.row.progress
-    return last is not None and (last.attempt, last.progress, last.stage, last.message, last.stage_progress) == (
-        job.row.attempt,
-        done,
-        stage,
-        message,
-        stage_progress,
-    )
+    if last is None or last.attempt != job.row.attempt:
+        return False
+    told = (last.progress, last.stage, last.message, last.stage_progress, last.stalled)
+    return told == (done, frame.stage, message, stage_progress, frame.stalled)
 
 
 def _before(job: Job) -> float:

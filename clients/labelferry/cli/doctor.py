@@ -187,6 +187,12 @@ def _gaps(overview: Overview, broker: str | None) -> Iterator[str]:
     """Say what the service lacks."""
     if broker and not overview.workers:
         yield Wrong(f"no worker is connected to {broker}: start one with `labelferry worker --broker {broker}`")
+    if overview.stalled:
+        from labelferry.cli.show.words import count_in_words
+
+        yield Note(
+            f"In {count_in_words(overview.stalled, 'running job')} nothing has moved for long: see `labelferry history`, and `labelferry status JOB`"
+        )
     if not overview.depot_ready:
         yield Wrong("the depot is not ready, so no bundle can be published or downloaded: see the broker's log")
     if overview.full:

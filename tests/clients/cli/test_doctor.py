@@ -56,6 +56,11 @@ def test_all_that_a_service_lacks_is_told_at_once() -> None:
         assert word in sentence
 
 
+def test_a_job_in_which_nothing_moves_is_noted() -> None:
+    (sentence,) = notes(_gaps(msgspec.structs.replace(overview(), stalled=1), None))
+    assert sentence.startswith("In 1 running job nothing has moved")
+
+
 def test_where_nothing_listens_is_told_from_who_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = Endpoint("tcp", "127.0.0.1", server.getsockname()[1])

@@ -92,6 +92,17 @@ def test_plain_lines_come_each_ten_points_and_at_each_stage(capsys: pytest.Captu
     assert "[red]evil[/red]" in err
 
 
+def test_plain_lines_say_when_nothing_moves_and_that_it_moves_again(capsys: pytest.CaptureFixture[str]) -> None:
+    show = Plain()
+    for seconds, event in ((0, progress(12)), (120, progress(12)), (240, progress(12)), (0, progress(13))):
+        if seconds:
+            event = msgspec.structs.replace(event, stalled=True, message=f"No progress for {seconds} s: Copying")
+        show.event(event)
+    show.event(progress(14))
+    lines = capsys.readouterr().err.splitlines()
+    assert ["No progress for 120 s" in lines[1], "No progress for 240 s" in lines[2], len(lines)] == [True, True, 4]
+
+
 def test_the_bar_shows_both_phases_the_stage_the_rate_and_the_time_left() -> None:
     now = [0.0]
     console = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)

@@ -1,4 +1,4 @@
-"""Events as plain lines on stderr, for logs and pipes: a line at each stage and each ten points."""
+"""Events as plain lines on stderr, for logs and pipes: a line at each stage and each ten points, and where nothing moves."""
 
 import click
 
@@ -10,7 +10,7 @@ class Plain:
     """A show where nothing can be redrawn."""
 
     def __init__(self) -> None:
-        self._shown: tuple[object, object, int] | None = None
+        self._shown: tuple[object, object, int, str] | None = None
 
     def event(self, event: JobEvent) -> None:
         """Print the event, if it is time for a line."""
@@ -35,7 +35,7 @@ class Plain:
         """Nothing to leave."""
 
     def _progress(self, event: Progress) -> None:
-        now = (event.phase, event.stage, int(event.progress) // 10)
+        now = (event.phase, event.stage, int(event.progress) // 10, event.message if event.stalled else "")
         if now == self._shown:
             return
         self._shown = now
