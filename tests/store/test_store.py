@@ -185,7 +185,7 @@ def test_a_full_disk_is_refused_and_nothing_is_written(store: Store) -> None:
 @pytest.mark.parametrize("content", [b"this is not a database, but it is long enough to look at" * 50])
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(Refusal, match="cannot be opened") as refused:
+    with pytest.raises(Refusal, match=r"is damaged \(.*\): put a copy of it back") as refused:
         Store.open(tmp_path)
     assert refused.value.code is Code.STORE
     assert (tmp_path / FILE).read_bytes() == content

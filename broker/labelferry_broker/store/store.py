@@ -1,5 +1,6 @@
 """The store itself: opened by one broker at a time, written in whole turns, read by the ledger as its `Archive`."""
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 FILE = "ledger.sqlite3"
 BUSY_SECONDS = 5.0
+DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+"""What SQLite says of a file that is not, or not any more, a database."""
 
 JOB = Prepared(sa.select(JOBS).where(JOBS.c.job_id == sa.bindparam("job_id")))
 JOB_OF_KEY = Prepared(
@@ -227,6 +230,11 @@ def _translated(place: str, verb: str) -> Iterator[None]:
     except sa.exc.IntegrityError as error:
         raise Diverged(f"the ledger {place} does not hold what the broker believed: {error.orig}") from error
     except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:
+            raise Refusal(
+                Code.STORE,
+                f"the ledger {place} is damaged ({error.orig}): put a copy of it back, or begin anew with another --state directory",
+            ) from error
         raise Refusal(
             Code.STORE, f"the ledger {place} cannot be {verb} now: {error.orig}", retry_after=BUSY_SECONDS
         ) from error
