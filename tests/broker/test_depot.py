@@ -522,6 +522,19 @@ def test_a_depot_without_descriptors_says_so_lives_on_and_removes_later_what_it_
     wait_until(lambda: not any([*folder.iterdir()] for folder in here), "the end of what could not be removed")
 
 
+@pytest.mark.parametrize("folder", ["bundles", "incoming"])
+@pytest.mark.parametrize("small", [False, True])
+def test_a_folder_that_somebody_has_removed_is_made_anew(
+    broker: PretendedBroker, data: bytes, folder: str, small: bool
+) -> None:
+    (broker.state / folder).rmdir()
+    worker, content = broker.connect(), b"small, and all of it" if small else data
+    offer = OfferBundle(token=token_of(content, "upload"), content=content if small else None)
+    stored = worker.ask(offer) if small else bring(worker, content, token_of(content, "upload"))
+    assert isinstance(stored, BundleStored)
+    assert fetch(broker.connect(), token_of(content, "download")) == content
+
+
 def test_a_slow_receiver_holds_up_nobody(broker: PretendedBroker, data: bytes) -> None:
     bring(broker.connect(), data, token_of(data, "upload"))
     slow = broker.connect()

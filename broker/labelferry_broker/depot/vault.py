@@ -87,8 +87,7 @@ class Vault:
         self._reserve_bytes = reserve_bytes
         self.littered = False
         """Whether something could not be removed and is to be looked for again soon; whoever sweeps takes it back."""
-        for folder in (self.bundles, self.incoming):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        self._make_folders()
 
     def place_of(self, job_id: str, attempt: int) -> Path:
         """Return where an attempt's bundle lies when it is whole."""
@@ -123,6 +122,7 @@ class Vault:
         """
         path = part_path(self._state, claims)
         try:
+            self._make_folders()
             self._drop_parts(claims.job_id, claims.attempt, but=path.name)
             descriptor = _open_part(path)
             received = os.fstat(descriptor).st_size
@@ -172,6 +172,12 @@ class Vault:
             self.littered = True
             return False
         return True
+
+    def _make_folders(self) -> None:
+        """Make the two folders, also where somebody has removed one since."""
+        for folder in (self.bundles, self.incoming):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
 
     def _drop_parts(self, job_id: str, attempt: int, but: str = "") -> None:
         """Remove what has come of an attempt's bundle, but for the file of this name."""
