@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -230,6 +231,23 @@ def test_a_spare_directory_that_somebody_has_written_to_is_emptied_before_it_is_
     (spare / "late").write_bytes(b"x")
     staging.make(key)
     assert list(staging.path(key).iterdir()) == []
+
+
+@pytest.mark.parametrize("removed", ["own", "all"])
+def test_a_staging_directory_that_somebody_has_removed_is_made_anew(tmp_path: Path, removed: str) -> None:
+    base = tmp_path / "base"
+    staging = Staging(base, "a" * 32)
+    staging.make(KEY)
+    staging.clear(KEY)
+    shutil.rmtree(base if removed == "all" else staging.place)
+    assert staging.free_bytes() > 0
+    staging.make(KEY)
+    assert list(staging.path(KEY).iterdir()) == []
+    other = Staging(base, "b" * 32)
+    assert other.sweep() == 0, "the lock is held again"
+    assert other.close()
+    assert staging.close()
+    assert list(base.iterdir()) == []
 
 
 def test_what_a_dead_worker_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A real worker with real children, against a pretended broker: leases, publishing, crashes, going. Cancels are in a file of their own."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -246,6 +247,20 @@ def test_a_depot_without_room_fails_the_attempt_with_its_reason(broker: Any, sta
     word = ended(broker, work.AttemptFailed)
     assert word.message == "the bundle could not be published: the depot's disk is full"
     assert worker.left() == []
+
+
+def test_an_export_whose_staging_directory_is_removed_may_be_tried_again_and_is_done_then(
+    broker: Any, start: Start
+) -> None:
+    worker = start()
+    broker.lease(JOB, "units/50")
+    broker.until(lambda: broker.heard(work.AttemptStarted))
+    shutil.rmtree(worker.staging)
+    word = ended(broker, work.AttemptFailed)
+    assert word.retryable
+    assert word.message == "somebody has removed the staging directory of the worker while the export ran"
+    broker.lease(JOB, "units/2", attempt=2)
+    ended(broker, work.AttemptFinished)
 
 
 def test_a_worker_told_to_go_finishes_what_runs_and_leaves_with_code_0(broker: Any, start: Start) -> None:

@@ -139,7 +139,12 @@ def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) 
             log.info("made", job=key.job_id, attempt=key.attempt, results_made=reused.made, results_found=reused.found)
             return _packed(key, export.result)
         return _pack_partial(line, key, export)
-    except ExportError as error:
+    except (ExportError, OSError) as error:
+        if not place.staging.is_dir():
+            sentence = "somebody has removed the staging directory of the worker while the export ran"
+            return Broke(key=key, code=Code.INTERNAL, message=sentence, retryable=True, fit=False)
+        if isinstance(error, OSError):
+            return _unexpected(key, error)
         item = None if error.item is None else clean(error.item, 255)
         sentence = clean(error.message, 1024)
         return Broke(key=key, code=error.code, message=sentence, stage=error.stage, item=item)

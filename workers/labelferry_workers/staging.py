@@ -81,7 +81,11 @@ class Staging:
         if self._spare and _take_over(self._spare.pop(), place):
             return
         remove(place)
-        place.mkdir(mode=0o700)
+        try:
+            place.mkdir(mode=0o700)
+        except FileNotFoundError:
+            self._restore()
+            place.mkdir(mode=0o700)
 
     def clear(self, key: Holding) -> bool:
         """Remove what an attempt wrote; return whether nothing of it is left."""
@@ -106,8 +110,21 @@ class Staging:
                 self.clear(key)
 
     def free_bytes(self) -> int:
-        """Return how much may still be written here."""
-        return shutil.disk_usage(self._base).free
+        """Return how much may still be written here; nothing where that cannot be told."""
+        try:
+            return shutil.disk_usage(self._base if self._base.exists() else self._base.parent).free
+        except OSError:
+            return 0
+
+    def _restore(self) -> None:
+        """Make this process's directory anew: somebody has removed it, or all of the staging directory, as cleaners of /tmp do."""
+        log.warning("somebody has removed the staging directory: it is made anew", place=self.place.name)
+        self._base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._lock_file.exists():
+            os.close(self._lock)
+            self._lock = _take_lock(self._lock_file)
+        self.place.mkdir(mode=0o700, exist_ok=True)
+        self._spare.clear()
 
     def close(self) -> bool:
         """Remove everything, and give the lock back; return whether nothing is left."""

@@ -62,9 +62,11 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
             raise
         except ExportError as error:
             channel.send_bytes(encode(Refused(str(error.code), error.message, error.item)))
+        except OSError as error:
+            file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+            channel.send_bytes(encode(Crashed(error.strerror or str(error), error.errno, file)))
         except Exception as error:  # noqa: BLE001 - the lane's outermost edge: the export must be told
-            number = error.errno if isinstance(error, OSError) else None
-            channel.send_bytes(encode(Crashed(f"{type(error).__name__}: {error}", number)))
+            channel.send_bytes(encode(Crashed(f"{type(error).__name__}: {error}")))
 
 
 class _Desk:

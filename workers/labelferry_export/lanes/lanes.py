@@ -234,7 +234,7 @@ def _error_of(said: Refused | Crashed) -> Exception:
     if isinstance(said, Refused):
         return ExportError(Code(said.code), said.message, said.item)
     if said.number is not None:
-        return OSError(said.number, said.error)
+        return OSError(said.number, said.error, said.file or None)
     return ExportError(Code.INTERNAL, f"a process of the export failed unexpectedly: {said.error}")
 
 

@@ -112,7 +112,8 @@ class Crashed(msgspec.Struct, frozen=True, array_like=True, tag="crashed"):
 
     error: str
     number: int | None = None
-    """The operating system's, where it was its error."""
+    """The operating system's, where it was its error; `error` is its own word then."""
+    file: str = ""
 
 
 Said = Piece | Done | Refused | Crashed
