@@ -102,9 +102,11 @@ class Row:
 @click.option("--calls", default=100, show_default=True, help="Jobs one after the other, for latency.")
 @click.option("--jobs", default=500, show_default=True, help="Jobs at once, for throughput.")
 @click.option("--stops", default=10, show_default=True, help="Running jobs to stop, and to kill.")
-def main(peers: str, rounds: int, calls: int, jobs: int, stops: int) -> None:
-    """Measure and print the tables, after each round what there is by then."""
-    rows = {entry: Row() for entry in ENTRIES if _available(entry, peers)}
+@click.option("--only", multiple=True, help="Queues whose name has this in it, and ours; repeatable.")
+def main(peers: str, rounds: int, calls: int, jobs: int, stops: int, only: tuple[str, ...]) -> None:
+    """Measure and print the tables, after each round what there is by then. What the queues keep lies in TMPDIR."""
+    wanted = [each for each in ENTRIES if not only or each.ours or any(part in each.name for part in only)]
+    rows = {entry: Row() for entry in wanted if _available(entry, peers)}
     for number in range(rounds):
         for entry, row in rows.items():
             click.echo(f"round {number + 1}: {entry.name}", err=True)
