@@ -67,6 +67,19 @@ def test_the_order_of_keys_white_space_and_a_byte_order_mark_do_not_matter(coco:
     assert len(read(coco.root).objects) == 1
 
 
+def test_ids_that_were_written_as_floats_are_whole_numbers(coco: CocoProject, read: Reader, fail: Failure) -> None:
+    coco.add_image()
+    coco.images[0]["id"] = 1.0
+    coco.categories[0]["id"] = 1.0
+    coco.add_object(image_id=1.0, category_id=1.0)
+    coco.add_object([FAR_SQUARE], id=7.0, image_id=1.0)
+    project = read(coco.write())
+    assert [image.id for image in project.images] == [1]
+    assert [(each.id, each.image_id) for each in project.objects] == [(1, 1), (7, 1)]
+    coco.add_object(image_id=1.5)
+    assert "Expected `int | str`, got `float` - at `$.image_id`" in str(fail(coco.write()))
+
+
 @pytest.mark.parametrize(
     ("place", "images"),
     [

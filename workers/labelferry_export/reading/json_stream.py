@@ -7,7 +7,7 @@ at strings and brackets; an element is checked and typed when it is decoded (`de
 import gc
 import json
 import os
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Generic, NamedTuple, TypeVar
@@ -29,10 +29,14 @@ class WrongType(Exception):
 
 
 class Decoder(Generic[T]):
-    """Turns elements into values of one type. `NaN` and `Infinity`, which real files hold, are taken as numbers."""
+    """Turns elements into values of one type. `NaN` and `Infinity`, which real files hold, are taken as numbers.
 
-    def __init__(self, wanted: type[T]) -> None:
+    The numbers of the keys `whole` may be written as 3.0, as writers do that keep their tables as floats.
+    """
+
+    def __init__(self, wanted: type[T], whole: Sequence[str] = ()) -> None:
         self._wanted = wanted
+        self._whole = whole
         self._decoder = msgspec.json.Decoder(wanted)
         self._many: msgspec.json.Decoder[list[T]] = msgspec.json.Decoder(list[wanted])  # type: ignore[valid-type]  # known at run time only
 
@@ -41,7 +45,9 @@ class Decoder(Generic[T]):
         try:
             return self._decoder.decode(element.raw)
         except msgspec.ValidationError as error:
-            raise WrongType(str(error)) from None
+            if not self._whole:
+                raise WrongType(str(error)) from None
+            return self._decode_leniently(element, name)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._decode_leniently(element, name)
 
@@ -65,6 +71,10 @@ class Decoder(Generic[T]):
             raise not_json(name, element.offset, "text that is not valid unicode") from None
         except (ValueError, RecursionError) as error:
             raise not_json(name, element.offset, str(error)) from None
+        for key in self._whole if isinstance(value, dict) else ():
+            number = value.get(key)
+            if isinstance(number, float) and number.is_integer():
+                value[key] = int(number)
         try:
             return msgspec.convert(value, self._wanted)
         except (msgspec.ValidationError, OverflowError, ValueError) as error:

@@ -15,7 +15,7 @@ from labelferry_export.geometry.ring import Rings
 from labelferry_export.model import LARGEST_ID
 from labelferry_export.reading.json_cursor import Element
 from labelferry_export.reading.json_stream import Decoder
-from labelferry_export.sources.coco_form import CocoAnnotation, Segmentation, SegmentedAnnotation
+from labelferry_export.sources.coco_form import IDS, CocoAnnotation, Segmentation, SegmentedAnnotation
 from labelferry_export.sources.whole_numbers import polygons_in
 
 POINT_WITHIN = 2048
@@ -64,7 +64,7 @@ class AnnotationDecoder(Decoder[CocoAnnotation]):
     """
 
     def __init__(self, left_out: Counter[str]) -> None:
-        super().__init__(SegmentedAnnotation)
+        super().__init__(SegmentedAnnotation, IDS)
         self._left_out = left_out
         self._only = _Outlines(_OnlyDrawn, _OnlySegmented)
         self._with_more = _Outlines(DrawnAnnotation, SegmentedAnnotation)

@@ -17,6 +17,7 @@ STANDARD = frozenset(
     ["id", "file_name", "width", "height", "license", "flickr_url", "coco_url", "date_captured", "attributes", "path"]
 )
 """Keys of an image that are COCO's own, and no attributes."""
+IDS = ("id", "image_id", "category_id")
 _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Id = _Whole | str
 Number = int | float | None
@@ -100,8 +101,8 @@ def _with_attributes(image: CocoImage, said: dict[str, Any]) -> CocoImage:
 
 
 INFO = Decoder(dict[str, Any])
-CATEGORY = Decoder(CocoCategory)
-IMAGE = ImageDecoder(CocoImage)
+CATEGORY = Decoder(CocoCategory, IDS)
+IMAGE = ImageDecoder(CocoImage, IDS)
 
 
 class Unusable(Exception):
