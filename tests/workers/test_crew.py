@@ -554,6 +554,21 @@ def test_people_are_told_when_nothing_moves_and_again_ever_later(bench: Bench) -
     assert shown_last(bench).message == "No progress for 120 s: m"
 
 
+def test_people_are_told_that_a_bundle_waits_for_the_depot(bench: Bench) -> None:
+    bench.run()
+    bench.report(MOVED)
+    bench.report(BUNDLE)
+    keep(bench, until=2.9)
+    assert shown_last(bench).message == "m"
+    keep(bench, until=60.0, since=2.9)
+    frame = shown_last(bench)
+    assert frame.message == "Publishing bundle (0.0 of 0.0 MB): waiting for the depot"
+    assert (frame.progress, frame.stage_progress) == (99.0, StageProgress(current=0, total=1000))
+    assert len({each.frame for each in bench.done if isinstance(each, do.Show)}) == 2, "said once"
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 60.0, work.RequestPublish)
+    assert any(isinstance(each, do.Bring) for each in bench.done)
+
+
 def test_people_are_told_of_an_export_that_never_moved_at_all(bench: Bench) -> None:
     bench.run()
     keep(bench, until=130.0)

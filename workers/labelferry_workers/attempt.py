@@ -115,6 +115,8 @@ class Attempt:
     stall_seconds: float = 0.0
     """After so long without a move people are told: again after twice as long, and so on."""
     asked: int = 0
+    wait_shown_at: float | None = None
+    """When people are told that the bundle waits for the depot; None when they were, or there is nothing to wait for."""
     place: str | None = None
     """Where the bundle may be put by hand."""
     begun_at: float | None = None

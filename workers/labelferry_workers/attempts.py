@@ -31,6 +31,8 @@ BEGUN_SECONDS = 0.01
 """For so long it is not said that a child has begun: what is over by then says it with its last word."""
 BROUGHT_SECONDS = 0.1
 """The same for a bundle on its way: one that has not arrived by then is no short job's."""
+WAIT_SECONDS = 3.0
+"""When the broker has not answered by then whether a bundle may be brought, its depot is not there: people are told."""
 MAX_ASKS = 3
 """How often it is asked whether a bundle may be brought, when the depot turns the token down."""
 
@@ -67,6 +69,8 @@ class Attempts(Endings):
                 moments.append(attempt.leased_until - fence_margin)
             if attempt.step in AT_WORK:
                 moments.append(attempt.begun_at)
+            if attempt.step is Step.ASKING:
+                moments.append(attempt.wait_shown_at)
             if attempt.step is Step.RUNNING:
                 moments.append(attempt.moved_at + attempt.stall_seconds)
                 if self._settings.stall_kill is not None:
@@ -282,6 +286,7 @@ class Attempts(Endings):
     def _ask(self, attempt: Attempt, now: float) -> None:
         assert attempt.packed is not None  # noqa: S101 - the table leads to ASKING only with a bundle
         attempt.asked += 1
+        attempt.wait_shown_at = now + WAIT_SECONDS
         partial = attempt.packed.partial or attempt.order is not None
         question = words.publish_request(self._worker_id, attempt.packed, partial=partial)
         self._outbox.put(question, attempt.key, now)
@@ -301,11 +306,19 @@ class Attempts(Endings):
                 yield from self._clear_once(attempt)
             elif attempt.step is Step.RUNNING:
                 yield from self._watch_for_stall(attempt, now)
+            elif attempt.step is Step.ASKING and attempt.wait_shown_at is not None and now >= attempt.wait_shown_at:
+                yield self._show_waiting(attempt)
             if attempt.step in AT_WORK and attempt.begun_at is not None and now >= attempt.begun_at:
                 self._say_begun(attempt, now)
             if attempt.watch_at is not None and now >= attempt.watch_at:
                 attempt.watch_at = None
                 yield Watch(attempt.key.job_id)
+
+    def _show_waiting(self, attempt: Attempt) -> Show:
+        assert attempt.packed is not None  # noqa: S101 - the table leads to ASKING only with a bundle
+        attempt.wait_shown_at = None
+        size, why = attempt.packed.size, "waiting for the depot"
+        return self._show(attempt, words.bringing_frame(self._worker_id, attempt.key, 0, size, None, why))
 
     def _watch_for_stall(self, attempt: Attempt, now: float) -> Instructions:
         still, kill = now - attempt.moved_at, self._settings.stall_kill
