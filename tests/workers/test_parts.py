@@ -319,6 +319,13 @@ def test_a_bundle_is_offered_to_a_full_disk_soon_and_then_ever_later_until_it_ha
     assert FULL_SECONDS <= now < FULL_SECONDS + LONGEST_FULL_PAUSE
 
 
+def test_a_depot_that_does_not_answer_is_told_once_in_a_silence() -> None:
+    bundle = parcel()
+    assert [bundle.tells_of_silence(now) for now in (0.0, 1.9, 2.0, 4.0)] == [False, False, True, False]
+    bundle.heard(5.0)
+    assert [bundle.tells_of_silence(now) for now in (6.0, 7.0, 9.0)] == [False, True, False]
+
+
 def test_a_bundle_that_the_depot_cannot_store_is_offered_three_times_more_and_one_that_must_wait_as_often_as_it_takes() -> (
     None
 ):

@@ -42,6 +42,8 @@ class Parcel:
     complaints: int = 0
     full_since: float | None = None
     shown_at: float = 0.0
+    silence_told: bool = False
+    """Whether people were told that nothing is heard."""
     _file: int | None = field(default=None)
 
     def piece(self, offset: int, length: int) -> bytes:
@@ -71,6 +73,7 @@ class Parcel:
     def heard(self, now: float) -> None:
         """Take note of a word from the depot."""
         self.heard_at = now
+        self.silence_told = False
         self.offer_at = max(self.offer_at, now + QUIET_SECONDS)
 
     def put_off(self, code: Code, retry_after: float, now: float) -> bool:
@@ -91,6 +94,13 @@ class Parcel:
     def given_up(self, now: float) -> bool:
         """Return whether nothing was heard for too long."""
         return now - self.heard_at > GIVE_UP_SECONDS
+
+    def tells_of_silence(self, now: float) -> bool:
+        """Return whether it is time to say that the depot does not answer, and take note of that: once in a silence."""
+        if self.silence_told or now - self.heard_at < QUIET_SECONDS:
+            return False
+        self.silence_told = True
+        return True
 
     def shows(self, now: float) -> bool:
         """Return whether it is time to say how much has left, and take note of that."""

@@ -179,6 +179,8 @@ class Uploader:
             if parcel.given_up(now):
                 self._end(parcel, NotCarried(key=parcel.key, code=Code.STORE, message="the depot does not answer"))
             elif parcel.due(now):
+                if parcel.tells_of_silence(now):
+                    self._say(Carrying(key=parcel.key, sent=parcel.sent, waiting="the depot does not answer"))
                 self._offer(parcel)
 
     def _patience(self) -> int | None:
