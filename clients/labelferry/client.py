@@ -125,6 +125,11 @@ class Client:
     ) -> None:
         self._wires = Wires(broker, key, timeout, patience, vigil)
 
+    @property
+    def silence(self) -> float:
+        """For how long nothing was heard of the broker (s) while a job is watched or downloaded; 0 while none is. It is heard of each second."""
+        return self._wires.session.silence
+
     def submit(
         self, source: str | Path, options: ExportOptions = DEFAULT_OPTIONS, *, idempotency_key: str | None = None
     ) -> Submitted:

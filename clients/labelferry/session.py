@@ -123,6 +123,13 @@ class Session:
         if self.now - heard > self.patience:
             raise self.unreachable(f" any more (since {self.now - heard:.0f} s)")
 
+    @property
+    def silence(self) -> float:
+        """For how long nothing was heard of the broker (s) while a job is watched, or of its depot while a bundle comes; 0 while neither is."""
+        watched = [max(stream.since, *self._heard.values()) for stream in self._watching.all()]
+        coming = [fetch.heard_at for fetch in self._fetches.values()]
+        return max(0.0, self.now - min(watched + coming, default=self.now))
+
     def unreachable(self, what: str = "") -> Unreachable:
         """Return the error that says where no broker answers, and what to look at."""
         return Unreachable(f"no broker answers at {self._endpoint}{what}: {self._advice}")

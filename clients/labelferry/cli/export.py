@@ -7,6 +7,7 @@ import click
 
 from labelferry.cli.choices import amount, export_options, json_option, options_from, service_options
 from labelferry.cli.grouping import GroupedCommand
+from labelferry.cli.silence import Silence
 from labelferry_protocol.errors import (
     EXIT_CANCELLED,
     EXIT_CODES,
@@ -75,16 +76,23 @@ def export(
         tell_beforehand(location, options, as_json=as_json)
         return
     target = target_of(output, options.name or Path(location).stem, Path(location))
+    silence = Silence()
     with (
         Stopper() as stopper,
         client_for(
-            broker, key_file, workers=workers or DEFAULT_WORKERS, patience=stopper.check, cache_bytes=cache_bytes
+            broker,
+            key_file,
+            workers=workers or DEFAULT_WORKERS,
+            patience=stopper.check,
+            cache_bytes=cache_bytes,
+            silence=silence,
         ) as client,
     ):
         if template:
             options = options_from(context, client.template(template).options)
         stream = client.export(location, target, options, overwrite=force)
         show = show_for(as_json=as_json)
+        silence.say = show.say
         last: JobEvent | None = None
         try:
             stopper.aim(stream.cancel, show.say)

@@ -8,6 +8,7 @@ import click
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.export import exit_code_of
 from labelferry.cli.grouping import GroupedCommand
+from labelferry.cli.silence import Silence
 from labelferry.cli.stopper import looking_on
 from labelferry_protocol.events import Cancelled, JobEvent, Snapshot
 from labelferry_protocol.options import ExportOptions
@@ -67,10 +68,11 @@ def watch(context: click.Context, job: str, broker: str | None, key_file: str | 
     """Show the events of JOB until it ends; Ctrl-C stops watching (exit code 130), not the job."""
     from labelferry.cli.session import client_for
 
-    with client_for(broker, key_file) as client:
+    silence = Silence()
+    with client_for(broker, key_file, silence=silence) as client:
         job_id = _whole_id(client, job)
         with looking_on(f"No longer watched; the job goes on. See it again with: labelferry watch {job_id}"):
-            last = _follow(client.events(job_id), as_json=as_json)
+            last = _follow(client.events(job_id), silence, as_json=as_json)
     context.exit(exit_code_of(last))
 
 
@@ -157,11 +159,12 @@ def download(
     """Fetch the bundle of JOB, going on with what an earlier try has left; checked by its sha256 before it appears."""
     from labelferry.cli.session import client_for
 
-    with client_for(broker, key_file) as client:
+    silence = Silence()
+    with client_for(broker, key_file, silence=silence) as client:
         job_id = _whole_id(client, job)
         target = Path(output) if output else Path(_file_name(client.status(job_id), job_id))
         transfer = client.download(job_id, target, overwrite=force)
-        last = _follow(transfer, as_json=as_json, cancel=transfer.cancel)
+        last = _follow(transfer, silence, as_json=as_json, cancel=transfer.cancel)
     context.exit(exit_code_of(last))
 
 
@@ -201,11 +204,12 @@ def history(
         click.echo(line)
 
 
-def _follow(stream: Iterable[JobEvent], *, as_json: bool, cancel: object = None) -> JobEvent | None:
+def _follow(stream: Iterable[JobEvent], silence: Silence, *, as_json: bool, cancel: object = None) -> JobEvent | None:
     from labelferry.cli.show import show_for
     from labelferry.cli.stopper import Stopper
 
     show = show_for(as_json=as_json)
+    silence.say = show.say
     last: JobEvent | None = None
     try:
         if callable(cancel):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
+from labelferry.cli.silence import Silence
 from labelferry.client import Client
 from labelferry.embedded.place import state_directory
 from labelferry.embedded.service import EmbeddedService
@@ -19,11 +20,14 @@ def client_for(
     workers: int = 0,
     patience: Callable[[], None] = lambda: None,
     cache_bytes: int | None = None,
+    silence: Silence | None = None,
 ) -> Iterator[Client]:
     """Open a client to `broker`, or to the embedded service with `workers` slots and a cache of so many bytes when none is named."""
     key = Path(key_file) if key_file else None
     if broker:
-        with Client(broker, key=key) as client:
+        with Client(broker, key=key, vigil=None if silence is None else silence.look) as client:
+            if silence is not None:
+                silence.client = client
             yield client
         return
     with (

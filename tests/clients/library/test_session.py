@@ -219,6 +219,23 @@ def test_patience_ends_in_a_sentence_that_says_where_and_since_when(met: Turner)
         met.session.check(stream)
 
 
+def test_a_silence_is_counted_from_the_last_word_while_a_job_is_watched(met: Turner) -> None:
+    met.turn(50.0)
+    assert met.session.silence == 0.0, "nothing is watched"
+    stream = met.session.watch(JOB)
+    met.turn()
+    assert met.session.silence == 0.0
+    for _ in range(7):
+        met.turn(1.0)
+    assert met.session.silence == pytest.approx(7.0)
+    met.beat()
+    assert met.session.silence == 0.0
+    met.turn(1.0)
+    assert met.session.silence == pytest.approx(1.0)
+    met.session.unwatch(stream)
+    assert met.session.silence == 0.0
+
+
 def test_a_session_always_has_something_to_wait_for_but_never_spins(met: Turner) -> None:
     met.session.watch(JOB)
     met.session.ask(ListTemplates(), Templates)
