@@ -102,6 +102,11 @@ class AsyncClient:
     ) -> None:
         self._wires = AsyncWires(broker, key, timeout, patience)
 
+    @property
+    def silence(self) -> float:
+        """For how long nothing was heard of the broker (s) while a job is watched or downloaded; 0 while none is. It is heard of each second."""
+        return self._wires.session.silence
+
     async def submit(
         self, source: str | Path, options: ExportOptions = DEFAULT_OPTIONS, *, idempotency_key: str | None = None
     ) -> Submitted:
