@@ -535,6 +535,25 @@ def test_a_drained_worker_leaves_even_when_nobody_answers(bench: Bench) -> None:
     assert do.Leave() in bench.tick(1.0)
 
 
+def test_a_child_that_dies_before_it_has_begun_costs_no_attempt_unless_others_do_too(bench: Bench) -> None:
+    bench.join()
+    bench.lease()
+    for _ in range(2):
+        decided = bench.died()
+        assert [type(each) for each in decided] == [do.Begin]
+    (word,) = said(bench.died())
+    assert isinstance(word, work.AttemptFailed)
+    assert (word.code, word.retryable, word.begun) == (Code.WORKER_LOST, True, False)
+
+
+def test_one_that_was_told_to_stop_before_it_had_begun_is_not_begun_again(bench: Bench) -> None:
+    bench.join()
+    bench.lease()
+    bench.order()
+    (word,) = said(bench.died())
+    assert isinstance(word, work.AttemptCancelled)
+
+
 def test_people_are_told_when_nothing_moves_and_again_ever_later(bench: Bench) -> None:
     bench.run()
     bench.report(MOVED)

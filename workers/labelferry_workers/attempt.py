@@ -119,6 +119,10 @@ class Attempt:
     """When people are told that the bundle waits for the depot; None when they were, or there is nothing to wait for."""
     place: str | None = None
     """Where the bundle may be put by hand."""
+    children: int = 1
+    """How many have been given it."""
+    begun: bool = False
+    """Whether a child has said that it has begun."""
     begun_at: float | None = None
     """When it is said that the child has begun; None before it has, and when that is said."""
     key: Holding = field(init=False)

@@ -31,6 +31,8 @@ BEGUN_SECONDS = 0.01
 """For so long it is not said that a child has begun: what is over by then says it with its last word."""
 BROUGHT_SECONDS = 0.1
 """The same for a bundle on its way: one that has not arrived by then is no short job's."""
+MOST_CHILDREN = 3
+"""So many are given an attempt that none before has begun."""
 WAIT_SECONDS = 3.0
 """When the broker has not answered by then whether a bundle may be brought, its depot is not there: people are told."""
 MAX_ASKS = 3
@@ -174,7 +176,7 @@ class Attempts(Endings):
             return
         match report:
             case Begun():
-                attempt.begun_at = now + BEGUN_SECONDS
+                attempt.begun, attempt.begun_at = True, now + BEGUN_SECONDS
             case Moved():
                 self._say_begun(attempt, now)
                 attempt.moved, attempt.moved_at, attempt.stall_seconds = report, now, self._settings.stall_seconds
@@ -216,9 +218,16 @@ class Attempts(Endings):
             self._outbox.put(begun, key, now)
 
     def died(self, key: Holding, how: str, now: float) -> Instructions:
-        """Take the end of a child that was at work on an attempt; `how` is a clause: `was killed by signal 9`."""
+        """Take the end of a child that was at work on an attempt; `how` is a clause: `was killed by signal 9`.
+
+        One that had not begun, for it was dying when it was given the lease, costs no attempt: another child is given it.
+        """
         attempt = self._held.get(key)
         if attempt is None or not attempt.can(Move.DIE):
+            return
+        if attempt.step is Step.RUNNING and not attempt.begun and attempt.children < MOST_CHILDREN:
+            attempt.children += 1
+            yield Begin(attempt.lease)
             return
         if attempt.step is not Step.DYING:
             sentence = f"the export process {how}"
