@@ -105,8 +105,8 @@ def _measure(root: Path, project: Path, budget: Budget, times: int, dice: random
         while len(seconds) < times:
             job_id = jobs.popleft()
             jobs.append(client.submit(project, OPTIONS).job_id)
-            # A deaf one comes no further than its third unit of work.
-            if _runs_to(client, job_id, dice.uniform(0.0, 1.0 if budget.fault else 90.0)):
+            # A deaf one comes no further than its third word.
+            if _runs_to(client, job_id, dice.uniform(0.0, 0.3 if budget.fault else 90.0)):
                 took = _cancel(client, service, job_id)
                 seconds += [] if took is None else [took]
             print(jobs[SLOTS - 1], file=listeners.stdin, flush=True)
