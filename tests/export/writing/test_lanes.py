@@ -1,5 +1,6 @@
 """Lanes: other processes, the same bytes; ended with their export, however that ends; a lane that dies ends the job with a sentence."""
 
+import errno
 import io
 import os
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import UnidentifiedImageError
 
 from labelferry_export import beginning, formats
 from labelferry_export.errors import ExportError
@@ -15,6 +17,7 @@ from labelferry_export.exporter import Exporter
 from labelferry_export.formats.coco import CocoRows
 from labelferry_export.lanes import Lanes
 from labelferry_export.lanes import lanes as bounds
+from labelferry_export.lanes.lane import _crashed
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.errors import Code
 
@@ -138,3 +141,22 @@ def test_pieces_come_in_order_in_place_and_from_lanes_alike_whatever_may_wait_in
     finally:
         lanes.close()
         snapshot.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/b.rows"),
+            ("No such file or directory", 2, "/a/b.rows"),
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), ("No space left on device", 28, "")),
+        (UnidentifiedImageError("cannot identify"), ("UnidentifiedImageError: cannot identify", None, "")),
+        (ValueError("odd"), ("ValueError: odd", None, "")),
+    ],
+)
+def test_a_fault_is_told_in_the_systems_words_where_it_is_the_systems(
+    error: Exception, told: tuple[str, int | None, str]
+) -> None:
+    crashed = _crashed(error)
+    assert (crashed.error, crashed.number, crashed.file) == told

@@ -62,11 +62,16 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
             raise
         except ExportError as error:
             channel.send_bytes(encode(Refused(str(error.code), error.message, error.item)))
-        except OSError as error:
-            file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-            channel.send_bytes(encode(Crashed(error.strerror or str(error), error.errno, file)))
         except Exception as error:  # noqa: BLE001 - the lane's outermost edge: the export must be told
-            channel.send_bytes(encode(Crashed(f"{type(error).__name__}: {error}")))
+            channel.send_bytes(encode(_crashed(error)))
+
+
+def _crashed(error: Exception) -> Crashed:
+    """Return how an order ended: what the system says in its own words, so that they can be said plainly."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return Crashed(f"{type(error).__name__}: {error}")
+    file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return Crashed(error.strerror or os.strerror(error.errno), error.errno, file)
 
 
 class _Desk:
