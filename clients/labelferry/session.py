@@ -119,16 +119,15 @@ class Session:
             raise refusal
         if waiting is None:
             return
-        heard = waiting.heard_at if isinstance(waiting, Fetch) else max(waiting.since, *self._heard.values())
-        if self.now - heard > self.patience:
-            raise self.unreachable(f" any more (since {self.now - heard:.0f} s)")
+        silent = self.now - self._heard_for(waiting)
+        if silent > self.patience:
+            raise self.unreachable(f" any more (since {silent:.0f} s)")
 
     @property
     def silence(self) -> float:
         """For how long nothing was heard of the broker (s) while a job is watched, or of its depot while a bundle comes; 0 while neither is."""
-        watched = [max(stream.since, *self._heard.values()) for stream in self._watching.all()]
-        coming = [fetch.heard_at for fetch in self._fetches.values()]
-        return max(0.0, self.now - min(watched + coming, default=self.now))
+        waiting: list[EventStream | Fetch] = [*self._watching.all(), *self._fetches.values()]
+        return max(0.0, self.now - min(map(self._heard_for, waiting), default=self.now))
 
     def unreachable(self, what: str = "") -> Unreachable:
         """Return the error that says where no broker answers, and what to look at."""
@@ -207,6 +206,10 @@ class Session:
         return not (self._effects or self._watching.active or self._fetches or self._conversation.open)
 
     # Inside
+
+    def _heard_for(self, waiting: EventStream | Fetch) -> float:
+        """Return when something was heard last of where this has its news from: the broker, or its depot."""
+        return waiting.heard_at if isinstance(waiting, Fetch) else max(waiting.since, *self._heard.values())
 
     def _emit(self, effect: Effect) -> None:
         self._effects.append(effect)
