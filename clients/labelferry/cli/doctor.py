@@ -178,6 +178,7 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
         yield f"A broker answers at {broker}" if broker else "The embedded service starts and answers"
         yield from (Detail(line.strip()) for line in overview_lines(overview))
         yield from _gaps(overview, broker)
+        yield from _stalled(overview)
         yield from _versions(overview, software())
         yield from _room(overview)
         yield from _clock(overview, asked_at, answered_at)
@@ -187,18 +188,21 @@ def _gaps(overview: Overview, broker: str | None) -> Iterator[str]:
     """Say what the service lacks."""
     if broker and not overview.workers:
         yield Wrong(f"no worker is connected to {broker}: start one with `labelferry worker --broker {broker}`")
-    if overview.stalled:
-        from labelferry.cli.show.words import count_in_words
-
-        yield Note(
-            f"In {count_in_words(overview.stalled, 'running job')} nothing has moved for long: see `labelferry history`, and `labelferry status JOB`"
-        )
     if not overview.depot_ready:
         yield Wrong("the depot is not ready, so no bundle can be published or downloaded: see the broker's log")
     if overview.full:
         yield Wrong(
             "the broker lets nobody new in, for it has too few descriptors left: raise its `ulimit -Hn` (LimitNOFILE), or end clients"
         )
+
+
+def _stalled(overview: Overview) -> Iterator[str]:
+    """Say in how many jobs nothing moves."""
+    if overview.stalled:
+        from labelferry.cli.show.words import count_in_words
+
+        jobs = count_in_words(overview.stalled, "running job")
+        yield Note(f"In {jobs} nothing has moved for long: see `labelferry history`, and `labelferry status JOB`")
 
 
 def _versions(overview: Overview, here: str) -> Iterator[str]:

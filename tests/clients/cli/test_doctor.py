@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from labelferry.cli.doctor import Note, Wrong, _clock, _gaps, _reach, _room, _versions
+from labelferry.cli.doctor import Note, Wrong, _clock, _gaps, _reach, _room, _stalled, _versions
 from labelferry_protocol.endpoints import Endpoint
 from labelferry_protocol.errors import LabelferryError
 from labelferry_protocol.requests import Overview, WorkerSummary
@@ -57,7 +57,8 @@ def test_all_that_a_service_lacks_is_told_at_once() -> None:
 
 
 def test_a_job_in_which_nothing_moves_is_noted() -> None:
-    (sentence,) = notes(_gaps(msgspec.structs.replace(overview(), stalled=1), None))
+    assert notes(_stalled(overview())) == []
+    (sentence,) = notes(_stalled(msgspec.structs.replace(overview(), stalled=1)))
     assert sentence.startswith("In 1 running job nothing has moved")
 
 
