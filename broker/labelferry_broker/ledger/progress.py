@@ -32,7 +32,7 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
 def begun(book: Book, job: Job) -> None:
     """Publish what a job's attempt said before it was known to have begun."""
     frame, job.early = job.early, None
-    if frame is not None and frame.attempt == job.row.attempt and job.row.state is State.RUNNING:
+    if frame is not None:
         _tell(book, job, frame)
 
 
