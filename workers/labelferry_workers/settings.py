@@ -41,7 +41,7 @@ class PoolSettings:
 
     command: tuple[str, ...] = (sys.executable, "-m", "labelferry_workers.child")
     """Starts a child; its own options are appended."""
-    jobs_per_child: int = 1000
+    jobs_per_child: int = 10_000
     """After so many a child is replaced, whatever it says of itself; one that has grown says so, and is replaced at once."""
     restart_seconds: float = 0.1
     """Wait after a child that died before it was warm; doubles each time, up to `restart_ceiling_seconds`."""
