@@ -25,6 +25,8 @@ from benchmarks.figures import p99
 
 MARK = "LABELFERRY_SOAK"
 WORKERS = ("worker-a", "worker-b")
+BYTES_A_MINUTE = 1_200_000_000
+"""What customers leave in the depot, at most; all of it is kept, to be looked at when all is over."""
 
 
 @click.command()
@@ -37,6 +39,12 @@ WORKERS = ("worker-a", "worker-b")
 def main(minutes: float, calm: float, seed: int, keep: bool) -> None:
     """Soak a broker and two workers."""
     root = Path(tempfile.mkdtemp(prefix="labelferry-soak-"))
+    wanted = int((minutes + calm) * BYTES_A_MINUTE)
+    if shutil.disk_usage(root).free < wanted:
+        root.rmdir()
+        raise click.UsageError(
+            f"{root.parent} has no room for {wanted / 1e9:.0f} GB of bundles: set TMPDIR, or soak for fewer minutes"
+        )
     os.environ[MARK] = str(root)
     try:
         weather = Weather(seconds=60 * minutes, seed=seed, calm_seconds=60 * calm)

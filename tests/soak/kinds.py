@@ -26,10 +26,11 @@ class Kind:
 
 
 def make_kinds(folder: Path) -> list[Kind]:
-    """Make two projects, one that takes an instant and one that takes some seconds; export each with each of the options, far from any service."""
+    """Make three projects, one that takes an instant, one of large bundles, and one that takes some seconds, so that kills hit it; export each with each of the options, far from any service."""
     projects = [
         make_coco_project(_made(folder / "small"), images_wanted=12, size=(200, 160)),
-        make_coco_project(_made(folder / "larger"), images_wanted=40),
+        make_coco_project(_made(folder / "large"), images_wanted=40),
+        make_coco_project(_made(folder / "long"), images_wanted=150, smooth=True),
     ]
     staging = _made(folder / "staging")
     return [
