@@ -92,8 +92,8 @@ def test_another_machine_begins_from_nothing_and_is_still_right(
     job = client.submit(project, OPTIONS).job_id
     events = client.events(job)
     before = follow_to(events, 60)
-    service.start("other")
     service.kill("worker")
+    service.start("other")
     after = list(events)
     assert isinstance(after[-1], Completed)
     assert after[-1].bundle.sha256 == undisturbed
