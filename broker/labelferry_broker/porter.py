@@ -86,6 +86,8 @@ class Porter:
             self.times += 1
             for door in self._doors:
                 door.shut()
+            for door in self._doors:
+                door.turn_away()
             log.error("nobody new is let in: too few descriptors are left", open=count, limit=self._limit)
         elif self.shut and count <= ENOUGH_SHARE * self._most:
             self._open()

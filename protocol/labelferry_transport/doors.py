@@ -2,7 +2,8 @@
 
 libzmq has no call for it (`unbind` ends the connections too), and must not be left to run out of descriptors: on unix sockets it ends
 the process then. A unix socket is shut by taking its name away, for which the kernel answers that nobody is there; a tcp socket by a
-filter (socket(7), SO_ATTACH_FILTER; Linux) that lets no packet for a new connection in, for which the other end tries again.
+filter (socket(7), SO_ATTACH_FILTER; Linux) that lets no packet for a new connection in, for which the other end tries again. Who
+has knocked by then, and waits in the kernel's queue, is turned away.
 """
 
 import ctypes
@@ -23,6 +24,8 @@ _SO_DETACH_FILTER = 27
 _BPF_RETURN = 0x06
 """The one instruction of the filter: take 0 bytes of every packet."""
 SHUT = ".shut"
+MOST_TURNED_AWAY = 1024
+"""At one door at a time: no more can wait there, unless it could not be shut."""
 _numbers = itertools.count(1)
 
 
@@ -40,6 +43,14 @@ class Door:
                 self.path.rename(self.path.with_name(self.path.name + SHUT))
             else:
                 _filter(self.listening)
+
+    def turn_away(self) -> None:
+        """Close the connections that wait to be let in, which libzmq would let in also at a shut door; they try again by themselves."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self.listening)) as listening:
+            listening.setblocking(False)
+            for _ in range(MOST_TURNED_AWAY):
+                stranger, _ = listening.accept()
+                stranger.close()
 
     def open(self) -> None:
         """Let everybody in again."""

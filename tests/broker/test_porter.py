@@ -1,6 +1,7 @@
 """Doors are shut for newcomers and for nobody inside; the porter shuts them while descriptors are short."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,27 @@ def test_a_shut_door_keeps_newcomers_out_and_everybody_else_in(
     assert bound.poll(5000)
     assert bound.recv_multipart()[1] == b"hello"
     the_door.close()
+
+
+def test_who_waits_at_a_door_that_is_shut_is_turned_away(short_dir: Path) -> None:
+    path = short_dir / "lane"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen(8)
+        door = Door(os.dup(listening.fileno()), path)
+        strangers = [socket.socket(socket.AF_UNIX) for _ in range(5)]
+        for each in strangers:
+            each.connect(str(path))
+        door.shut()
+        door.turn_away()
+        assert [each.recv(1) for each in strangers] == [b""] * 5
+        door.open()
+        with socket.socket(socket.AF_UNIX) as later:
+            later.connect(str(path))
+            listening.accept()[0].close()
+        for each in strangers:
+            each.close()
+        door.close()
 
 
 def test_the_doors_are_shut_while_too_few_descriptors_are_left(
