@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.support.process_tree import children_of, descendants_of, lives
 from tests.support.processes import Service, job_children, wait_until
-from tests.support.promises import await_attempt, await_fault, check_promises
+from tests.support.promises import attempts_of, await_attempt, await_fault, check_promises
 
-from labelferry import Cancelled, Client, Completed, ExportOptions
+from labelferry import Cancelled, Client, Completed, ExportOptions, Progress
 
 pytestmark = pytest.mark.processes
 OPTIONS = ExportOptions(formats=("coco",), metrics=())
@@ -118,6 +118,25 @@ def test_row_02_when_the_supervisor_is_killed_everything_below_it_goes_at_once(b
     family.let_go()
     family.service.start("worker")
     family.check_end()
+
+
+def test_row_01_lanes_that_are_killed_cost_an_attempt_and_not_the_job(build: Build, small: Path) -> None:
+    service = build("worker", always_lanes=True, misbehaves_at=20)
+    assert service.world is not None
+    service.world.tell("child", "linger")
+    with Client(service.endpoint) as client:
+        job = client.submit(small, OPTIONS).job_id
+        await_fault(service)
+        for child in job_children(service.processes["worker"].pid):
+            for lane in children_of(child):
+                os.kill(lane, signal.SIGKILL)
+        service.world.tell("go")
+        *events, last = client.events(job)
+        assert isinstance(last, Completed), last
+        again = next(event.message for event in events if isinstance(event, Progress) and event.attempt == 2)
+        assert again == "Running again: attempt 2"
+        assert attempts_of(service, job) == [(1, "failed"), (2, "finished")]
+        check_promises(service, job, last)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "worker killed"])

@@ -13,3 +13,7 @@ class ExportError(LabelferryError):
         self.message = message
         self.item = item
         self.stage = stage
+
+
+class ProcessLost(ExportError):
+    """A process that the export had started was ended by somebody else, or for want of memory: another try may do better."""

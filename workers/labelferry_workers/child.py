@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from labelferry_export.errors import ExportError
+from labelferry_export.errors import ExportError, ProcessLost
 from labelferry_export.keeping.settings import Reuse
 from labelferry_protocol.errors import Code
 from labelferry_protocol.work import Holding, Lease
@@ -147,6 +147,9 @@ def _attempt(line: Line, lease: Lease, place: Workplace, opened_by: OpenExport) 
             return _unexpected(key, error)
         item = None if error.item is None else clean(error.item, 255)
         sentence = clean(error.message, 1024)
+        if isinstance(error, ProcessLost):
+            # As when this process itself is killed: the attempt is lost, not the job.
+            return Broke(key=key, code=Code.WORKER_LOST, message=sentence, retryable=True)
         return Broke(key=key, code=error.code, message=sentence, stage=error.stage, item=item)
     except MemoryError:
         sentence = "the export ran out of memory: give the worker more, or fewer slots"

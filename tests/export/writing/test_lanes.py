@@ -12,7 +12,7 @@ import pytest
 from PIL import UnidentifiedImageError
 
 from labelferry_export import beginning, formats
-from labelferry_export.errors import ExportError
+from labelferry_export.errors import ExportError, ProcessLost
 from labelferry_export.exporter import Exporter
 from labelferry_export.formats.coco import CocoRows
 from labelferry_export.lanes import Lanes
@@ -96,7 +96,7 @@ def test_a_lane_that_dies_ends_the_export_with_a_sentence(
     next(update for update in running if update.message.startswith("Drawing overlays (1/40)"))
     for pid in children() - before:
         os.kill(pid, signal.SIGKILL)
-    with pytest.raises(ExportError, match="ended by signal 9") as caught:
+    with pytest.raises(ProcessLost, match="ended by signal 9") as caught:
         list(running)
     assert caught.value.code is Code.INTERNAL
     assert children() == before

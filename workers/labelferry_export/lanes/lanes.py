@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Generic, TypeVar
 
-from labelferry_export.errors import ExportError
+from labelferry_export.errors import ExportError, ProcessLost
 from labelferry_export.lanes.maker import Maker
 from labelferry_export.lanes.task import (
     Crashed,
@@ -238,10 +238,10 @@ def _error_of(said: Refused | Crashed) -> Exception:
     return ExportError(Code.INTERNAL, f"a process of the export failed unexpectedly: {said.error}")
 
 
-def _gone(lane: _Lane) -> ExportError:
+def _gone(lane: _Lane) -> ProcessLost:
     status: int | None = None
     with suppress(subprocess.TimeoutExpired):
         status = lane.process.wait(1.0)
     how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     message = f"a process of the export {how}, perhaps for want of memory: give the worker more of it, or fewer slots"
-    return ExportError(Code.INTERNAL, message)
+    return ProcessLost(Code.INTERNAL, message)
