@@ -120,16 +120,29 @@ def test_row_02_when_the_supervisor_is_killed_everything_below_it_goes_at_once(b
     family.check_end()
 
 
-def test_row_01_lanes_that_are_killed_cost_an_attempt_and_not_the_job(build: Build, small: Path) -> None:
+def with_lanes(build: Build) -> Service:
+    """A worker whose exports have two lanes, and linger in the midst of their images."""
     service = build("worker", always_lanes=True, misbehaves_at=20)
     assert service.world is not None
     service.world.tell("child", "linger")
+    return service
+
+
+def lanes_at_work(service: Service) -> list[int]:
+    """Wait until the export lingers; return its lanes."""
+    await_fault(service)
+    lanes = [lane for child in job_children(service.processes["worker"].pid) for lane in children_of(child)]
+    assert len(lanes) == 2
+    return lanes
+
+
+def test_row_01_lanes_that_are_killed_cost_an_attempt_and_not_the_job(build: Build, small: Path) -> None:
+    service = with_lanes(build)
     with Client(service.endpoint) as client:
         job = client.submit(small, OPTIONS).job_id
-        await_fault(service)
-        for child in job_children(service.processes["worker"].pid):
-            for lane in children_of(child):
-                os.kill(lane, signal.SIGKILL)
+        for lane in lanes_at_work(service):
+            os.kill(lane, signal.SIGKILL)
+        assert service.world is not None
         service.world.tell("go")
         *events, last = client.events(job)
         assert isinstance(last, Completed), last
@@ -141,16 +154,11 @@ def test_row_01_lanes_that_are_killed_cost_an_attempt_and_not_the_job(build: Bui
 
 @pytest.mark.parametrize("how", ["cancelled", "worker killed"])
 def test_row_25_the_lanes_of_an_export_go_with_it(build: Build, small: Path, how: str) -> None:
-    service = build("worker", always_lanes=True, misbehaves_at=20)
-    assert service.world is not None
-    service.world.tell("child", "linger")
+    service = with_lanes(build)
     with Client(service.endpoint) as client:
         job = client.submit(small, OPTIONS).job_id
-        await_fault(service)
-        worker = service.processes["worker"].pid
-        below = descendants_of(worker)
-        lanes = [lane for child in job_children(worker) for lane in children_of(child)]
-        assert len(lanes) == 2
+        lanes = lanes_at_work(service)
+        below = descendants_of(service.processes["worker"].pid)
         if how == "cancelled":
             outcome = client.cancel(job)
             assert isinstance(outcome, Cancelled), outcome
