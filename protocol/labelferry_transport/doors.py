@@ -24,8 +24,8 @@ _SO_DETACH_FILTER = 27
 _BPF_RETURN = 0x06
 """The one instruction of the filter: take 0 bytes of every packet."""
 SHUT = ".shut"
-MOST_TURNED_AWAY = 1024
-"""At one door at a time: no more can wait there, unless it could not be shut."""
+BACKLOG = 1024
+"""Connections that may wait at a door to be let in."""
 _numbers = itertools.count(1)
 
 
@@ -48,7 +48,7 @@ class Door:
         """Close the connections that wait to be let in, which libzmq would let in also at a shut door; they try again by themselves."""
         with suppress(OSError), socket.socket(fileno=os.dup(self.listening)) as listening:
             listening.setblocking(False)
-            for _ in range(MOST_TURNED_AWAY):
+            for _ in range(BACKLOG):
                 stranger, _ = listening.accept()
                 stranger.close()
 

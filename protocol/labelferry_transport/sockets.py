@@ -13,14 +13,12 @@ import zmq
 from labelferry_protocol import limits
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_transport.descriptors import descriptor_limit
-from labelferry_transport.doors import Door, bind_door
+from labelferry_transport.doors import BACKLOG, Door, bind_door
 
 HIGH_WATER = 1000
 """Messages a peer may lag behind, each way (bulk: `CHUNKS_HIGH_WATER`)."""
 CHUNKS_HIGH_WATER = 64
 LEAST_LIBZMQ = (4, 3, 5)
-BACKLOG = 1024
-"""Connections that may wait to be let in."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def bind(
     """
     socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
-    # Who waits before a unix socket gets in however shut it is, so only a few may.
+    # Who waits before a unix socket gets in until it is shut and they are turned away, so only a few may.
     local = endpoint.startswith("ipc://")
     socket.setsockopt(zmq.BACKLOG, max(1, min(BACKLOG, descriptor_limit() // 64)) if local else BACKLOG)
     if kind == zmq.ROUTER:
