@@ -32,7 +32,7 @@ class Talker(threading.Thread):
         with new_context() as context:
             link = Link(context, parse_endpoint(self._endpoint), None, WORKER, "talker")
             try:
-                while link.welcomed() is None:
+                while link.welcomed(time.monotonic()) is None:
                     link.greet(time.monotonic())
                     time.sleep(TURN_SECONDS)
                 while True not in link.connections():

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     # An http server takes a tenth of a start, and few ask for one.
     from labelferry_broker.metrics import Metrics
 
+LEAST_DESCRIPTORS = 64
+"""What must be free for a broker to begin: the ledger, its lanes with their monitors, the doorman, the depot's process."""
+
 log = Log("broker")
 
 
@@ -48,7 +51,7 @@ def run_broker(
         secret = read_secret(settings.state)
         place = SocketPlace(endpoint, settings.state)
         closing.callback(place.clear)
-        context = new_context()
+        context = new_context(LEAST_DESCRIPTORS)
         closing.callback(context.destroy, linger=CLOSING_MILLISECONDS)
         doorman = _post_doorman(context, settings, closing)
         lanes = bind_lanes(context, endpoint, key)

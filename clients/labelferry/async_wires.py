@@ -14,10 +14,10 @@ from typing import TypeVar
 import zmq
 
 from labelferry.connection import resolve_connection
-from labelferry.effects import Close, Effect, Open, Send, Subscribe
+from labelferry.effects import Close, Effect, Open, Subscribe, Unsubscribe
 from labelferry.flow import Flow, Wait, Work
-from labelferry.session import Stirred
-from labelferry.sockets import MOST_AT_ONCE, open_socket
+from labelferry.session import EVENTS, Stirred
+from labelferry.sockets import MOST_AT_ONCE, open_socket, use_socket
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import JobEvent
 from labelferry_transport.sockets import new_context
@@ -176,20 +176,15 @@ class AsyncWires:
             self._open(effect)
         elif isinstance(effect, Close):
             self._drop(effect.name)
-        elif isinstance(effect, Send):
-            try:
-                self._sockets[effect.name].send_multipart(effect.frames, zmq.NOBLOCK)
-            except zmq.Again:
-                self.session.not_sent(effect)
         else:
-            option = zmq.SUBSCRIBE if isinstance(effect, Subscribe) else zmq.UNSUBSCRIBE
-            self._sockets["events"].setsockopt(option, effect.topic)
-            return "events"
-        return effect.name
+            use_socket(self._sockets, self.session, effect)
+        return EVENTS if isinstance(effect, Subscribe | Unsubscribe) else effect.name
 
     def _open(self, effect: Open) -> None:
         self._drop(effect.name)
-        socket = open_socket(self._context, self._connection, effect)
+        socket = open_socket(self._context, self._connection, self.session, effect)
+        if socket is None:
+            return
         self._sockets[effect.name] = socket
         self._descriptors[effect.name] = int(socket.getsockopt(zmq.FD))
         asyncio.get_running_loop().add_reader(self._descriptors[effect.name], self._read, effect.name, socket)

@@ -29,6 +29,8 @@ REQUESTS = "requests"
 EVENTS = "events"
 REOPEN_SECONDS = 3.0
 """A lane that should speak and has not for so long is connected anew: a half-open connection tells nobody, and a new one asks DNS again."""
+NOT_OPENED_SECONDS = 1.0
+"""Before it is tried again to open a socket for which there was no descriptor."""
 MOST_STEP_SECONDS = 1.0
 """What one turn may count as: a client that was stopped, or whose user did something else, has not waited."""
 MOST_WAIT_SECONDS = 0.5
@@ -65,6 +67,8 @@ class Session:
         self._turned_at: float | None = None
         self._heard = {REQUESTS: 0.0, EVENTS: 0.0}
         self._opened: dict[str, float] = {}
+        self._unopened: dict[str, str] = {}
+        """Why there is no socket of a name."""
 
     def connect(self) -> Question[Welcome] | None:
         """Say hello, unless that is done; return the question while it is open or failed, None once the broker has answered."""
@@ -109,6 +113,7 @@ class Session:
             self._effects += [Send(name, tuple(codec.frames(each)), None) for each in fetch.goodbye()]
             self._effects.append(Close(name))
             del self._fetches[name], self._opened[name]
+            self._unopened.pop(name, None)
 
     def check(self, waiting: EventStream | Fetch | None = None) -> None:
         """Raise what ends whatever waits here: a refusal of its own, a broker of another version, or one that is away for too long."""
@@ -131,7 +136,9 @@ class Session:
 
     def unreachable(self, what: str = "") -> Unreachable:
         """Return the error that says where no broker answers, and what to look at."""
-        return Unreachable(f"no broker answers at {self._endpoint}{what}: {self._advice}")
+        return Unreachable(
+            f"no broker answers at {self._endpoint}{what}: {next(iter(self._unopened.values()), self._advice)}"
+        )
 
     # What the shell says
 
@@ -182,6 +189,10 @@ class Session:
         elif effect.ticket is not None:
             effect.ticket.not_sent(self.now)
 
+    def not_opened(self, effect: Open, why: LabelferryError) -> None:
+        """Take it that there is no socket of this name, and why; it is tried again soon."""
+        self._unopened[effect.name] = str(why)
+
     def wait(self) -> float:
         """Return for how long nothing needs to be done unless something comes (s)."""
         if self._effects:
@@ -224,6 +235,21 @@ class Session:
             endpoint = self._endpoint.lane(lane)
         self._effects.append(Open(name, lane, endpoint))
         self._opened[name] = self.now
+        self._unopened.pop(name, None)
+
+    def _reopen(self, name: str) -> None:
+        if name == REQUESTS:
+            self._open(REQUESTS, Lane.REQUESTS)
+            self._conversation.reconnected(self.now)
+            if self.welcome is not None:
+                self._say_hello()
+        elif name == EVENTS:
+            self._open(EVENTS, Lane.EVENTS)
+            self._effects.append(Subscribe(topics.BEAT))
+            self._watching.resubscribe()
+        else:
+            self._open(name, Lane.DEPOT)
+            self._fetches[name].reconnected(self.now)
 
     def _say_hello(self) -> None:
         if self._hello is not None and self._hello.open:
@@ -271,16 +297,13 @@ class Session:
             self._say_hello()
 
     def _tick_lanes(self) -> None:
+        for name in [name for name in self._unopened if self.now - self._opened[name] >= NOT_OPENED_SECONDS]:
+            self._reopen(name)
         sent = [each.sent_at for each in self._conversation.open if each.sent_at is not None]
         if sent and self.now - max(min(sent), self._heard[REQUESTS], self._opened[REQUESTS]) >= REOPEN_SECONDS:
-            self._open(REQUESTS, Lane.REQUESTS)
-            self._conversation.reconnected(self.now)
-            if self.welcome is not None:
-                self._say_hello()
+            self._reopen(REQUESTS)
         if self._watching.active and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
-            self._open(EVENTS, Lane.EVENTS)
-            self._effects.append(Subscribe(topics.BEAT))
-            self._watching.resubscribe()
+            self._reopen(EVENTS)
 
     def _tick_fetches(self) -> None:
         for name, fetch in self._fetches.items():

@@ -11,9 +11,9 @@ from typing import TypeVar
 import zmq
 
 from labelferry.connection import resolve_connection
-from labelferry.effects import Close, Effect, Open, Send, Subscribe
+from labelferry.effects import Close, Effect, Open
 from labelferry.flow import Flow, Wait, Work
-from labelferry.sockets import MOST_AT_ONCE, open_socket
+from labelferry.sockets import MOST_AT_ONCE, open_socket, use_socket
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.events import JobEvent
 from labelferry_transport.sockets import new_context
@@ -124,19 +124,14 @@ class Wires:
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Open):
             self._drop(effect.name)
-            socket = open_socket(self._context, self._connection, effect)
-            self._sockets[effect.name] = socket
-            self._poller.register(socket, zmq.POLLIN)
+            socket = open_socket(self._context, self._connection, self.session, effect)
+            if socket is not None:
+                self._sockets[effect.name] = socket
+                self._poller.register(socket, zmq.POLLIN)
         elif isinstance(effect, Close):
             self._drop(effect.name)
-        elif isinstance(effect, Send):
-            try:
-                self._sockets[effect.name].send_multipart(effect.frames, zmq.NOBLOCK)
-            except zmq.Again:
-                self.session.not_sent(effect)
         else:
-            option = zmq.SUBSCRIBE if isinstance(effect, Subscribe) else zmq.UNSUBSCRIBE
-            self._sockets["events"].setsockopt(option, effect.topic)
+            use_socket(self._sockets, self.session, effect)
 
     def _drop(self, name: str) -> None:
         socket = self._sockets.pop(name, None)

@@ -1,10 +1,21 @@
 """How many files a process may have open, and has: each connection of a ZeroMQ socket is one."""
 
+import errno
 import os
 import resource
 
+from labelferry_protocol.errors import Code, Refusal
+
 UNLIMITED = 1 << 20
 """What is taken for a limit where there is none."""
+OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class NoDescriptor(Refusal):
+    """This process, or its machine, cannot open one more file now. It may be able to a moment later."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.INTERNAL, f"no more files can be opened now ({_how_to_raise()})")
 
 
 def allow_many_connections() -> None:
@@ -34,6 +45,20 @@ def open_descriptors() -> int:
         return _highest()
     except OSError:
         return descriptor_limit()
+
+
+def ensure_room(needed: int) -> None:
+    """Raise `Refusal` with what to do unless this process may open so many more files: libzmq ends a process where it finds none."""
+    limit, opened = descriptor_limit(), open_descriptors()
+    if limit - opened < needed:
+        raise Refusal(
+            Code.INTERNAL,
+            f"this process has {opened} files open and needs {needed} more ({_how_to_raise()})",
+        )
+
+
+def _how_to_raise() -> str:
+    return f"its limit is {descriptor_limit()}: raise it with `ulimit -n`, or LimitNOFILE= of a systemd unit"
 
 
 def _highest() -> int:

@@ -5,19 +5,22 @@ hangs a closing context on one undelivered message). Liveness is the business of
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import zmq
 
 from labelferry_protocol import limits
 from labelferry_protocol.errors import Code, Refusal
-from labelferry_transport.descriptors import descriptor_limit
+from labelferry_transport.descriptors import OUT_OF_DESCRIPTORS, NoDescriptor, descriptor_limit, ensure_room
 from labelferry_transport.doors import BACKLOG, Door, bind_door
 
 HIGH_WATER = 1000
 """Messages a peer may lag behind, each way (bulk: `CHUNKS_HIGH_WATER`)."""
 CHUNKS_HIGH_WATER = 64
+CLIENT_DESCRIPTORS = 12
+"""What a context with its threads and the sockets of a client take: measured, 10."""
 LEAST_LIBZMQ = (4, 3, 5)
 
 
@@ -39,13 +42,16 @@ class ClientKeys:
     server_public: bytes
 
 
-def new_context() -> zmq.Context[zmq.Socket[bytes]]:
-    """Return a context of this process's own; raise `Refusal` when libzmq is older than the last one without known holes."""
+def new_context(descriptors: int = CLIENT_DESCRIPTORS) -> zmq.Context[zmq.Socket[bytes]]:
+    """Return a context of this process's own; raise `Refusal` when fewer `descriptors` are free than its owner needs to begin, or
+    when libzmq is older than the last one without known holes.
+    """
     if zmq.zmq_version_info() < LEAST_LIBZMQ:
         least = ".".join(map(str, LEAST_LIBZMQ))
         raise Refusal(
             Code.INTERNAL, f"libzmq {zmq.zmq_version()} is too old: labelferry needs {least} or newer (update pyzmq)"
         )
+    ensure_room(descriptors)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4096)
     context.set(zmq.IPV6, 1)
@@ -62,12 +68,14 @@ def bind(
     high_water: int = HIGH_WATER,
     doors: list[Door] | None = None,
 ) -> zmq.Socket[bytes]:
-    """Return a socket of `kind` bound to `endpoint`; raise `Refusal(OUTPUT)` when the place is taken or not ours.
+    """Return a socket of `kind` bound to `endpoint`; raise `Refusal(OUTPUT)` when the place is taken or not ours, `NoDescriptor` when
+    there is none for the socket.
 
     An XPUB comes in manual mode with last value: after each subscription received, the next message sent goes to that
     subscriber alone. The socket's door is put to `doors`, if somebody minds them.
     """
-    socket = context.socket(kind)
+    with _descriptors_explained():
+        socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
     # Who waits before a unix socket gets in until it is shut and they are turned away, so only a few may.
     local = endpoint.startswith("ipc://")
@@ -113,9 +121,13 @@ def connect(
     its own, from half to one and a half of `reconnect_ms`, and doubles that.
 
     No routing id is set: the broker makes a fresh one for each connection, so none can be taken over. `prepare` is called with
-    the socket just before it connects: a monitor that must miss nothing is attached there.
+    the socket just before it connects: a monitor that must miss nothing is attached there (without `EVENT_MONITOR_STOPPED`: where
+    its other end is missing, libzmq waits for ever to say that).
+
+    Raises `NoDescriptor` when there is none for the socket or its monitor; nothing of either is left then, but what `prepare` took.
     """
-    socket = context.socket(kind)
+    with _descriptors_explained():
+        socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
     socket.setsockopt(zmq.RECONNECT_IVL, max(1, round(reconnect_ms * (0.5 + jitter()))))
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
@@ -127,10 +139,26 @@ def connect(
         socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
         socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
         socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server_public)
-    if prepare is not None:
-        prepare(socket)
-    socket.connect(endpoint)
+    try:
+        with _descriptors_explained():
+            if prepare is not None:
+                prepare(socket)
+            socket.connect(endpoint)
+    except BaseException:
+        socket.disable_monitor()
+        socket.close()
+        raise
     return socket
+
+
+@contextmanager
+def _descriptors_explained() -> Iterator[None]:
+    try:
+        yield
+    except zmq.ZMQError as error:
+        if error.errno not in OUT_OF_DESCRIPTORS:
+            raise
+        raise NoDescriptor from None
 
 
 def _explain(socket: zmq.Socket[bytes], max_bytes: int, high_water: int) -> None:

@@ -276,21 +276,31 @@ def broker(place: Path) -> Iterator[PretendedBroker]:
 
 
 @pytest.fixture
-def start(place: Path, broker: PretendedBroker) -> Iterator[Callable[..., WorkerProcess]]:
-    """Start a worker with these options, registered and with its first child warm."""
+def worker_process(place: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start a worker for this endpoint with these options; it is ended after the test."""
     workers: list[WorkerProcess] = []
 
+    def start_one(endpoint: str, *options: str, **environ: str) -> WorkerProcess:
+        workers.append(WorkerProcess(place, endpoint, *options, **environ))
+        return workers[-1]
+
+    yield start_one
+    for worker in workers:
+        worker.end()
+
+
+@pytest.fixture
+def start(broker: PretendedBroker, worker_process: Callable[..., WorkerProcess]) -> Callable[..., WorkerProcess]:
+    """Start a worker with these options, registered and with its first child warm."""
+
     def start_one(*options: str, **environ: str) -> WorkerProcess:
-        worker = WorkerProcess(place, str(broker.endpoint), *options, **environ)
-        workers.append(worker)
+        worker = worker_process(str(broker.endpoint), *options, **environ)
         before = len(broker.heard(work.Register))
         broker.until(lambda: len(broker.heard(work.Register)) > before)
         worker.ready()
         return worker
 
-    yield start_one
-    for worker in workers:
-        worker.end()
+    return start_one
 
 
 @pytest.fixture

@@ -12,12 +12,15 @@ from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.requests import Hello, Refused, Welcome
 from labelferry_protocol.topics import topic_of
 from labelferry_protocol.work import BrokerTellsWorker, ControlLane, ProgressFrame, WorkerSays
+from labelferry_transport.descriptors import NoDescriptor
 from labelferry_transport.logs import Log
 from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import ClientKeys, connect
 
 FIRST_PAUSE_SECONDS = 0.05
 LAST_PAUSE_SECONDS = 2.0
+NO_SOCKET_SECONDS = 1.0
+"""After no socket could be made."""
 RECONNECT_MILLISECONDS = 40
 """Before the work lane is connected again the first time: well inside the grace that a broker gives."""
 BATCH = 200
@@ -68,8 +71,12 @@ class Link:
         """Say hello if it is time to; a broker that is not there yet gets it when it is."""
         if self.greet_at is None or now < self.greet_at:
             return
-        if self.requests is None:
-            self.requests = self._connect(zmq.DEALER, self._base.lane(Lane.REQUESTS))
+        try:
+            if self.requests is None:
+                self.requests = self._connect(zmq.DEALER, self._base.lane(Lane.REQUESTS))
+        except NoDescriptor as error:
+            self._begin_later(error, now)
+            return
         hello = Hello(
             minimum_version=version.MINIMUM,
             maximum_version=version.MAXIMUM,
@@ -80,10 +87,10 @@ class Link:
         self.greet_at = now + self._pause * (0.5 + self._jitter())
         self._pause = min(self._pause * 1.5, LAST_PAUSE_SECONDS)
 
-    def welcomed(self) -> Welcome | None:
+    def welcomed(self, now: float) -> Welcome | None:
         """Return the broker's welcome if it has come; raise `Refusal` when it will not have us.
 
-        The other lanes are open then.
+        The other lanes are open then; where they could not be, all begins again a moment later.
         """
         if self.requests is None:
             return None
@@ -93,7 +100,11 @@ class Link:
                     raise Refusal(message.code, message.message)
                 log.warning("the broker refused our hello", reason=message.message)
                 continue
-            self._open({lane: reached(place, self._base) for lane, place in message.endpoints.items()})
+            try:
+                self._open({lane: reached(place, self._base) for lane, place in message.endpoints.items()})
+            except NoDescriptor as error:
+                self._begin_later(error, now)
+                return None
             return message  # type: ignore[no-any-return]  # the lane has nothing else
         return None
 
@@ -145,7 +156,7 @@ class Link:
         self._topics.discard(identity)
 
     def renew(self, now: float) -> None:
-        """Close everything and begin again with a greeting."""
+        """Close everything and begin again with a greeting, at `now`."""
         self.close()
         self._pause = FIRST_PAUSE_SECONDS
         self.greet_at = now
@@ -158,6 +169,10 @@ class Link:
             if socket is not None:
                 socket.close()
         self.requests = self.work = self.monitor = self.control = self._progress = None
+
+    def _begin_later(self, why: NoDescriptor, now: float) -> None:
+        log.error("cannot connect to the broker", reason=why.message, again_in=NO_SOCKET_SECONDS)
+        self.renew(now + NO_SOCKET_SECONDS)
 
     def _open(self, endpoints: dict[str, str]) -> None:
         if self.requests is not None:

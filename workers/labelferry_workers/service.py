@@ -22,6 +22,8 @@ from labelferry_workers.settings import CrewSettings, KeepingSettings, PoolSetti
 from labelferry_workers.supervisor import Supervisor
 
 MAX_SLOTS = 256
+LEAST_DESCRIPTORS = 32
+"""What must be free for a worker to begin: its sockets with their monitors, and one child."""
 
 log = Log("worker")
 
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
     search_seldom()
     try:
         settings = settings_of(said, pool or PoolSettings())
-        with new_context() as context:
+        with new_context(LEAST_DESCRIPTORS) as context:
             Supervisor(
                 settings, context, _say_ready, software=software(), log_level=said.log_level, notice=notice
             ).run()

@@ -17,7 +17,6 @@ import zmq
 from labelferry_protocol import codec
 from labelferry_protocol.endpoints import Lane, reached
 from labelferry_protocol.errors import Code, Refusal
-from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import CancelOrder, Holding
 from labelferry_transport.lifeline import Lifeline
@@ -27,14 +26,14 @@ from labelferry_transport.process_mark import own_mark
 from labelferry_workers import instructions as do
 from labelferry_workers.checkpoints import Checkpoints
 from labelferry_workers.crew import Crew
-from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, Finish, FromUploader, NotCarried
+from labelferry_workers.errands import Carried, Carry, Carrying, Connect, Drop, FromUploader, NotCarried
 from labelferry_workers.kept_child import Death
 from labelferry_workers.link import Link
 from labelferry_workers.membership import Identity
 from labelferry_workers.pool import Pool, child_options
 from labelferry_workers.settings import WorkerSettings
 from labelferry_workers.staging import BUNDLE, Staging, put_beside, take_back
-from labelferry_workers.uploader import start_uploader
+from labelferry_workers.uploader import UploaderThread
 
 LONGEST_PATIENCE_SECONDS = 1.0
 
@@ -77,7 +76,7 @@ class Supervisor:
         options = child_options(self._staging.place, settings, log_level)
         self._pool = Pool(settings.pool, settings.slots, options)
         self._lifeline = Lifeline(until_eof=settings.until_eof)
-        self._uploader, self._pair = start_uploader(context, settings.keys)
+        self._uploader = UploaderThread(context, settings.keys)
         self._poller = zmq.Poller()
         self._polled: dict[zmq.Socket[bytes] | int, int] = {}
         self._going = False
@@ -114,8 +113,9 @@ class Supervisor:
         if not ready or self._link.work in ready:
             self._from_work()
         self._from_children(ready)
-        if self._pair in ready:
+        if self._uploader.pair in ready:
             self._from_uploader()
+        self._uploader.check()
         self._link.greet(now)
         self._pool.fill(now)
         self._staging.clear_again(now)
@@ -141,12 +141,12 @@ class Supervisor:
                 self._do(self._crew.connected(now))
             else:
                 self._crew.disconnected()
-        welcome = self._link.welcomed()
+        welcome = self._link.welcomed(now)
         if welcome is not None:
             self._reached = True
             log.info("welcomed", user=welcome.user, role=welcome.role, epoch=welcome.epoch)
             place = reached(welcome.endpoints[Lane.DEPOT], self._settings.broker)
-            self._tell_uploader(Connect(endpoint=place))
+            self._uploader.tell(Connect(endpoint=place))
         if not self._reached and self._settings.connect_timeout is not None and now >= self._give_up_at:
             raise Refusal(Code.PROTOCOL, f"no broker answers at {self._settings.broker}: is it running?")
 
@@ -182,8 +182,8 @@ class Supervisor:
                     self._do(self._crew.child_said(end, self._clock()))
 
     def _from_uploader(self) -> None:
-        while self._pair.poll(0):
-            word = codec.unpack(self._pair.recv(), FromUploader)
+        while self._uploader.pair.poll(0):
+            word = codec.unpack(self._uploader.pair.recv(), FromUploader)
             match word:
                 case Carrying(key=key, sent=sent, seconds_left=left, waiting=waiting):
                     self._do(self._crew.bringing(key, sent, left, waiting))
@@ -226,11 +226,11 @@ class Supervisor:
                 path = self._staging.path(key) / BUNDLE
                 if place is not None and put_beside(path, Path(place)):
                     log.debug("put the bundle in the depot's folder", job=key.job_id, attempt=key.attempt)
-                self._tell_uploader(Carry(key=key, token=token, path=str(path), size=size))
+                self._uploader.tell(Carry(key=key, token=token, path=str(path), size=size))
             case do.Abandon(key=key, place=place):
                 if place is not None:
                     take_back(self._staging.path(key) / BUNDLE, Path(place))
-                self._tell_uploader(Drop(key=key))
+                self._uploader.tell(Drop(key=key))
             case do.Watch(job_id=job_id):
                 self._link.watch(job_id)
             case do.Unwatch(job_id=job_id):
@@ -271,7 +271,9 @@ class Supervisor:
 
     def _listen(self) -> None:
         """Poll exactly what is there now; children and connections come and go."""
-        wanted: dict[zmq.Socket[bytes] | int, int] = dict.fromkeys([*self._link.sockets, self._pair], zmq.POLLIN)
+        wanted: dict[zmq.Socket[bytes] | int, int] = dict.fromkeys(
+            [*self._link.sockets, self._uploader.pair], zmq.POLLIN
+        )
         wanted.update(dict.fromkeys(self._lifeline.descriptors, zmq.POLLIN))
         for child in self._pool.children:
             wanted.update(dict.fromkeys(child.descriptors, zmq.POLLIN))
@@ -290,14 +292,9 @@ class Supervisor:
         soonest = min([now + LONGEST_PATIENCE_SECONDS, *(moment for moment in moments if moment is not None)])
         return max(0, int((soonest - now) * 1000) + 1) if soonest > now else 0
 
-    def _tell_uploader(self, errand: Message) -> None:
-        self._pair.send(codec.pack(errand))
-
     def _close(self) -> None:
         self._pool.close()
-        self._tell_uploader(Finish())
-        self._uploader.join()
-        self._pair.close()
+        self._uploader.close()
         self._link.close()
         self._lifeline.close()
         if not self._staging.close():

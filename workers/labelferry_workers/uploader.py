@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import zmq
@@ -17,6 +18,7 @@ from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import Holding
+from labelferry_transport.descriptors import NoDescriptor
 from labelferry_transport.logs import Log
 from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, ClientKeys, connect
@@ -35,8 +37,12 @@ from labelferry_workers.parcel import FileChanged, Parcel
 
 PAIR = "inproc://uploader"
 BATCH = 64
+ALIVE_MILLISECONDS = 100
+"""How long a word waits for the uploader before it is looked whether that still lives."""
 AGAIN_SECONDS = 0.1
 """Before a bundle is offered again that the depot does not know."""
+NO_SOCKET_SECONDS = 1.0
+"""After no socket to the depot could be made."""
 
 DepotTellsWorker = RequestChunk | BundleStored | BundleAbandoned | Refused
 
@@ -59,6 +65,9 @@ class Uploader:
         self._parcels: dict[Holding, Parcel] = {}
         self._pair = context.socket(zmq.PAIR)
         self._pair.setsockopt(zmq.LINGER, 0)
+        self._endpoint = ""
+        self._connect_at: float | None = None
+        """When a socket to the depot is to be made; None while there is one, or no endpoint to connect it to."""
         self._depot: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
@@ -93,7 +102,8 @@ class Uploader:
         errand = codec.unpack(self._pair.recv(), ToUploader)
         match errand:
             case Connect(endpoint=endpoint):
-                self._connect(endpoint)
+                self._endpoint = endpoint
+                self._connect(self._clock())
             case Carry():
                 self._carry(errand)
             case Drop(key=key):
@@ -175,6 +185,8 @@ class Uploader:
         )
 
     def _tick(self, now: float) -> None:
+        if self._connect_at is not None and now >= self._connect_at:
+            self._connect(now)
         for parcel in list(self._parcels.values()):
             if parcel.given_up(now):
                 self._end(parcel, NotCarried(key=parcel.key, code=Code.STORE, message="the depot does not answer"))
@@ -184,10 +196,10 @@ class Uploader:
                 self._offer(parcel)
 
     def _patience(self) -> int | None:
-        if not self._parcels:
-            return None
-        soonest = min(parcel.offer_at for parcel in self._parcels.values())
-        return max(0, int((soonest - self._clock()) * 1000) + 1)
+        moments = [parcel.offer_at for parcel in self._parcels.values()]
+        if self._connect_at is not None:
+            moments.append(self._connect_at)
+        return max(0, int((min(moments) - self._clock()) * 1000) + 1) if moments else None
 
     def _offer_all_at(self, moment: float) -> None:
         for parcel in self._parcels.values():
@@ -215,43 +227,77 @@ class Uploader:
             # No connection, or the depot is behind: it asks again, and we offer again.
             log.debug("not sent to the depot", kind=codec.kind(message))
 
-    def _connect(self, endpoint: str) -> None:
+    def _connect(self, now: float) -> None:
         self._disconnect()
-        self._depot = connect(
-            self._context,
-            zmq.DEALER,
-            endpoint,
-            self._keys,
-            high_water=CHUNKS_HIGH_WATER,
-            prepare=self._listen_to_connections,
-        )
+        try:
+            self._depot = connect(
+                self._context,
+                zmq.DEALER,
+                self._endpoint,
+                self._keys,
+                high_water=CHUNKS_HIGH_WATER,
+                prepare=self._listen_to_connections,
+            )
+        except NoDescriptor as error:
+            log.error("cannot connect to the depot", reason=error.message, again_in=NO_SOCKET_SECONDS)
+            self._connect_at = now + NO_SOCKET_SECONDS
+            return
+        self._connect_at = None
         self._poller.register(self._depot, zmq.POLLIN)
-        self._offer_all_at(self._clock())
+        self._offer_all_at(now)
 
     def _listen_to_connections(self, socket: zmq.Socket[bytes]) -> None:
         self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         self._poller.register(self._monitor, zmq.POLLIN)
 
     def _disconnect(self) -> None:
-        if self._depot is None:
-            return
-        self._poller.unregister(self._depot)
-        self._depot.disable_monitor()
+        if self._depot is not None:
+            self._poller.unregister(self._depot)
+            self._depot.disable_monitor()
         if self._monitor is not None:
             self._poller.unregister(self._monitor)
             self._monitor.close()
             self._monitor = None
-        self._depot.close()
-        self._depot = None
+        if self._depot is not None:
+            self._depot.close()
+            self._depot = None
 
 
-def start_uploader(
-    context: zmq.Context[zmq.Socket[bytes]], keys: ClientKeys | None
-) -> tuple[threading.Thread, zmq.Socket[bytes]]:
-    """Start the uploader's thread; return it, and the supervisor's end of the pair."""
-    pair: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-    pair.setsockopt(zmq.LINGER, 0)
-    pair.bind(PAIR)
-    thread = threading.Thread(target=lambda: Uploader(context, keys).run(), name="uploader", daemon=True)
-    thread.start()
-    return thread, pair
+class UploaderThread:
+    """The uploader as its supervisor sees it: its end of the pair, and whether the thread still lives."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: ClientKeys | None) -> None:
+        self._context = context
+        self._keys = keys
+        self.pair: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+        """What to poll for reading: the uploader's words."""
+        self.pair.setsockopt(zmq.LINGER, 0)
+        self.pair.bind(PAIR)
+        self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise `Refusal` when the thread has ended: no bundle would leave this worker any more."""
+        if not self._thread.is_alive():
+            raise Refusal(
+                Code.INTERNAL, "what brings bundles to the depot has ended (the log says why): start the worker again"
+            )
+
+    def tell(self, errand: Message) -> None:
+        """Say something to the uploader; raise as `check` when nobody is there to hear it."""
+        while not self.pair.poll(ALIVE_MILLISECONDS, zmq.POLLOUT):
+            self.check()
+        self.pair.send(codec.pack(errand))
+
+    def close(self) -> None:
+        """Have the thread end, and wait for that."""
+        with suppress(Refusal):
+            self.tell(Finish())
+        self._thread.join()
+        self.pair.close()
+
+    def _run(self) -> None:
+        try:
+            Uploader(self._context, self._keys).run()
+        except Exception:  # noqa: BLE001 - the thread's outermost edge; its supervisor finds it ended
+            log.fault("the uploader failed")

@@ -25,6 +25,9 @@ from labelferry_transport.lifeline import Lifeline
 from labelferry_transport.logs import LEVELS, Log, start_logging
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, bind, connect, new_context
 
+LEAST_DESCRIPTORS = 32
+"""What must be free for a depot to begin: its lanes with their monitors, the doorman, the sealer."""
+
 log = Log("depot")
 
 
@@ -58,7 +61,7 @@ def main() -> int:
 def _serve(settings: DepotSettings, lifeline: Lifeline) -> None:
     secret = secret_path(settings.state).read_bytes()
     vault = Vault(settings.state)
-    context = new_context()
+    context = new_context(LEAST_DESCRIPTORS)
     inner = connect(context, zmq.DEALER, settings.inner)
     doorman = None
     porter = None

@@ -8,6 +8,7 @@ import traceback
 import click
 
 from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED, LabelferryError
+from labelferry_transport.descriptors import OUT_OF_DESCRIPTORS, NoDescriptor
 
 
 def guarded(command: click.Command) -> int:
@@ -29,6 +30,9 @@ def guarded(command: click.Command) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:
+        if error.errno in OUT_OF_DESCRIPTORS:
+            click.echo(f"Error: {NoDescriptor()}", err=True)
+            return EXIT_FAILED
         if error.errno != errno.ENOSPC:
             return _unforeseen(error)
         click.echo("Error: no space is left where the output goes", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 from PIL import Image
+from tests.support.descriptors import few_descriptors
 
 from labelferry import (
     AsyncClient,
@@ -174,6 +176,39 @@ def test_a_broker_that_is_killed_and_started_again_is_found_again(service: Servi
         events = list(stream)
         assert strict(events)
         assert isinstance(events[-1], Completed)
+
+
+def test_without_a_descriptor_for_the_push_channel_a_job_is_polled_and_seen_to_its_end(
+    service: Service, project: Path
+) -> None:
+    service.begin_worker()
+    with Client(service.endpoint) as client:
+        job_id = client.submit(project).job_id
+        with few_descriptors(os.getpid(), 0):
+            events = list(client.events(job_id))
+        assert isinstance(events[-1], Completed)
+        assert list(client.events(job_id))[-1] == events[-1]
+
+
+def test_an_asyncio_subscriber_without_a_descriptor_does_the_same_and_downloads_when_it_has_some(
+    service: Service, project: Path, tmp_path: Path
+) -> None:
+    service.begin_worker()
+
+    async def main() -> JobEvent:
+        async with AsyncClient(service.endpoint) as client:
+            job_id = (await client.submit(project)).job_id
+            with few_descriptors(os.getpid(), 0):
+                *_, last = [event async for event in client.events(job_id)]
+                with pytest.raises(Refusal, match="Too many open files"):
+                    _ = [event async for event in client.download(job_id, tmp_path / "out.zip")]
+            assert list(tmp_path.glob("out*")) == []
+            _ = [event async for event in client.download(job_id, tmp_path / "out.zip")]
+            return last
+
+    assert isinstance(asyncio.run(main()), Completed)
+    with zipfile.ZipFile(tmp_path / "out.zip") as bundle:
+        assert bundle.testzip() is None
 
 
 def test_a_job_that_is_not_there_is_refused(service: Service, tmp_path: Path) -> None:
