@@ -12,7 +12,8 @@ from labelferry_protocol import work
 from labelferry_protocol.errors import Refusal
 from labelferry_transport.sockets import new_context
 from labelferry_workers.errands import Connect, Drop
-from labelferry_workers.uploader import Uploader, UploaderThread
+from labelferry_workers.uploader import Uploader
+from labelferry_workers.uploader_thread import UploaderThread
 
 JOB = "b" * 32
 KEY = work.Holding(job_id=JOB, attempt=1)

@@ -33,7 +33,7 @@ from labelferry_workers.membership import Identity
 from labelferry_workers.pool import Pool, child_options
 from labelferry_workers.settings import WorkerSettings
 from labelferry_workers.staging import BUNDLE, Staging, put_beside, take_back
-from labelferry_workers.uploader import UploaderThread
+from labelferry_workers.uploader_thread import UploaderThread
 
 LONGEST_PATIENCE_SECONDS = 1.0
 

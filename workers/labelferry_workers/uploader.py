@@ -1,13 +1,11 @@
-"""The uploader: an actor in a thread of its own that brings bundles to the depot, piece by piece, as the depot asks for them.
+"""The uploader: an actor in a thread of its own (`uploader_thread`) that brings bundles to the depot, piece by piece, as the depot asks for them.
 
 It owns its depot socket; it speaks with the supervisor over a pair. Bulk never shares a loop with leases and cancels.
 """
 
 import itertools
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import zmq
@@ -37,8 +35,6 @@ from labelferry_workers.parcel import FileChanged, Parcel
 
 PAIR = "inproc://uploader"
 BATCH = 64
-ALIVE_MILLISECONDS = 100
-"""How long a word waits for the uploader before it is looked whether that still lives."""
 AGAIN_SECONDS = 0.1
 """Before a bundle is offered again that the depot does not know."""
 NO_SOCKET_SECONDS = 1.0
@@ -261,43 +257,3 @@ class Uploader:
         if self._depot is not None:
             self._depot.close()
             self._depot = None
-
-
-class UploaderThread:
-    """The uploader as its supervisor sees it: its end of the pair, and whether the thread still lives."""
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: ClientKeys | None) -> None:
-        self._context = context
-        self._keys = keys
-        self.pair: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-        """What to poll for reading: the uploader's words."""
-        self.pair.setsockopt(zmq.LINGER, 0)
-        self.pair.bind(PAIR)
-        self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
-        self._thread.start()
-
-    def check(self) -> None:
-        """Raise `Refusal` when the thread has ended: no bundle would leave this worker any more."""
-        if not self._thread.is_alive():
-            raise Refusal(
-                Code.INTERNAL, "what brings bundles to the depot has ended (the log says why): start the worker again"
-            )
-
-    def tell(self, errand: Message) -> None:
-        """Say something to the uploader; raise as `check` when nobody is there to hear it."""
-        while not self.pair.poll(ALIVE_MILLISECONDS, zmq.POLLOUT):
-            self.check()
-        self.pair.send(codec.pack(errand))
-
-    def close(self) -> None:
-        """Have the thread end, and wait for that."""
-        with suppress(Refusal):
-            self.tell(Finish())
-        self._thread.join()
-        self.pair.close()
-
-    def _run(self) -> None:
-        try:
-            Uploader(self._context, self._keys).run()
-        except Exception:  # noqa: BLE001 - the thread's outermost edge; its supervisor finds it ended
-            log.fault("the uploader failed")
