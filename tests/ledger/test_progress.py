@@ -1,6 +1,7 @@
 from tests.ledger.bench import ADA, BO, SHA, W1, W2, Bench, holding, only, receipt
 
 from labelferry_broker.ledger.effects import AdmitUpload, UpdateJob
+from labelferry_broker.ledger.progress import MOST_EARLY
 from labelferry_protocol import codec
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import (
@@ -87,9 +88,18 @@ def test_a_frame_before_the_beginning_is_told_after_it(bench: Bench) -> None:
     assert bench.events(job_id) == []
     bench.start(job_id)
     bench.progress(job_id, 3)
-    assert [type(event) for event in bench.events(job_id)] == [Started, Progress, Progress]
-    assert [event.seq for event in bench.events(job_id)] == [1, 2, 3]
-    assert told(bench, job_id) == [2, 3], "the latest of those that came before"
+    assert [type(event) for event in bench.events(job_id)] == [Started, Progress, Progress, Progress]
+    assert [event.seq for event in bench.events(job_id)] == [1, 2, 3, 4]
+    assert told(bench, job_id) == [1, 2, 3], "all that came before, in order"
+
+
+def test_of_a_flood_before_the_beginning_the_first_and_the_latest_are_told(bench: Bench) -> None:
+    bench.register()
+    job_id = bench.submit()
+    for done in range(1, 91):
+        bench.progress(job_id, done)
+    bench.start(job_id)
+    assert told(bench, job_id) == [*range(1, MOST_EARLY), 90]
 
 
 def test_a_frame_before_the_beginning_that_never_came_is_not_the_next_attempts(bench: Bench) -> None:

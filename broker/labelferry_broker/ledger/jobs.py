@@ -34,8 +34,8 @@ class Job:
     """Steady time until which a worker that was given up may not have noticed, and run an older attempt still."""
     floor: float = 0.0
     """What was told of progress before the current attempt: it counts from there, whatever its worker says."""
-    early: ProgressFrame | None = None
-    """What the current attempt's worker has said of progress before it was known to have begun."""
+    early: list[ProgressFrame] = field(default_factory=list)
+    """What the current attempt's worker has said of progress before it was known to have begun, in order."""
     tried: set[str] = field(default_factory=set)
     """Workers at which an attempt ended badly: others are asked first."""
 

@@ -149,7 +149,7 @@ class Leases:
             ),
         )
         job.tellings = 0
-        job.early = None
+        job.early.clear()
         job.floor = 0.0 if job.row.progress is None else job.row.progress.progress
         self._extend(job)
         self._tell(job, worker)

@@ -10,6 +10,8 @@ from labelferry_protocol.events import Progress, StageProgress
 from labelferry_protocol.words import Phase, State
 from labelferry_protocol.work import ProgressFrame
 
+MOST_EARLY = 16
+"""Frames that wait for the word that their attempt has begun."""
 BELOW_DONE = 99.99
 """The most that a worker may say: 100 is said when the bundle is published."""
 
@@ -17,8 +19,8 @@ BELOW_DONE = 99.99
 def take(book: Book, user: str, frame: ProgressFrame) -> None:
     """Publish a frame that comes from the holder of an attempt and is not behind the one before; drop any other.
 
-    What an attempt says before it is known to have begun (it came on another lane) waits for that; of several such frames the
-    latest does. What it says while it is behind the attempts before it is told with the progress that they had reached.
+    What an attempt says before it is known to have begun (it came on another lane) waits for that; of very many such frames
+    the first ones and the latest do. What it says while it is behind the attempts before it is told with the progress that they had reached.
     """
     job = book.crew.held_job(frame.worker_id, frame.job_id, frame.attempt)
     if job is None or job.row.worker_user != user or job.row.state is not State.RUNNING:
@@ -26,13 +28,14 @@ def take(book: Book, user: str, frame: ProgressFrame) -> None:
     if job.begun:
         _tell(book, job, frame)
     else:
-        job.early = frame
+        del job.early[MOST_EARLY - 1 :]
+        job.early.append(frame)
 
 
 def begun(book: Book, job: Job) -> None:
     """Publish what a job's attempt said before it was known to have begun."""
-    frame, job.early = job.early, None
-    if frame is not None:
+    frames, job.early = job.early, []
+    for frame in frames:
         _tell(book, job, frame)
 
 
