@@ -20,6 +20,7 @@ from labelferry_protocol.errors import Code, LabelferryError, Malformed, Refusal
 from labelferry_protocol.events import Beat, EventsLane, Snapshot
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import BrokerAnswers, DownloadOpened, GetSnapshot, Hello, Refused, Welcome
+from labelferry_transport.descriptors import NO_DESCRIPTOR_SECONDS
 
 A = TypeVar("A", bound=Message)
 Stirred = Question[Any] | EventStream
@@ -29,8 +30,6 @@ REQUESTS = "requests"
 EVENTS = "events"
 REOPEN_SECONDS = 3.0
 """A lane that should speak and has not for so long is connected anew: a half-open connection tells nobody, and a new one asks DNS again."""
-NOT_OPENED_SECONDS = 1.0
-"""Before it is tried again to open a socket for which there was no descriptor."""
 MOST_STEP_SECONDS = 1.0
 """What one turn may count as: a client that was stopped, or whose user did something else, has not waited."""
 MOST_WAIT_SECONDS = 0.5
@@ -91,7 +90,6 @@ class Session:
         """Return a stream of a job's events, its topic subscribed to."""
         if EVENTS not in self._opened:
             self._open(EVENTS, Lane.EVENTS)
-            self._effects.append(Subscribe(topics.BEAT))
         return self._watching.watch(job_id, self.now)
 
     def unwatch(self, stream: EventStream) -> None:
@@ -234,6 +232,8 @@ class Session:
         if lane is Lane.REQUESTS:
             endpoint = self._endpoint.lane(lane)
         self._effects.append(Open(name, lane, endpoint))
+        if lane is Lane.EVENTS:
+            self._effects.append(Subscribe(topics.BEAT))
         self._opened[name] = self.now
         self._unopened.pop(name, None)
 
@@ -245,7 +245,6 @@ class Session:
                 self._say_hello()
         elif name == EVENTS:
             self._open(EVENTS, Lane.EVENTS)
-            self._effects.append(Subscribe(topics.BEAT))
             self._watching.resubscribe()
         else:
             self._open(name, Lane.DEPOT)
@@ -297,7 +296,7 @@ class Session:
             self._say_hello()
 
     def _tick_lanes(self) -> None:
-        for name in [name for name in self._unopened if self.now - self._opened[name] >= NOT_OPENED_SECONDS]:
+        for name in [name for name in self._unopened if self.now - self._opened[name] >= NO_DESCRIPTOR_SECONDS]:
             self._reopen(name)
         sent = [each.sent_at for each in self._conversation.open if each.sent_at is not None]
         if sent and self.now - max(min(sent), self._heard[REQUESTS], self._opened[REQUESTS]) >= REOPEN_SECONDS:

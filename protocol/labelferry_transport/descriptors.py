@@ -9,6 +9,8 @@ from labelferry_protocol.errors import Code, Refusal
 UNLIMITED = 1 << 20
 """What is taken for a limit where there is none."""
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+NO_DESCRIPTOR_SECONDS = 1.0
+"""Before whoever found none for a socket tries again."""
 
 
 class NoDescriptor(Refusal):

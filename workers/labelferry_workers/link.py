@@ -12,15 +12,13 @@ from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.requests import Hello, Refused, Welcome
 from labelferry_protocol.topics import topic_of
 from labelferry_protocol.work import BrokerTellsWorker, ControlLane, ProgressFrame, WorkerSays
-from labelferry_transport.descriptors import NoDescriptor
+from labelferry_transport.descriptors import NO_DESCRIPTOR_SECONDS, NoDescriptor
 from labelferry_transport.logs import Log
 from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import ClientKeys, connect
 
 FIRST_PAUSE_SECONDS = 0.05
 LAST_PAUSE_SECONDS = 2.0
-NO_SOCKET_SECONDS = 1.0
-"""After no socket could be made."""
 RECONNECT_MILLISECONDS = 40
 """Before the work lane is connected again the first time: well inside the grace that a broker gives."""
 BATCH = 200
@@ -171,8 +169,8 @@ class Link:
         self.requests = self.work = self.monitor = self.control = self._progress = None
 
     def _begin_later(self, why: NoDescriptor, now: float) -> None:
-        log.error("cannot connect to the broker", reason=why.message, again_in=NO_SOCKET_SECONDS)
-        self.renew(now + NO_SOCKET_SECONDS)
+        log.error("cannot connect to the broker", reason=why.message, again_in=NO_DESCRIPTOR_SECONDS)
+        self.renew(now + NO_DESCRIPTOR_SECONDS)
 
     def _open(self, endpoints: dict[str, str]) -> None:
         if self.requests is not None:

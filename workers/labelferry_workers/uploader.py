@@ -16,7 +16,7 @@ from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
 from labelferry_protocol.work import Holding
-from labelferry_transport.descriptors import NoDescriptor
+from labelferry_transport.descriptors import NO_DESCRIPTOR_SECONDS, NoDescriptor
 from labelferry_transport.logs import Log
 from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, ClientKeys, connect
@@ -37,8 +37,6 @@ PAIR = "inproc://uploader"
 BATCH = 64
 AGAIN_SECONDS = 0.1
 """Before a bundle is offered again that the depot does not know."""
-NO_SOCKET_SECONDS = 1.0
-"""After no socket to the depot could be made."""
 
 DepotTellsWorker = RequestChunk | BundleStored | BundleAbandoned | Refused
 
@@ -235,8 +233,8 @@ class Uploader:
                 prepare=self._listen_to_connections,
             )
         except NoDescriptor as error:
-            log.error("cannot connect to the depot", reason=error.message, again_in=NO_SOCKET_SECONDS)
-            self._connect_at = now + NO_SOCKET_SECONDS
+            log.error("cannot connect to the depot", reason=error.message, again_in=NO_DESCRIPTOR_SECONDS)
+            self._connect_at = now + NO_DESCRIPTOR_SECONDS
             return
         self._connect_at = None
         self._poller.register(self._depot, zmq.POLLIN)
@@ -250,10 +248,9 @@ class Uploader:
         if self._depot is not None:
             self._poller.unregister(self._depot)
             self._depot.disable_monitor()
+            self._depot.close()
+            self._depot = None
         if self._monitor is not None:
             self._poller.unregister(self._monitor)
             self._monitor.close()
             self._monitor = None
-        if self._depot is not None:
-            self._depot.close()
-            self._depot = None

@@ -28,6 +28,7 @@ class UploaderThread:
         self.pair: zmq.Socket[bytes] = context.socket(zmq.PAIR)
         """What to poll for reading: the uploader's words."""
         self.pair.setsockopt(zmq.LINGER, 0)
+        self.pair.setsockopt(zmq.SNDTIMEO, ALIVE_MILLISECONDS)
         self.pair.bind(PAIR)
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
         self._thread.start()
@@ -41,9 +42,13 @@ class UploaderThread:
 
     def tell(self, errand: Message) -> None:
         """Say something to the uploader; raise as `check` when nobody is there to hear it."""
-        while not self.pair.poll(ALIVE_MILLISECONDS, zmq.POLLOUT):
-            self.check()
-        self.pair.send(codec.pack(errand))
+        while True:
+            try:
+                self.pair.send(codec.pack(errand))
+            except zmq.Again:
+                self.check()
+            else:
+                return
 
     def close(self) -> None:
         """Have the thread end, and wait for that."""

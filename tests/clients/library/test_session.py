@@ -7,7 +7,7 @@ import pytest
 
 from labelferry.effects import Effect, Open, Send, Subscribe, Unsubscribe
 from labelferry.errors import Unreachable
-from labelferry.session import EVENTS, MOST_STEP_SECONDS, NOT_OPENED_SECONDS, REOPEN_SECONDS, REQUESTS, Session
+from labelferry.session import EVENTS, MOST_STEP_SECONDS, REOPEN_SECONDS, REQUESTS, Session
 from labelferry.watching import MOST_LEFT
 from labelferry_protocol import codec, topics
 from labelferry_protocol.endpoints import parse_endpoint
@@ -24,6 +24,7 @@ from labelferry_protocol.requests import (
     Welcome,
 )
 from labelferry_protocol.words import Role
+from labelferry_transport.descriptors import NO_DESCRIPTOR_SECONDS
 
 JOB = "a" * 32
 
@@ -315,9 +316,9 @@ def test_a_socket_that_could_not_be_opened_is_tried_again_each_second_and_is_why
     turner.turn()
     turner.session.not_opened(turner.opened[0], Refusal(Code.INTERNAL, "no more files can be opened"))
     assert "no more files can be opened" in str(turner.session.unreachable())
-    turner.turn(NOT_OPENED_SECONDS / 2)
+    turner.turn(NO_DESCRIPTOR_SECONDS / 2)
     assert len(turner.opened) == 1
-    turner.turn(NOT_OPENED_SECONDS / 2)
+    turner.turn(NO_DESCRIPTOR_SECONDS / 2)
     assert [each.name for each in turner.opened] == [REQUESTS, REQUESTS]
     assert "is it running?" in str(turner.session.unreachable())
     assert turner.last(Hello) == 2, "what was asked is asked again on the new socket"
@@ -328,6 +329,6 @@ def test_a_push_channel_that_could_not_be_opened_is_subscribed_to_when_it_is(met
     met.turn()
     met.session.not_opened(met.opened[-1], Refusal(Code.INTERNAL, "no more files can be opened"))
     met.subscribed.clear()
-    met.turn(NOT_OPENED_SECONDS)
+    met.turn(NO_DESCRIPTOR_SECONDS)
     assert met.opened[-1].name == EVENTS
     assert set(met.subscribed) == {topics.BEAT, topics.topic_of(JOB)}
