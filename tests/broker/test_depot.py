@@ -14,6 +14,7 @@ from pathlib import Path
 import msgpack
 import pytest
 import zmq
+from tests.support.descriptors import few_descriptors
 from tests.support.processes import wait_until
 
 from labelferry_broker.depot.settings import part_path, secret_path
@@ -498,24 +499,19 @@ def test_a_depot_without_descriptors_says_so_lives_on_and_removes_later_what_it_
     worker, token = broker.connect(), token_of(data, "upload")
     bring(worker, data, token)
     part_path(broker.state, claims_of(data, attempt=2)).write_bytes(data[:1000])
-    pid = broker.process.pid
-    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    taken = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
-    lowest_free = next(number for number in range(len(taken) + 1) if number not in taken)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
-    for asked in (
-        OfferBundle(token=token_of(data, "upload", attempt=3)),
-        OpenBundle(token=token_of(data, "download")),
-        AbandonBundle(token=token_of(data, "upload", attempt=2)),
-    ):
-        refused = worker.ask(asked)
-        assert isinstance(refused, Refused)
-        assert (refused.code, refused.retry_after) == (Code.STORE, 5.0), asked
-    broker.tell(Discard(job_id=JOB, attempt=1))
-    # It has been heard when what was said after it is answered, and is not done.
-    assert isinstance(worker.ask(OpenBundle(token=token_of(data, "upload"))), Refused)
-    assert broker.process.poll() is None
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    with few_descriptors(broker.process.pid, 0):
+        for asked in (
+            OfferBundle(token=token_of(data, "upload", attempt=3)),
+            OpenBundle(token=token_of(data, "download")),
+            AbandonBundle(token=token_of(data, "upload", attempt=2)),
+        ):
+            refused = worker.ask(asked)
+            assert isinstance(refused, Refused)
+            assert (refused.code, refused.retry_after) == (Code.STORE, 5.0), asked
+        broker.tell(Discard(job_id=JOB, attempt=1))
+        # It has been heard when what was said after it is answered, and is not done.
+        assert isinstance(worker.ask(OpenBundle(token=token_of(data, "upload"))), Refused)
+        assert broker.process.poll() is None
     broker.answer_keep()
     assert (JOB, 2) in broker.asked
     here = [broker.state / "incoming", broker.state / "bundles"]

@@ -1,7 +1,6 @@
 """Rows 4, 5, 6, 11, 12, 23, 24, 34, 40, 44: workers and job children that are stopped, deaf, full, late, too loud, or told to go."""
 
 import os
-import resource
 import signal
 import subprocess
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.descriptors import few_descriptors
 from tests.support.processes import Service, job_children, wait_until
 from tests.support.promises import attempts_of, await_attempt, await_fault, check_order, check_promises, follow_to
 
@@ -117,12 +117,10 @@ def test_row_41_a_worker_without_descriptors_fails_or_finishes_its_job_and_works
 ) -> None:
     service = build("worker", retry_seconds=0.05)
     worker = service.processes["worker"].pid
-    enough = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-    resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{worker}/fd").iterdir())), enough[1]))
     with Client(service.endpoint) as client:
-        *_, last = client.events(client.submit(small, OPTIONS).job_id)
-        assert isinstance(last, Completed | Failed), last
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, enough)
+        with few_descriptors(worker, 0):
+            *_, last = client.events(client.submit(small, OPTIONS).job_id)
+            assert isinstance(last, Completed | Failed), last
         check_promises(service, last.job_id, last)
         *_, last = client.events(client.submit(small, OPTIONS).job_id)
         assert isinstance(last, Completed), last

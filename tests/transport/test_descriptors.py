@@ -17,9 +17,9 @@ NOBODY = "tcp://127.0.0.1:9"
 @pytest.fixture
 def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
     made = new_context()
-    # Its threads begin with its first socket.
-    made.socket(zmq.PAIR).close()
-    yield made
+    # Its threads begin with its first socket, which stays: libzmq closes later, and would give a descriptor back in a test's midst.
+    with made.socket(zmq.PAIR):
+        yield made
     made.destroy(linger=0)
 
 
