@@ -20,7 +20,7 @@ from labelferry_broker.depot_post import DepotPost
 from labelferry_broker.doorman import Doorman
 from labelferry_broker.fanout import Fanout
 from labelferry_broker.gauges import Gauges
-from labelferry_broker.intake import Parts, drain
+from labelferry_broker.intake import Parts, drain, within
 from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, EndAttempt, Save, UpdateJob
 from labelferry_broker.ledger.machine import Ledger
@@ -45,6 +45,9 @@ from labelferry_transport.speaker import Speaker
 
 BATCH = 200
 """Messages of one lane taken in one turn."""
+LIGHT_SECONDS = 0.02
+"""No further message is taken in a turn from a lane that anybody may fill when those before it took so long. Each connection's next
+message comes in its turn, so what one of them asks, however much, keeps nobody's cancel waiting for longer than a turn or two."""
 LONGEST_PATIENCE_SECONDS = 0.5
 """A turn at least so often: the depot and the doorman are looked at in each."""
 
@@ -110,7 +113,7 @@ class Dispatcher:
         poller = self._poller(
             [self._depot.socket, self._workers.monitor, *map(self._lanes.socket, DISPATCHED)], lifeline
         )
-        deaf = self._poller([], lifeline)
+        shut = self._poller([self._lanes.requests], lifeline)
         announced = False
         try:
             while not (self._looks_at(*lifeline.descriptors) and lifeline.ended()):
@@ -120,15 +123,24 @@ class Dispatcher:
                     self._came.clear()
                 if self._tenure.whole:
                     self._turn()
+                else:
+                    self._turn_away()
                 if self._ready and not announced:
                     announced = True
                     announce()
                     self._notice.ready()
-                came = (poller if self._tenure.whole else deaf).poll(self._patience())
+                came = (poller if self._tenure.whole else shut).poll(self._patience())
                 self._came = {source for source, _ in came}
         finally:
             for connections in self._connections.values():
                 connections.close()
+
+    def _turn_away(self) -> None:
+        """Say to whom it can be said without harm that there is no ledger to ask now."""
+        if self._tenure.fault is None:
+            return
+        for parts in self._drain(Lane.REQUESTS):
+            self._delivery.perform(self._reception.turn_away(parts, self._tenure.fault))
 
     def _turn(self) -> None:
         """Take one turn; whatever goes wrong in it is the end of this ledger, not of the broker."""
@@ -202,14 +214,17 @@ class Dispatcher:
         return not self._came or not self._came.isdisjoint(sources)
 
     def _drain(self, lane: Lane) -> Iterator[Parts]:
-        """Yield what came on a lane, and note on which connections; who has gone from there is nobody's concern."""
+        """Yield what came on a lane, and note on which connections, for `LIGHT_SECONDS`; who has gone from there is nobody's concern."""
         if not self._looks_at(self._lanes.socket(lane)):
             return
         connections = self._connections[lane]
         connections.gone()
-        for parts in drain(self._lanes.socket(lane), BATCH):
+        for parts in within(LIGHT_SECONDS, self._read_steady, drain(self._lanes.socket(lane), BATCH)):
             connections.seen(parts[-1], parts[0].bytes if lane is Lane.REQUESTS else b"")
             yield parts
+
+    def _read_steady(self) -> float:
+        return self._clock().steady
 
     def _greet(self, peer: bytes, ref: str, speaker: Speaker, hello: Hello) -> None:
         agreed = version.agree(hello.minimum_version, hello.maximum_version)

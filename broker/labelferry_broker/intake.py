@@ -1,12 +1,14 @@
 """Takes what has come to a socket, a bounded batch at a time, and frame by frame, so that no peer decides how much is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import zmq
 
 from labelferry_protocol import limits
 
 Parts = list[zmq.Frame]
+T = TypeVar("T")
 
 
 def drain(socket: zmq.Socket[bytes], at_most: int) -> Iterator[Parts]:
@@ -23,3 +25,12 @@ def drain(socket: zmq.Socket[bytes], at_most: int) -> Iterator[Parts]:
             else:
                 parts[-1] = frame
         yield parts
+
+
+def within(seconds: float, clock: Callable[[], float], messages: Iterator[T]) -> Iterator[T]:
+    """Yield messages, at least one if there is any, until whoever takes them has been at work for so long."""
+    began = clock()
+    for message in messages:
+        yield message
+        if clock() - began >= seconds:
+            return

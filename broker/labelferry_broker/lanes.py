@@ -9,7 +9,7 @@ from labelferry_protocol import limits
 from labelferry_protocol.endpoints import Endpoint, Lane
 from labelferry_transport.doors import Door
 from labelferry_transport.keys import KeyFile
-from labelferry_transport.sockets import bind
+from labelferry_transport.sockets import PATIENCE_SECONDS, bind
 
 _KINDS: dict[Lane, int] = {
     Lane.REQUESTS: zmq.ROUTER,
@@ -22,6 +22,8 @@ DISPATCHED = tuple(_KINDS)
 """The lanes that the dispatcher owns; the depot's is its own."""
 HANDSHAKE_BYTES = 512
 """The longest command of a CURVE handshake fits in; the limit on message sizes holds for handshakes too."""
+WORK_PATIENCE_SECONDS = limits.LEASE_SECONDS + limits.RENEW_SECONDS
+"""A worker that is cut off ends what it holds before its lease does; its connection must not be taken for dropped before that."""
 CLOSING_MILLISECONDS = 200
 """What is still in a socket at the end may take so long to leave."""
 
@@ -57,7 +59,9 @@ def bind_lanes(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint, key:
         for lane, kind in _KINDS.items():
             keys = None if key is None else key.as_server(domain_of(lane))
             longest = _longest(kind, curve=key is not None)
-            sockets[lane] = bind(context, kind, endpoint.lane(lane), keys, max_bytes=longest, doors=doors)
+            patience = WORK_PATIENCE_SECONDS if lane is Lane.WORK else PATIENCE_SECONDS
+            place = endpoint.lane(lane)
+            sockets[lane] = bind(context, kind, place, keys, max_bytes=longest, patience_seconds=patience, doors=doors)
     except BaseException:
         for socket in sockets.values():
             socket.close(linger=0)

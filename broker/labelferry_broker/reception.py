@@ -14,7 +14,19 @@ from labelferry_broker.ledger.settings import Asker, Moment
 from labelferry_broker.neighbours import Neighbours
 from labelferry_protocol import codec, tokens
 from labelferry_protocol.errors import Code, Malformed, Refusal
-from labelferry_protocol.requests import ClientSays, Hello, Refused
+from labelferry_protocol.requests import (
+    ClientSays,
+    DeleteTemplate,
+    GetHistory,
+    GetOverview,
+    GetTemplate,
+    GetTransfers,
+    Hello,
+    ListTemplates,
+    Refused,
+    SaveTemplate,
+    Submit,
+)
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.topics import identity_of
 from labelferry_protocol.words import Role
@@ -23,6 +35,18 @@ from labelferry_transport.logs import Log
 from labelferry_transport.speaker import Speaker, speaker_of
 
 log = Log("reception")
+
+TOLD_AT_ONCE = (
+    Submit,
+    GetHistory,
+    GetOverview,
+    GetTransfers,
+    SaveTemplate,
+    GetTemplate,
+    DeleteTemplate,
+    ListTemplates,
+)
+"""What a person asks, once, and can ask again later: refused while there is no ledger."""
 
 Greet = Callable[[bytes, str, Speaker, Hello], None]
 
@@ -47,6 +71,14 @@ class Reception:
     def from_client(self, ledger: Ledger, parts: Parts, now: Moment) -> list[Effect]:
         """Take `[peer, header, body]` of the requests lane."""
         return self._take(parts, Reply, ClientSays, partial(self._client, ledger, now))
+
+    def turn_away(self, parts: Parts, why: Refusal) -> list[Reply]:
+        """Take `[peer, header, body]` of the requests lane while there is no ledger: a person is told `why`.
+
+        What is asked again until it is answered (a cancel, a snapshot, a download) goes without an answer: its asker outlives that.
+        """
+        effects = self._take(parts, Reply, ClientSays, partial(self._turned_away, why))
+        return [effect for effect in effects if isinstance(effect, Reply)]
 
     def from_worker(self, ledger: Ledger, parts: Parts, now: Moment) -> list[Effect]:
         """Take `[peer, header, body]` of the work lane."""
@@ -96,6 +128,13 @@ class Reception:
             raise Refusal(Code.ACCESS, f"a {speaker.role} may not ask for jobs: connect with a user's key")
         asker = Asker(speaker.user, speaker.role is Role.ADMIN)
         return ledger.client_said(peer, ref, asker, message, now)
+
+    def _turned_away(self, why: Refusal, peer: bytes, ref: str, speaker: Speaker, message: ClientSays) -> list[Effect]:
+        if isinstance(message, Hello):
+            self._greet(peer, ref, speaker, message)
+        elif isinstance(message, TOLD_AT_ONCE):
+            raise why
+        return []
 
     def _worker(
         self, ledger: Ledger, now: Moment, peer: bytes, ref: str, speaker: Speaker, message: WorkerSays

@@ -18,6 +18,8 @@ WINDOW_SECONDS = 60.0
 """More failed ledgers than that in this time are a fault that does not go by itself."""
 STORE_PATIENCE_SECONDS = 30.0
 """How long a store that cannot be written (a full disk, say) is tried again."""
+AGAIN_SECONDS = 5.0
+"""When whoever was turned away meanwhile may ask again."""
 
 log = Log("tenure")
 
@@ -30,6 +32,8 @@ class Tenure:
         self._settings = settings
         self._failed_at: deque[float] = deque()
         self.whole = True
+        self.fault: Refusal | None = None
+        """What is said to whoever asks while no ledger can be made."""
         self.ledger = self._make(store.epoch, now)
 
     def fail(self, now: Moment) -> None:
@@ -49,8 +53,10 @@ class Tenure:
             if now.steady - self._failed_at[-1] > STORE_PATIENCE_SECONDS:
                 raise
             log.error("ledger not taken up", reason=refusal.message)
+            sentence = f"the broker takes nothing in for now, for {refusal.message}: try again later"
+            self.fault = Refusal(refusal.code, sentence, retry_after=AGAIN_SECONDS)
             return False
-        self.whole = True
+        self.whole, self.fault = True, None
         log.warning("ledger taken up afresh", epoch=self._store.epoch)
         return True
 

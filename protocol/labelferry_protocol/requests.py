@@ -74,7 +74,7 @@ class Cancel(Message, frozen=True, kw_only=True):
     job_id: JobId
     keep_partial: bool | None = None
     attempt: Attempt | None = None
-    reason: Text = ""
+    reason: Text | None = None
 
 
 class CancelAccepted(Message, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ class GetHistory(Message, frozen=True, kw_only=True):
 
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
     before: JobId | None = None
-    everybody: bool = False
+    everybody: bool | None = None
 
 
 class History(Message, frozen=True, kw_only=True):

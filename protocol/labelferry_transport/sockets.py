@@ -19,6 +19,8 @@ from labelferry_transport.doors import BACKLOG, Door, bind_door
 HIGH_WATER = 1000
 """Messages a peer may lag behind, each way (bulk: `CHUNKS_HIGH_WATER`)."""
 CHUNKS_HIGH_WATER = 64
+PATIENCE_SECONDS = 10.0
+"""How long a tcp connection may leave what was sent unacknowledged before it is taken for dead."""
 CLIENT_DESCRIPTORS = 12
 """What a context with its threads and the sockets of a client take: measured, 10."""
 LEAST_LIBZMQ = (4, 3, 5)
@@ -66,17 +68,20 @@ def bind(
     *,
     max_bytes: int = limits.MAX_BODY_BYTES,
     high_water: int = HIGH_WATER,
+    patience_seconds: float = PATIENCE_SECONDS,
     doors: list[Door] | None = None,
 ) -> zmq.Socket[bytes]:
     """Return a socket of `kind` bound to `endpoint`; raise `Refusal(OUTPUT)` when the place is taken or not ours, `NoDescriptor` when
     there is none for the socket.
 
     An XPUB comes in manual mode with last value: after each subscription received, the next message sent goes to that
-    subscriber alone. The socket's door is put to `doors`, if somebody minds them.
+    subscriber alone. The socket's door is put to `doors`, if somebody minds them. A tcp connection that acknowledges nothing for
+    `patience_seconds` is dropped.
     """
     with _descriptors_explained():
         socket = context.socket(kind)
     _explain(socket, max_bytes, high_water)
+    socket.setsockopt(zmq.TCP_MAXRT, round(1000 * patience_seconds))
     # Who waits before a unix socket gets in until it is shut and they are turned away, so only a few may.
     local = endpoint.startswith("ipc://")
     socket.setsockopt(zmq.BACKLOG, max(1, min(BACKLOG, descriptor_limit() // 64)) if local else BACKLOG)
@@ -171,4 +176,4 @@ def _explain(socket: zmq.Socket[bytes], max_bytes: int, high_water: int) -> None
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 15)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 5)
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
-    socket.setsockopt(zmq.TCP_MAXRT, 10_000)
+    socket.setsockopt(zmq.TCP_MAXRT, round(1000 * PATIENCE_SECONDS))

@@ -614,6 +614,14 @@ def test_a_refusal_of_what_cannot_be_read_names_what_it_answers(
     assert (ref, answer.code) == ("question", code)
 
 
+def test_a_message_of_one_frame_is_refused(broker: PretendedBroker) -> None:
+    peer = broker.connect()
+    peer.socket.send_multipart([msgpack.packb({"version": 1, "ref": "question"})])
+    _, answer, _ = peer.hear()
+    assert isinstance(answer, Refused)
+    assert answer.code is Code.MALFORMED
+
+
 def test_garbage_is_refused_and_kills_nobody(broker: PretendedBroker, data: bytes) -> None:
     chance = random.Random(3)
     peer = broker.connect()

@@ -17,7 +17,18 @@ from labelferry_broker.tenure import FAILURES, STORE_PATIENCE_SECONDS, WINDOW_SE
 from labelferry_protocol import codec
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.message import Message
-from labelferry_protocol.requests import ClientSays, GetOverview, Hello, Refused
+from labelferry_protocol.options import ExportOptions, Source
+from labelferry_protocol.requests import (
+    Cancel,
+    ClientSays,
+    GetHistory,
+    GetOverview,
+    GetSnapshot,
+    Hello,
+    OpenDownload,
+    Refused,
+    Submit,
+)
 from labelferry_protocol.work import Renew
 from labelferry_transport.speaker import Speaker
 
@@ -132,7 +143,26 @@ def test_a_store_that_cannot_be_written_is_tried_again_for_a_while(store: Store)
     store.__class__ = Full
     tenure.fail(NOW)
     assert not tenure.restore(NOW)
+    assert "the disk is full" in str(tenure.fault)
     assert not tenure.restore(Moment(STORE_PATIENCE_SECONDS, 0.0))
     with pytest.raises(Refusal, match="disk is full"):
         tenure.restore(Moment(STORE_PATIENCE_SECONDS + 1, 0.0))
+    store.close()
+
+
+def test_while_there_is_no_ledger_a_person_is_told_and_what_is_repeated_is_left_open(store: Store) -> None:
+    greeted = []
+    reception = Reception(b"secret", lambda *said: greeted.append(said), Neighbours(), open_door=True)
+    why = Refusal(Code.STORE, "the disk is full", retry_after=5.0)
+    submit = Submit(idempotency_key="k", source=Source(location="/p"), options=ExportOptions())
+    for message in (submit, GetOverview(), GetHistory()):
+        (reply,) = reception.turn_away(_parts(message), why)
+        assert isinstance(reply, Reply)
+        assert (reply.peer, reply.ref) == (b"peer", "7")
+        assert reply.message == Refused(code=Code.STORE, message="the disk is full", retry_after=5.0)
+    for repeated in (Cancel(job_id="ab" * 16), GetSnapshot(job_id="ab" * 16), OpenDownload(job_id="ab" * 16)):
+        assert reception.turn_away(_parts(repeated), why) == []
+    assert not greeted
+    assert reception.turn_away(_parts(Hello(minimum_version=1, maximum_version=1)), why) == []
+    assert len(greeted) == 1
     store.close()

@@ -573,6 +573,12 @@ def test_a_broker_that_cannot_write_tells_nobody_and_goes_on_when_it_can(broker:
     submit = Submit(idempotency_key="k", source=Source(location="/tmp/project"))
     client.requests.send_multipart(codec.frames(submit, "1"))
     assert not client.requests.poll(1500)
+    told = client.ask(submit)
+    assert isinstance(told, Refused)
+    assert told.code is Code.STORE
+    assert "ledger.sqlite3 cannot be" in told.message
+    client.requests.send_multipart(codec.frames(Cancel(job_id="ab" * 16), "2"))
+    assert not client.requests.poll(200)
     resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     again = broker.client()
     assert isinstance(again.ask(submit), Submitted)

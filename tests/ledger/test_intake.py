@@ -48,6 +48,13 @@ def test_a_project_is_called_by_its_option_or_its_place(bench: Bench) -> None:
     assert [named.project, placed.project, remote.project] == ["Kidney 7", "nuclei", "cells"]
 
 
+@pytest.mark.parametrize("location", ["cells", "./cells", "", "~/cells"])
+def test_a_place_that_is_not_absolute_is_refused(bench: Bench, location: str) -> None:
+    refused = only(bench.ask(submit("1", location)), Refused)
+    assert refused.code is Code.USAGE
+    assert "absolute path" in refused.message
+
+
 @pytest.mark.parametrize(
     ("project", "name"),
     [("nuclei", "nuclei.zip"), ("a/b\\c:d", "a_b_c_d.zip"), ("..", "export.zip"), ("Zellen 7 µm", "Zellen 7 µm.zip")],

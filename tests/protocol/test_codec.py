@@ -103,6 +103,22 @@ def test_a_message_without_a_later_added_optional_field_is_read_with_its_default
     assert codec.unpack(msgpack.packb(body), events.EventsLane).estimated_time_remaining is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kind": "cancel", "job_id": "ab" * 16, "keep_partial": None, "attempt": None, "reason": None},
+        {"kind": "get-history", "limit": 20, "before": None, "everybody": None},
+        {"kind": "open-download", "job_id": "ab" * 16, "transfer_id": None},
+    ],
+    ids=lambda body: body["kind"],
+)
+def test_what_may_be_left_out_may_be_null(body: dict[str, Any]) -> None:
+    short = {name: value for name, value in body.items() if value is not None}
+    left_out = codec.unpack(msgpack.packb(short), requests.ClientSays)
+    said = codec.unpack(msgpack.packb(body), requests.ClientSays)
+    assert codec.plain(said) == {**codec.plain(left_out), **body}
+
+
 def test_an_unknown_kind_is_refused_by_name() -> None:
     with pytest.raises(Refusal, match="'explode' is not spoken on this lane") as refused:
         codec.unpack(msgpack.packb({"kind": "explode"}), requests.ClientSays)

@@ -1,10 +1,14 @@
 """Sockets reconnect spread out in time, so that a broker that was restarted meets no herd."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import zmq
 
+from labelferry_broker.lanes import bind_lanes
+from labelferry_protocol import limits
+from labelferry_protocol.endpoints import parse_endpoint
 from labelferry_transport.sockets import connect, new_context
 
 NOBODY = "tcp://127.0.0.1:9"
@@ -38,3 +42,12 @@ def test_a_crowd_has_many_different_pauses(context: zmq.Context[zmq.Socket[bytes
 def test_a_try_to_connect_ends_so_that_the_name_is_looked_up_again(context: zmq.Context[zmq.Socket[bytes]]) -> None:
     with connect(context, zmq.DEALER, NOBODY) as socket:
         assert 0 < int(socket.getsockopt(zmq.CONNECT_TIMEOUT)) <= 5000
+
+
+def test_a_worker_that_is_cut_off_ends_what_it_holds_before_its_connection_is_taken_for_dropped(
+    context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
+) -> None:
+    lanes = bind_lanes(context, parse_endpoint(f"ipc://{tmp_path}"), None)
+    assert int(lanes.work.getsockopt(zmq.TCP_MAXRT)) > 1000 * limits.LEASE_SECONDS
+    assert int(lanes.events.getsockopt(zmq.TCP_MAXRT)) < 1000 * limits.LEASE_SECONDS
+    lanes.close()

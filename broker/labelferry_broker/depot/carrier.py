@@ -131,12 +131,12 @@ class Carrier:
     def _from_door(self) -> None:
         for parts in drain(self._door, BATCH):
             self._connections.seen(parts[-1], parts[0].bytes)
-            if len(parts) < 3:
-                continue
             peer, rest = parts[0].bytes, parts[1:]
             ref, job_id = "", None
             try:
                 speaker = speaker_of(parts[-1], open_door=self._settings.keys is None)
+                if len(rest) < 2:
+                    raise Malformed("a message to the depot has a header and a body")
                 header = codec.parse_header(rest[0].bytes)
                 ref = header.ref
                 message, payload = _read(header, rest)

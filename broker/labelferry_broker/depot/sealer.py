@@ -129,6 +129,10 @@ class Sealer:
                 return Sealed(claims=claims, outcome=Outcome.BROKEN)
             if order.coming:
                 self._vault.seal(path, claims)
+        except FileNotFoundError as error:
+            # A cancel that comes while a bundle waits has it removed.
+            log.info("bundle gone before it was sealed", job=claims.job_id, attempt=claims.attempt)
+            return _failed(claims, error)
         except OSError as error:
             log.error("bundle not sealed", job=claims.job_id, attempt=claims.attempt, reason=error.strerror)
             return _failed(claims, error)

@@ -40,7 +40,7 @@ class Cancels:
         self._book.emit(Reply(peer, ref, CancelAccepted(job_id=row.job_id, state=self._next_state(job))))
         if job.row.cancel is None:
             keep = row.options.keep_partial if message.keep_partial is None else message.keep_partial
-            self._mark(job, CancelledBy.USER, user, keep_partial=keep, reason=message.reason)
+            self._mark(job, CancelledBy.USER, user, keep_partial=keep, reason=message.reason or "")
         elif message.keep_partial is not None and job.held:
             self._change_wish(job, keep_partial=message.keep_partial)
 

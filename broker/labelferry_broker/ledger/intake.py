@@ -30,6 +30,9 @@ def set_timeout(book: Book, job: Job) -> None:
 
 
 def _make(book: Book, asker: Asker, message: Submit) -> JobRow:
+    location = message.source.location
+    if not location.startswith("/") and "://" not in location:
+        raise Refusal(Code.USAGE, f"where a project is must be said as an absolute path, not {location!r}")
     templates.check_options(book, message.source, message.options)
     limit = book.settings.queued_per_user
     if book.queued_of.get(asker.user, 0) >= limit:
