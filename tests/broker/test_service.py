@@ -834,3 +834,20 @@ def _held(lease: Lease) -> tuple[Holding, ...]:
 
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [("UPDATE jobs SET state = 'asleep'", "asleep"), ("UPDATE meta SET value = -3 WHERE name = 'schema'", "schema")],
+)
+def test_a_ledger_whose_rows_are_damaged_is_one_sentence(start: Start, damage: str, word: str) -> None:
+    broker = start()
+    broker.client().submit()
+    broker.end()
+    with closing(sqlite3.connect(broker.state / "ledger.sqlite3")) as ledger, ledger:
+        ledger.execute(damage)
+    ended = run_to_end(["--listen", str(broker.endpoint), "--state", str(broker.state)])
+    assert ended.returncode == 1
+    assert "put a copy of it back" in ended.stderr
+    assert word in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

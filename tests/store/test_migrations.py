@@ -67,6 +67,18 @@ def test_a_ledger_of_a_newer_labelferry_is_refused_and_left_alone(tmp_path: Path
         assert file.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("version", [-3, "two"])
+def test_a_ledger_of_no_version_at_all_is_damaged(tmp_path: Path, version: object) -> None:
+    Store.open(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
+        file.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (version,))
+    with pytest.raises(
+        Refusal, match=r"ledger\.sqlite3 is damaged \(its schema is .*\): put a copy of it back"
+    ) as refused:
+        Store.open(tmp_path)
+    assert refused.value.code is Code.STORE
+
+
 def test_a_step_that_fails_leaves_the_version_before(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
     engine = sa.create_engine(f"sqlite:///{tmp_path / FILE}")

@@ -191,6 +191,46 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> 
     assert (tmp_path / FILE).read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        ("UPDATE jobs SET options = '{bad'", "options"),
+        ("UPDATE jobs SET source = '[]'", "source"),
+        ("UPDATE jobs SET reasons = X'FF'", "reasons"),
+        ("UPDATE jobs SET cancel = 5", "cancel"),
+        ("UPDATE jobs SET number = 'first'", "int"),
+        ("UPDATE jobs SET attempt = 'none'", "attempt"),
+        ("UPDATE jobs SET created_at = 'yesterday'", "created_at"),
+        ("UPDATE jobs SET state = 'asleep'", "asleep"),
+        ("UPDATE jobs SET state = 'completed', bundle_attempt = 1, bundle = '{bad'", "bundle"),
+        ("UPDATE jobs SET state = 'completed', bundle_attempt = 1, bundle = NULL", "object"),
+        ("UPDATE jobs SET state = 'completed', number = 'last'", "int"),
+    ],
+)
+def test_a_row_that_is_damaged_is_named_when_the_ledger_is_loaded(tmp_path: Path, damage: str, word: str) -> None:
+    store = Store.open(tmp_path)
+    store.apply([AddJob(row(1))])
+    with closing(sqlite3.connect(tmp_path / FILE)) as other, other:
+        other.execute(damage)
+    with pytest.raises(Refusal, match=r"ledger\.sqlite3 is damaged \(.*\): put a copy of it back") as refused:
+        store.load()
+    assert refused.value.code is Code.STORE
+    assert word in refused.value.message
+    store.close()
+
+
+def test_a_row_of_the_past_that_is_damaged_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store.apply([AddJob(row(1, State.FAILED)), AddJob(row(2, State.FAILED))])
+    with closing(sqlite3.connect(tmp_path / FILE)) as other, other:
+        other.execute("UPDATE jobs SET terminal = '{}' WHERE number = 1")
+    assert store.load().last_job_number == 2
+    assert store.job(row(2).job_id) == row(2, State.FAILED)
+    with pytest.raises(Refusal, match=rf"the row of {row(1).job_id}: terminal: "):
+        store.job(row(1).job_id)
+    store.close()
+
+
 def test_a_place_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Refusal, match="cannot be used"):

@@ -1,4 +1,7 @@
-"""Rows to columns and back. What has parts of its own becomes JSON, which a person can read with any SQL shell."""
+"""Rows to columns and back. What has parts of its own becomes JSON, which a person can read with any SQL shell.
+
+What makes a row raises `ValueError` where a record holds anything that its row cannot.
+"""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,12 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from labelferry_broker.ledger.rows import AttemptRow, BundleRow, CancelMark, JobRow, Outcome, TemplateRow, TransferRow
+from labelferry_broker.ledger.rows import AttemptRow, BundleRow, CancelMark, JobRow, TemplateRow, TransferRow
 from labelferry_protocol.events import BundleFacts, Cancelled, Completed, ExportCounts, Failed, Progress, Started
 from labelferry_protocol.options import ExportOptions, Source
-from labelferry_protocol.words import State, TransferState
+from labelferry_protocol.words import State
 
-T = TypeVar("T")
+R = TypeVar("R", bound=msgspec.Struct)
 Columns = dict[str, Any]
 
 FIXED = ("job_id", "number", "owner", "idempotency_key", "project", "source", "options", "created_at")
@@ -45,14 +48,14 @@ def changing_columns(row: JobRow) -> Columns:
 
 def job_row(columns: Mapping[str, Any]) -> JobRow:
     """Return the job in a record of `jobs`."""
-    values = {name: _in(name, columns[name]) for name in _JOB_FIELDS}
-    return JobRow(**(values | {"state": State(columns["state"])}))
+    return _row(JobRow, columns)
 
 
 def bundle_row(columns: Mapping[str, Any]) -> BundleRow:
     """Return the bundle in a record of the columns `job_id`, `finished_at` and `bundle`."""
-    facts: BundleFacts = _in("bundle", columns["bundle"])
-    return BundleRow(columns["job_id"], columns["finished_at"] or 0.0, facts.size)
+    facts = msgspec.convert(_in("bundle", columns["bundle"]), BundleFacts)
+    finished_at = msgspec.convert(columns["finished_at"], float | None)
+    return BundleRow(columns["job_id"], finished_at or 0.0, facts.size)
 
 
 def attempt_columns(row: AttemptRow) -> Columns:
@@ -62,7 +65,7 @@ def attempt_columns(row: AttemptRow) -> Columns:
 
 def attempt_row(columns: Mapping[str, Any]) -> AttemptRow:
     """Return the attempt in a record of `attempts`."""
-    return AttemptRow(**(dict(columns) | {"outcome": Outcome(columns["outcome"])}))
+    return _row(AttemptRow, columns)
 
 
 def transfer_columns(row: TransferRow) -> Columns:
@@ -74,9 +77,7 @@ def transfer_columns(row: TransferRow) -> Columns:
 
 def transfer_row(columns: Mapping[str, Any]) -> TransferRow:
     """Return the transfer in a record of `transfers`."""
-    values = dict(columns) | {"state": TransferState(columns["state"]), "user": columns["user_name"]}
-    del values["user_name"]
-    return TransferRow(**values)
+    return _row(TransferRow, {**columns, "user": columns["user_name"]})
 
 
 def template_columns(row: TemplateRow) -> Columns:
@@ -86,7 +87,21 @@ def template_columns(row: TemplateRow) -> Columns:
 
 def template_row(columns: Mapping[str, Any]) -> TemplateRow:
     """Return the template in a record of `templates`."""
-    return TemplateRow(**(dict(columns) | {"options": _in("options", columns["options"])}))
+    return _row(TemplateRow, columns)
+
+
+def state_count(columns: Mapping[str, Any]) -> tuple[State, int]:
+    """Return a state, and how many jobs are in it, of a record of the columns `state` and `jobs`."""
+    return State(columns["state"]), columns["jobs"]
+
+
+def number(columns: Mapping[str, Any]) -> int:
+    """Return the number in a record of the column `number`."""
+    return msgspec.convert(columns["number"], int)
+
+
+def _row(kind: type[R], columns: Mapping[str, Any]) -> R:
+    return msgspec.convert({name: _in(name, columns[name]) for name in kind.__struct_fields__}, kind)
 
 
 def _out(name: str, value: Any) -> Any:
@@ -96,7 +111,12 @@ def _out(name: str, value: Any) -> Any:
 
 
 def _in(name: str, value: Any) -> Any:
-    return _decoder(name).decode(value) if name in _JSON and value is not None else value
+    if name not in _JSON or value is None:
+        return value
+    try:
+        return _decoder(name).decode(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 @cache

@@ -1,5 +1,9 @@
-"""What a store says when its rows are not what the ledger believed."""
+"""What a store says when its rows are not what the ledger believed, or are no rows at all."""
 
 
 class Diverged(Exception):
     """The rows are not what the ledger believed, or a later broker has begun: nothing was written, and the broker must stop."""
+
+
+class Damaged(Exception):
+    """What the database holds is nothing that was ever written there."""

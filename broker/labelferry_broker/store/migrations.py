@@ -7,6 +7,7 @@ To add one: append its statements (SQL that SQLite and PostgreSQL both take), ch
 
 import sqlalchemy as sa
 
+from labelferry_broker.store.diverged import Damaged
 from labelferry_protocol.errors import Code, Refusal
 
 STEPS: tuple[tuple[str, ...], ...] = (
@@ -85,10 +86,12 @@ _META = "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value 
 def migrate(connection: sa.Connection, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
     """Bring the tables to the version of `steps`; `connection` is in autocommit mode.
 
-    Raises `Refusal(STORE)` for tables of a newer version: they are left as they are.
+    Raises `Refusal(STORE)` for tables of a newer version, `Damaged` for those of no version at all: they are left as they are.
     """
     connection.exec_driver_sql(_META)
     version = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'schema'").scalar() or 0
+    if not isinstance(version, int) or version < 0:
+        raise Damaged(f"its schema is {version!r}")
     if version > len(steps):
         raise Refusal(
             Code.STORE,

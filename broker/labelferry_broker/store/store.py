@@ -1,7 +1,7 @@
 """The store itself: opened by one broker at a time, written in whole turns, read by the ledger as its `Archive`."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from labelferry_broker.ledger.effects import Save
 from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, TemplateRow, TransferRow
 from labelferry_broker.store import columns, migrations
-from labelferry_broker.store.diverged import Diverged
+from labelferry_broker.store.diverged import Damaged, Diverged
 from labelferry_broker.store.lock import Lock
+from labelferry_broker.store.opening import open_sqlite, own
 from labelferry_broker.store.prepared import Prepared
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
 from labelferry_broker.store.writing import write_turn
@@ -72,8 +73,8 @@ class Store:
             engine, name = sa.create_engine(place), sa.make_url(place).render_as_string()
         else:
             directory = Path(place)
-            lock = _own(directory)
-            engine, name = _sqlite(directory / FILE, busy_seconds), str(directory / FILE)
+            lock = own(directory)
+            engine, name = open_sqlite(directory / FILE, busy_seconds), str(directory / FILE)
         store = None
         try:
             with _translated(name, "opened"):
@@ -105,14 +106,16 @@ class Store:
         return self._epoch
 
     def load(self) -> Loaded:
-        """Return what a ledger that starts must know."""
+        """Return what a ledger that starts must know; raise `Refusal(STORE)` when a row of that is damaged."""
         live = [state.value for state in State if state not in TERMINAL]
-        jobs = self._read(sa.select(JOBS).where(JOBS.c.state.in_(live)).order_by(JOBS.c.number))
+        jobs = sa.select(JOBS).where(JOBS.c.state.in_(live)).order_by(JOBS.c.number)
+        # A job in a state that nobody knows is on no other list.
+        self.count_by_state(None)
         return Loaded(
-            jobs=tuple(map(columns.job_row, jobs)),
+            jobs=tuple(self._rows(columns.job_row, jobs)),
             last_job_number=self._last(JOBS.c.number),
             last_transfer_number=self._last(TRANSFERS.c.number),
-            bundles=tuple(map(columns.bundle_row, self._read(BUNDLES))),
+            bundles=tuple(self._rows(columns.bundle_row, BUNDLES)),
         )
 
     def apply(self, saves: Sequence[Save]) -> None:
@@ -135,15 +138,15 @@ class Store:
 
     def job(self, job_id: str) -> JobRow | None:
         """Return a job, ended or not."""
-        return _only(map(columns.job_row, self._read(JOB, job_id=job_id)))
+        return _only(self._rows(columns.job_row, JOB, job_id=job_id))
 
     def job_of_key(self, owner: str, idempotency_key: str) -> JobRow | None:
         """Return the job that this user's key has made."""
-        return _only(map(columns.job_row, self._read(JOB_OF_KEY, owner=owner, key=idempotency_key)))
+        return _only(self._rows(columns.job_row, JOB_OF_KEY, owner=owner, key=idempotency_key))
 
     def attempt(self, job_id: str, attempt: int) -> AttemptRow | None:
         """Return one attempt of a job."""
-        return _only(map(columns.attempt_row, self._read(ATTEMPT, job_id=job_id, attempt=attempt)))
+        return _only(self._rows(columns.attempt_row, ATTEMPT, job_id=job_id, attempt=attempt))
 
     def history(self, owner: str | None, before: int | None, limit: int) -> Sequence[JobRow]:
         """Return at most `limit` jobs, newest first: of one owner or of all (None), with a number below `before`."""
@@ -152,23 +155,23 @@ class Store:
             query = query.where(JOBS.c.owner == owner)
         if before is not None:
             query = query.where(JOBS.c.number < before)
-        return list(map(columns.job_row, self._read(query)))
+        return self._rows(columns.job_row, query)
 
     def count_by_state(self, owner: str | None) -> Mapping[State, int]:
         """Return how many jobs are in each state, of one owner or of all (None); states without a job are left out."""
         query = sa.select(JOBS.c.state, sa.func.count().label("jobs")).group_by(JOBS.c.state)
         if owner is not None:
             query = query.where(JOBS.c.owner == owner)
-        return {State(row["state"]): row["jobs"] for row in self._read(query)}
+        return dict(self._rows(columns.state_count, query))
 
     def transfer(self, transfer_id: str) -> TransferRow | None:
         """Return one download."""
-        return _only(map(columns.transfer_row, self._read(TRANSFER, transfer_id=transfer_id)))
+        return _only(self._rows(columns.transfer_row, TRANSFER, transfer_id=transfer_id))
 
     def transfers(self, job_id: str, limit: int) -> Sequence[TransferRow]:
         """Return at most `limit` downloads of a job, newest first."""
         query = sa.select(TRANSFERS).where(TRANSFERS.c.job_id == job_id).order_by(TRANSFERS.c.number.desc())
-        return list(map(columns.transfer_row, self._read(query.limit(limit))))
+        return self._rows(columns.transfer_row, query.limit(limit))
 
     def count_downloads(self, job_ids: Iterable[str]) -> Mapping[str, int]:
         """Return how many downloads of each job are complete; jobs without one are left out."""
@@ -181,11 +184,17 @@ class Store:
 
     def template(self, owner: str, name: str) -> TemplateRow | None:
         """Return a user's template."""
-        return _only(map(columns.template_row, self._read(TEMPLATE, owner=owner, name=name)))
+        return _only(self._rows(columns.template_row, TEMPLATE, owner=owner, name=name))
 
     def template_names(self, owner: str) -> Sequence[str]:
         """Return the names of a user's templates, sorted."""
         return sorted(row["name"] for row in self._read(sa.select(TEMPLATES.c.name).where(TEMPLATES.c.owner == owner)))
+
+    def _rows(
+        self, make: Callable[[Mapping[str, Any]], T], query: sa.Select[Any] | Prepared, **values: Any
+    ) -> Sequence[T]:
+        with _translated(self._place, "read"):
+            return [_made(make, record) for record in self._read(query, **values)]
 
     def _read(self, query: sa.Select[Any] | Prepared, **values: Any) -> list[dict[str, Any]]:
         with _translated(self._place, "read"):
@@ -194,32 +203,8 @@ class Store:
             return [dict(record) for record in self._reader.execute(query, values).mappings()]
 
     def _last(self, numbers: sa.Column[int]) -> int:
-        (record,) = self._read(sa.select(sa.func.coalesce(sa.func.max(numbers), 0).label("last")))
-        return int(record["last"])
-
-
-def _own(directory: Path) -> Lock:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Lock(directory)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise Refusal(Code.STORE, f"the state directory {directory} cannot be used: {reason}") from None
-
-
-def _sqlite(path: Path, busy_seconds: float) -> sa.Engine:
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")  # a reply must outlive a power cut, not only a crash
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    return engine
+        (last,) = self._rows(columns.number, sa.select(sa.func.coalesce(sa.func.max(numbers), 0).label("number")))
+        return last
 
 
 @contextmanager
@@ -227,17 +212,30 @@ def _translated(place: str, verb: str) -> Iterator[None]:
     """Make what the database says a sentence for a person; rows that are not as believed stay `Diverged`."""
     try:
         yield
+    except Damaged as error:
+        raise _damaged(place, error) from error
     except sa.exc.IntegrityError as error:
         raise Diverged(f"the ledger {place} does not hold what the broker believed: {error.orig}") from error
     except sa.exc.DBAPIError as error:
         if getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:
-            raise Refusal(
-                Code.STORE,
-                f"the ledger {place} is damaged ({error.orig}): put a copy of it back, or begin anew with another --state directory",
-            ) from error
+            raise _damaged(place, error.orig) from error
         raise Refusal(
             Code.STORE, f"the ledger {place} cannot be {verb} now: {error.orig}", retry_after=BUSY_SECONDS
         ) from error
+
+
+def _damaged(place: str, trouble: BaseException | None) -> Refusal:
+    return Refusal(
+        Code.STORE,
+        f"the ledger {place} is damaged ({trouble}): put a copy of it back, or begin anew with another --state directory",
+    )
+
+
+def _made(make: Callable[[Mapping[str, Any]], T], record: Mapping[str, Any]) -> T:
+    try:
+        return make(record)
+    except ValueError as error:
+        raise Damaged(f"the row of {next(iter(record.values()))}: {error}") from error
 
 
 def _only(rows: Iterable[T]) -> T | None:
