@@ -244,6 +244,7 @@ class Dispatcher:
         if now.steady - self._beat_at < limits.BEAT_SECONDS:
             return
         self._beat_at = now.steady
+        self._store.check_files()
         self._events.publish(BEAT, codec.pack(self._beat_of(now)))
         unsent = self._delivery.unsent()
         self._gauges.unsent += unsent

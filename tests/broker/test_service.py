@@ -851,3 +851,25 @@ def test_a_ledger_whose_rows_are_damaged_is_one_sentence(start: Start, damage: s
     assert "put a copy of it back" in ended.stderr
     assert word in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_broker_whose_state_was_taken_away_ends_with_one_sentence_and_takes_no_job(
+    capfd: pytest.CaptureFixture[str], start: Start
+) -> None:
+    broker = start()
+    client = broker.client()
+    client.ask(GetOverview())
+    shutil.rmtree(broker.state)
+    submit = Submit(idempotency_key="k", source=Source(location="/tmp/project"))
+    client.requests.send_multipart(codec.frames(submit, "1"))
+    broker.process.wait(10)
+    assert broker.end() == 1
+    assert not client.requests.poll(0)
+    (sentence,) = capfd.readouterr().err.splitlines()
+    assert f"{broker.state / 'ledger.sqlite3'} was moved away, removed or replaced" in sentence
+
+
+def test_an_idle_broker_sees_that_its_state_was_taken_away(broker: Process) -> None:
+    broker.state.rename(broker.state.with_name("elsewhere"))
+    broker.process.wait(10)
+    assert broker.end() == 1

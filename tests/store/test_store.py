@@ -1,7 +1,9 @@
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -145,6 +147,52 @@ def test_a_broker_that_was_followed_by_another_writes_nothing(tmp_path: Path) ->
     with pytest.raises(Diverged, match="another broker"):
         store.apply([AddJob(row(1))])
     assert store.job(row(1).job_id) is None
+    store.close()
+
+
+def moved(state: Path) -> None:
+    state.rename(state.with_name("elsewhere"))
+
+
+def removed(state: Path) -> None:
+    shutil.rmtree(state)
+
+
+def replaced(state: Path) -> None:
+    shutil.copy(state / FILE, state / "copy")
+    (state / "copy").rename(state / FILE)
+
+
+def unlocked(state: Path) -> None:
+    (state / "broker.lock").unlink()
+
+
+def no_directory(state: Path) -> None:
+    moved(state)
+    state.touch()
+
+
+@pytest.mark.parametrize("take_away", [moved, removed, replaced, unlocked, no_directory])
+def test_a_state_directory_that_was_taken_away_stops_the_broker(
+    tmp_path: Path, take_away: Callable[[Path], None]
+) -> None:
+    store = Store.open(tmp_path / "state")
+    store.apply([AddJob(row(1))])
+    store.check_files()
+    take_away(tmp_path / "state")
+    with pytest.raises(Diverged, match="was moved away, removed or replaced"):
+        store.check_files()
+    with pytest.raises(Diverged, match="put the state directory back"):
+        store.apply([AddJob(row(2))])
+    assert store.load().jobs == (row(1),)
+    store.close()
+
+
+def test_a_state_directory_that_was_put_back_is_the_same_again(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "state")
+    moved(tmp_path / "state")
+    (tmp_path / "elsewhere").rename(tmp_path / "state")
+    store.apply([AddJob(row(1))])
     store.close()
 
 

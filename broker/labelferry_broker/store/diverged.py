@@ -2,7 +2,7 @@
 
 
 class Diverged(Exception):
-    """The rows are not what the ledger believed, or a later broker has begun: nothing was written, and the broker must stop."""
+    """The rows are not what the ledger believed, or a later broker has begun, or the ledger's file was taken away: nothing was written, and the broker must stop."""
 
 
 class Damaged(Exception):

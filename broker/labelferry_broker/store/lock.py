@@ -13,8 +13,8 @@ class Lock:
     """The right to a state directory, from its making until `release`."""
 
     def __init__(self, directory: Path) -> None:
-        path = directory / NAME
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.path = directory / NAME
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

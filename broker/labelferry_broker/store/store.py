@@ -13,6 +13,7 @@ from labelferry_broker.ledger.rows import AttemptRow, JobRow, Loaded, TemplateRo
 from labelferry_broker.store import columns, migrations
 from labelferry_broker.store.diverged import Damaged, Diverged
 from labelferry_broker.store.lock import Lock
+from labelferry_broker.store.open_files import OpenFiles
 from labelferry_broker.store.opening import open_sqlite, own
 from labelferry_broker.store.prepared import Prepared
 from labelferry_broker.store.tables import ATTEMPTS, JOBS, META, TEMPLATES, TRANSFERS
@@ -59,6 +60,7 @@ class Store:
         self._lock = lock
         self._place = place
         self._epoch = 0
+        self._files = OpenFiles()
         self._writer = engine.connect()
         self._reader = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
@@ -69,18 +71,21 @@ class Store:
         Raises `Refusal(STORE)` with what to do: another broker has it, it is of a newer labelferry, the disk is full or read-only.
         """
         lock = None
+        files: tuple[Path, ...] = ()
         if isinstance(place, str) and "://" in place:
             engine, name = sa.create_engine(place), sa.make_url(place).render_as_string()
         else:
             directory = Path(place)
             lock = own(directory)
-            engine, name = open_sqlite(directory / FILE, busy_seconds), str(directory / FILE)
+            path = directory / FILE
+            engine, name, files = open_sqlite(path, busy_seconds), str(path), (path, lock.path)
         store = None
         try:
             with _translated(name, "opened"):
                 store = cls(engine, lock, name)
                 migrations.migrate(store._reader)
                 store.begin_epoch()
+                store._files = OpenFiles(files)
         except BaseException:
             if store is not None:
                 store.close()
@@ -122,11 +127,17 @@ class Store:
         """Write a turn, all of it or nothing, durable on return; nothing at all for an empty one.
 
         Raises `Refusal(STORE)` when the disk is full or the database locked: nothing was written. Raises `Diverged` when
-        the rows are not what the ledger believed, or a later epoch has begun: a bug or a second broker; stop.
+        the rows are not what the ledger believed, or a later epoch has begun: a bug or a second broker; stop. As does
+        `check_files`, which is asked before the commit.
         """
         if saves:
             with _translated(self._place, "written"), self._writer.begin():
                 write_turn(self._writer, self._epoch, saves)
+                self.check_files()
+
+    def check_files(self) -> None:
+        """Raise `Diverged` when what is open is no longer what lies in the state directory: what is written would be lost with this process."""
+        self._files.check()
 
     def close(self) -> None:
         """Close the database and let go of the lock; may be repeated."""
