@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from labelferry_broker.depot.settings import SECRET_BYTES, secret_path
+from labelferry_broker.depot.settings import SECRET_BYTES, bundles_folder, secret_path
 from labelferry_protocol.endpoints import MAX_IPC_PATH, Endpoint, Lane
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_transport.doors import SHUT
@@ -59,6 +59,17 @@ def read_secret(state: Path) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise Refusal(Code.STORE, f"{path} is not whole: remove it (running transfers will ask for new tokens)")
     return secret
+
+
+def check_no_bundles(state: Path) -> None:
+    """Raise `Refusal(STORE)` where bundles lie: a ledger that knows of none would have them all removed."""
+    folder = bundles_folder(state)
+    if any(folder.glob("*.zip")):
+        raise Refusal(
+            Code.STORE,
+            f"the ledger in {state} is missing or empty, but {folder} holds bundles: put a copy of the ledger back, or remove"
+            f" {folder} to begin anew without them",
+        )
 
 
 def listening(endpoint: Endpoint) -> Endpoint:

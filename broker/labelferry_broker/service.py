@@ -12,7 +12,7 @@ from labelferry_broker.doorman import Doorman
 from labelferry_broker.gauges import Gauges
 from labelferry_broker.lanes import CLOSING_MILLISECONDS, bind_lanes
 from labelferry_broker.ledger.settings import LedgerSettings
-from labelferry_broker.places import SocketPlace, listening, make_private, read_secret, told
+from labelferry_broker.places import SocketPlace, check_no_bundles, listening, make_private, read_secret, told
 from labelferry_broker.porter import Porter
 from labelferry_broker.proof import prove_shut
 from labelferry_broker.settings import BrokerSettings
@@ -46,7 +46,7 @@ def run_broker(
     key = None if settings.keys is None else load_key(settings.keys / "broker.key")
     make_private(settings.state)
     with ExitStack() as closing:
-        store = Store.open(settings.state)
+        store = Store.open(settings.state, may_begin=lambda: check_no_bundles(settings.state))
         closing.callback(store.close)
         secret = read_secret(settings.state)
         place = SocketPlace(endpoint, settings.state)

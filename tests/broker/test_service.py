@@ -45,6 +45,7 @@ from labelferry_protocol.requests import (
     Cancel,
     CancelAccepted,
     CancelSettled,
+    DownloadOpened,
     GetHistory,
     GetOverview,
     GetSnapshot,
@@ -873,3 +874,28 @@ def test_an_idle_broker_sees_that_its_state_was_taken_away(broker: Process) -> N
     broker.state.rename(broker.state.with_name("elsewhere"))
     broker.process.wait(10)
     assert broker.end() == 1
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_new_ledger_beside_stored_bundles_is_refused_until_a_copy_is_put_back(start: Start, name: str) -> None:
+    broker = start()
+    client, worker = broker.client(), broker.worker()
+    job_id = client.submit()
+    worker.register()
+    lease = worker.begin()
+    worker.finish(lease, b"x")
+    broker.end()
+    ledger, (bundle,) = broker.state / "ledger.sqlite3", (broker.state / "bundles").iterdir()
+    copy = ledger.read_bytes()
+    ledger.unlink()
+    if name == "empty":
+        ledger.touch()
+    for _ in range(2):
+        ended = run_to_end(["--listen", str(broker.endpoint), "--state", str(broker.state)])
+        assert ended.returncode == 1
+        assert str(broker.state / "bundles") in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+        assert bundle.read_bytes() == b"x"
+    ledger.write_bytes(copy)
+    broker.start()
+    assert isinstance(broker.client().ask(OpenDownload(job_id=job_id)), DownloadOpened)

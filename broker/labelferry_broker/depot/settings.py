@@ -27,7 +27,12 @@ def part_path(state: Path, claims: Claims) -> Path:
 
 def bundle_path(state: Path, job_id: str, attempt: int) -> Path:
     """Return where a bundle lies when it is whole and checked."""
-    return state / "bundles" / f"{job_id}.{attempt}.zip"
+    return bundles_folder(state) / f"{job_id}.{attempt}.zip"
+
+
+def bundles_folder(state: Path) -> Path:
+    """Return where all bundles lie that are whole and checked."""
+    return state / "bundles"
 
 
 def secret_path(state: Path) -> Path:

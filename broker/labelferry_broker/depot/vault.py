@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from labelferry_broker.depot.settings import bundle_path, part_path
+from labelferry_broker.depot.settings import bundle_path, bundles_folder, part_path
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.tokens import Claims
 from labelferry_protocol.work import Holding
@@ -82,7 +82,7 @@ class Vault:
 
     def __init__(self, state: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
         self._state = state
-        self.bundles = state / "bundles"
+        self.bundles = bundles_folder(state)
         self.incoming = state / "incoming"
         self._reserve_bytes = reserve_bytes
         self.littered = False

@@ -5,6 +5,8 @@ To add one: append its statements (SQL that SQLite and PostgreSQL both take), ch
 `tests/store` keep a file of the version before.
 """
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 
 from labelferry_broker.store.diverged import Damaged
@@ -83,8 +85,10 @@ SCHEMA = len(STEPS)
 _META = "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)"
 
 
-def migrate(connection: sa.Connection, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
-    """Bring the tables to the version of `steps`; `connection` is in autocommit mode.
+def migrate(
+    connection: sa.Connection, steps: tuple[tuple[str, ...], ...] = STEPS, may_begin: Callable[[], None] = lambda: None
+) -> None:
+    """Bring the tables to the version of `steps`; `connection` is in autocommit mode. `may_begin` is called before the first step, and raises where there must be tables already.
 
     Raises `Refusal(STORE)` for tables of a newer version, `Damaged` for those of no version at all: they are left as they are.
     """
@@ -97,6 +101,8 @@ def migrate(connection: sa.Connection, steps: tuple[tuple[str, ...], ...] = STEP
             Code.STORE,
             f"this ledger was written by a newer labelferry (its schema is {version}, this one knows {len(steps)}): update labelferry here",
         )
+    if version == 0:
+        may_begin()
     for step in range(version, len(steps)):
         connection.exec_driver_sql("BEGIN")
         try:

@@ -65,9 +65,12 @@ class Store:
         self._reader = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def open(cls, place: Path | str, busy_seconds: float = BUSY_SECONDS) -> Self:
+    def open(
+        cls, place: Path | str, busy_seconds: float = BUSY_SECONDS, may_begin: Callable[[], None] = lambda: None
+    ) -> Self:
         """Open the ledger of a state directory (made when it is missing), or of a database URL, and begin an epoch.
 
+        `may_begin` is called before an empty ledger is begun, and raises where there must be one that is not.
         Raises `Refusal(STORE)` with what to do: another broker has it, it is of a newer labelferry, the disk is full or read-only.
         """
         lock = None
@@ -83,7 +86,7 @@ class Store:
         try:
             with _translated(name, "opened"):
                 store = cls(engine, lock, name)
-                migrations.migrate(store._reader)
+                migrations.migrate(store._reader, may_begin=may_begin)
                 store.begin_epoch()
                 store._files = OpenFiles(files)
         except BaseException:
