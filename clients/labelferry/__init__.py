@@ -3,9 +3,7 @@
 Names are imported when they are first used, so that the command line starts fast.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as type checkers know it; `typing` itself takes longer to read than all that the start needs
 if TYPE_CHECKING:
     from labelferry.async_client import AsyncClient, AsyncEvents, AsyncExport, AsyncTransfer
     from labelferry.client import Client, Events, Export, Transfer
@@ -108,6 +106,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'labelferry' has no attribute {name!r}")
+    from importlib import import_module
+
     value: object = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

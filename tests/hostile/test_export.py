@@ -17,7 +17,7 @@ from tests.hostile import documents, names, pictures, zips
 from tests.hostile.case import DONE, Case
 from tests.support.processes import Service, job_children, running_service
 
-from labelferry.cli import labelferry
+from labelferry.cli.commands import labelferry
 from labelferry.cli.guard import guarded
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.support.packages import EntryPoints, install, looked_up_anew
 from tests.support.scenes import Thing, box, export_to, make_scene
 
-from labelferry.cli import labelferry
+from labelferry.cli.commands import labelferry
 from labelferry_export import formats, sources, tables
 from labelferry_export.catalogue import catalogue, problems
 from labelferry_export.errors import ExportError

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from labelferry.cli.show.words import count_in_words, size_in_words, warning_in_words
+from labelferry.cli.signals import raise_on_signals
 from labelferry_export.errors import ExportError
 from labelferry_export.exporter import Exporter
 from labelferry_export.preview import Preview
@@ -18,6 +19,7 @@ from labelferry_protocol.options import ExportOptions
 
 def tell_beforehand(location: str, options: ExportOptions, *, as_json: bool) -> None:
     """Read the project at `location`, write its formats on trial, and tell counts, sizes, names, warnings and losses."""
+    raise_on_signals()
     try:
         with tempfile.TemporaryDirectory(prefix="labelferry-") as folder:
             preview = _preview(Path(location), Path(folder), options)

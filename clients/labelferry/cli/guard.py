@@ -7,7 +7,8 @@ import traceback
 
 import click
 
-from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_DONE, EXIT_FAILED, LabelferryError
+from labelferry.cli.signals import ending
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, LabelferryError
 from labelferry_transport.descriptors import OUT_OF_DESCRIPTORS, NoDescriptor
 
 
@@ -20,8 +21,9 @@ def guarded(command: click.Command) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Cancelled.", err=True)
-        return EXIT_CANCELLED
+        sentence, code = ending()
+        click.echo(sentence, err=True)
+        return code
     except LabelferryError as error:
         click.echo(f"Error: {error}", err=True)
         return int(getattr(error, "exit_code", EXIT_FAILED))

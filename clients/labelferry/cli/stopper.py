@@ -9,6 +9,7 @@ from typing import Self
 
 import click
 
+from labelferry.cli.signals import raise_on_signals
 from labelferry.errors import Interrupted
 from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_INTERRUPTED
 
@@ -16,6 +17,7 @@ from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_INTERRUPTED
 @contextmanager
 def looking_on(sentence: str) -> Iterator[None]:
     """Let Ctrl-C end a command that only looks on or waits, with `sentence` and an exit code that says nothing of the job."""
+    raise_on_signals()
     try:
         yield
     except KeyboardInterrupt as interrupt:
