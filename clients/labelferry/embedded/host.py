@@ -60,12 +60,10 @@ class Host:
 
     def _look_after(self) -> None:
         if self._broker is None or self._broker.poll() is not None:
-            raise ServiceDied(
-                f"the embedded broker {_ending(self._broker)}; your job did not end, run the export again"
-            )
+            raise ServiceDied(f"the embedded broker {ending(self._broker)}; your job did not end, run the export again")
         if self._worker is not None and self._worker.poll() is not None:
             if self._worker_starts >= MAX_WORKER_STARTS:
-                raise ServiceDied(f"the embedded worker {_ending(self._worker)} again and again")
+                raise ServiceDied(f"the embedded worker {ending(self._worker)} again and again")
             self._start_worker()
 
     def _start_worker(self) -> None:
@@ -113,7 +111,7 @@ def _await_ready(process: subprocess.Popen[bytes], name: str) -> None:
     if not line.startswith(b"ready"):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
-        raise ServiceDied(f"the embedded {name} did not start ({_ending(process)})")
+        raise ServiceDied(f"the embedded {name} did not start ({ending(process)})")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -129,7 +127,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _ending(process: subprocess.Popen[bytes] | None) -> str:
+def ending(process: subprocess.Popen[bytes] | None) -> str:
+    """Say how a process ended, or that it should have shown itself."""
     code = None if process is None else process.poll()
     if code is None:
         return "gives no sign of life"
