@@ -1,7 +1,8 @@
 """`labelferry export`: one command from a project to a checked bundle."""
 
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import click
 
@@ -20,6 +21,12 @@ from labelferry_protocol.errors import (
 from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, PhaseChanged, Progress
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Phase
+
+if TYPE_CHECKING:
+    # Help needs none of them.
+    from labelferry.cli.show import Show
+    from labelferry.cli.stopper import Stopper
+    from labelferry.client import Export
 
 
 @click.command(cls=GroupedCommand)
@@ -59,7 +66,8 @@ def export(
 ) -> None:
     """Export the project at SOURCE (a folder, a file, or a zip of a folder) into one zip, and show how it goes.
 
-    Ctrl-C cancels and waits for the confirmation; a second one leaves at once.
+    Ctrl-C cancels and waits for the confirmation; a second one leaves at once. So do SIGTERM and a closed terminal; output that
+    nobody takes any more cancels too.
     """
     from labelferry.cli.session import DEFAULT_WORKERS, check_source, client_for
     from labelferry.cli.show import show_for
@@ -78,7 +86,7 @@ def export(
     target = target_of(output, options.name or Path(location).stem, Path(location))
     silence = Silence()
     with (
-        Stopper() as stopper,
+        Stopper(hangup=True) as stopper,
         client_for(
             broker,
             key_file,
@@ -93,19 +101,36 @@ def export(
         stream = client.export(location, target, options, overwrite=force)
         show = show_for(as_json=as_json)
         silence.say = show.say
-        last: JobEvent | None = None
-        try:
-            stopper.aim(stream.cancel, show.say)
+        stopper.aim(stream.cancel, show.say)
+        last = _follow(stream, show, silence, stopper)
+    context.exit(exit_code_of(last))
+
+
+def _follow(stream: "Export", show: "Show", silence: Silence, stopper: "Stopper") -> JobEvent | None:
+    """Show an export to its end and return its last event; where showing it fails, cancel it and raise when that is confirmed."""
+    last: JobEvent | None = None
+    try:
+        for event in stream:
+            last = event
+            show.event(event)
+    except LabelferryError:
+        if is_made(last):
+            with suppress(OSError):
+                show.say(f"The bundle is made, and stays in the history: labelferry download {last.job_id}")
+        raise
+    except Exception:
+        # Nobody would ever know of the job, and the embedded service would go on with it the next time.
+        silence.say = lambda _sentence: None
+        stream.cancel()
+        with suppress(LabelferryError):
             for event in stream:
                 last = event
-                show.event(event)
-        except LabelferryError:
-            if is_made(last):
-                show.say(f"The bundle is made, and stays in the history: labelferry download {last.job_id}")
+        if not stopper.asked:
             raise
-        finally:
+    finally:
+        with suppress(OSError):
             show.close()
-    context.exit(exit_code_of(last))
+    return last
 
 
 def is_made(last: JobEvent | None) -> TypeGuard[JobEvent]:

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
@@ -15,33 +16,56 @@ from labelferry_transport.descriptors import OUT_OF_DESCRIPTORS, NoDescriptor
 def guarded(command: click.Command) -> int:
     """Run `command` on this process's arguments and return its exit code."""
     fill_missing_streams()
+    code = _run(command)
+    return EXIT_FAILED if _let_go_of_dead_streams() and code == EXIT_DONE else code
+
+
+def _run(command: click.Command) -> int:
     try:
         result = command.main(standalone_mode=False, prog_name="labelferry")
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         sentence, code = ending()
-        click.echo(sentence, err=True)
+        _say(sentence)
         return code
     except LabelferryError as error:
-        click.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         return int(getattr(error, "exit_code", EXIT_FAILED))
-    except BrokenPipeError:
-        # Whoever read our output has left; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
     except OSError as error:
         if error.errno in OUT_OF_DESCRIPTORS:
-            click.echo(f"Error: {NoDescriptor()}", err=True)
-            return EXIT_FAILED
-        if error.errno != errno.ENOSPC:
-            return _unforeseen(error)
-        click.echo("Error: no space is left where the output goes", err=True)
+            _say(f"Error: {NoDescriptor()}")
+        elif error.errno == errno.ENOSPC:
+            _say("Error: no space is left where the output goes")
+        elif error.errno != errno.EPIPE and not _let_go_of_dead_streams():
+            _unforeseen(error)
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the last edge: what was not foreseen must still be a sentence
-        return _unforeseen(error)
+        _unforeseen(error)
+        return EXIT_FAILED
     return result if isinstance(result, int) else EXIT_DONE
+
+
+def _let_go_of_dead_streams() -> bool:
+    """Give what cannot be written any more to the null device, so that the exit code stays ours; return whether there was such.
+
+    Whoever read it has left, or its terminal was closed: there is nobody to tell.
+    """
+    dead = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            dead = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return dead
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):
+        click.echo(sentence, err=True)
 
 
 def fill_missing_streams() -> None:
@@ -51,9 +75,8 @@ def fill_missing_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", closefd=False))
 
 
-def _unforeseen(error: Exception) -> int:
-    click.echo(f"Error: something unforeseen happened ({type(error).__name__}: {error}){_remember()}", err=True)
-    return EXIT_FAILED
+def _unforeseen(error: Exception) -> None:
+    _say(f"Error: something unforeseen happened ({type(error).__name__}: {error}){_remember()}")
 
 
 def _remember() -> str:

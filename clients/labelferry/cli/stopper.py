@@ -1,9 +1,9 @@
-"""What Ctrl-C and SIGTERM mean: the first asks to cancel and waits for the confirmation, the second leaves at once."""
+"""What Ctrl-C, SIGTERM and a closed terminal mean: the first asks to cancel and waits for the confirmation, the second leaves at once."""
 
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -26,13 +26,18 @@ def looking_on(sentence: str) -> Iterator[None]:
 
 
 class Stopper:
-    """Holds both signals while open. `aim` says what a first signal cancels; before that it is only remembered."""
+    """Holds the signals while open. `aim` says what a first one cancels; before that it is only remembered.
 
-    def __init__(self) -> None:
+    `hangup`: SIGHUP is one of them, unless it is passed over (nohup).
+    """
+
+    def __init__(self, *, hangup: bool = False) -> None:
         self.asked = False
         self._cancel: Callable[[], None] | None = None
         self._say: Callable[[str], None] = lambda sentence: click.echo(sentence, err=True)
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            self._before[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
 
     def __enter__(self) -> Self:
         for number in self._before:
@@ -61,6 +66,7 @@ class Stopper:
             # What holds the embedded service are locks that end with this process; its host then stops and cleans up.
             os._exit(EXIT_CANCELLED)
         self.asked = True
-        self._say("Cancelling...")
         if self._cancel is not None:
             self._cancel()
+        with suppress(OSError):
+            self._say("Cancelling...")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -123,6 +124,79 @@ def test_ctrl_c_cancels_and_leaves_nothing(desk: Desk, project: Path, tmp_path: 
     assert not list(tmp_path.glob("*.zip*"))
     (row,) = json.loads(desk.run("history", "--json")[1])["jobs"]
     assert row["state"] == "cancelled"
+
+
+def only_job_of(desk: Desk) -> dict[str, object]:
+    """Return the one row of the history."""
+    (row,) = json.loads(desk.run("history", "--json")[1])["jobs"]
+    assert isinstance(row, dict)
+    return row
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_that_end_an_export_cancel_it_too(
+    desk: Desk, project: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    read_to(process, 0)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert desk.everything_is_gone()
+    assert only_job_of(desk)["state"] == "cancelled"
+
+
+def test_an_export_whose_reader_leaves_is_cancelled(desk: Desk, project: Path, tmp_path: Path) -> None:
+    process = desk.export(project, tmp_path / "out.zip")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert "started" in process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=30), err) == (1, "")
+    assert desk.everything_is_gone()
+    assert only_job_of(desk)["state"] == "cancelled"
+    assert not list(tmp_path.glob("*.zip*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_export_whose_output_finds_no_room_is_cancelled(desk: Desk, project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from labelferry.cli import main; main()", "export", str(project), "--json"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*command, "-o", str(tmp_path / "out.zip")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=desk.environment,
+            timeout=60,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (1, "Error: no space is left where the output goes\n")
+    assert desk.everything_is_gone()
+    assert only_job_of(desk)["state"] == "cancelled"
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="nothing here starts a process on a terminal of its own")
+def test_a_terminal_that_is_closed_cancels_the_export_in_it(desk: Desk, project: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from labelferry.cli import main; main()", "export", str(project)]
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *command, "-o", str(tmp_path / "out.zip")],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**desk.environment, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    seen = b""
+    while b"Exporting" not in seen:
+        seen += os.read(ours, 4096)
+    os.close(ours)
+    assert process.wait(timeout=30) == 3
+    assert desk.everything_is_gone()
+    assert only_job_of(desk)["state"] == "cancelled"
 
 
 def test_a_client_that_is_killed_takes_the_service_with_it(desk: Desk, project: Path, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """The command line's edge: wrong usage, missing things, and no traceback ever."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from labelferry.cli.stopper import Stopper
 
 
 def labelferry(*arguments: str, state: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -108,3 +111,16 @@ def test_keys_are_made_listed_and_never_replaced(tmp_path: Path) -> None:
     assert listed.stdout.split() == ["user", "alice", "worker", "gpu1"]
     again = labelferry("keys", "broker", "--keys", keys, state=tmp_path)
     assert (again.returncode, "exists already" in again.stderr) == (2, True)
+
+
+def test_a_stopper_leaves_a_hangup_that_is_passed_over_as_it_is() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stopper(hangup=True):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with Stopper(hangup=True):
+            assert callable(signal.getsignal(signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
