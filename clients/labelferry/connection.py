@@ -29,9 +29,9 @@ class Connection:
 
     @property
     def advice(self) -> str:
-        """What to look at when no broker answers; with CURVE, a key that the broker does not know looks like silence."""
+        """What to look at when no broker answers; with CURVE, a key that the broker does not know, or that expects another broker, looks like silence."""
         if self.key_path is not None:
-            return f"is it running, and does it know the key {self.key_path}?"
+            return f"is it running, does it know the key {self.key_path}, and is that key file of this broker's making?"
         if self.endpoint.scheme == "ipc":
             return "is it running? (`labelferry up` starts one on this machine)"
         return "is it running, and does it serve without keys? (`labelferry up` starts one on this machine)"

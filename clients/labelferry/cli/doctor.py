@@ -160,7 +160,7 @@ def _key(key_file: str | None) -> Iterator[str]:
         from labelferry_transport.keys import load_key
 
         key = load_key(Path(key_file))
-        if key.role is Role.WORKER:
+        if key.role == Role.WORKER:
             raise LabelferryError(
                 f"the key file {key_file} is a worker's, which may run jobs and not ask for them: use a user's"
             )

@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from labelferry.cli.doctor import Note, Wrong, _clock, _gaps, _reach, _room, _stalled, _versions
+from labelferry.cli.doctor import Note, Wrong, _clock, _gaps, _key, _reach, _room, _stalled, _versions
 from labelferry_protocol.endpoints import Endpoint
 from labelferry_protocol.errors import LabelferryError
 from labelferry_protocol.requests import Overview, WorkerSummary
+from labelferry_protocol.words import Role
+from labelferry_transport.keys import make_broker_key, make_peer_key
 
 
 def overview(software: str = "labelferry 1", *, paused: bool = False, worker: str = "labelferry 1") -> Overview:
@@ -72,6 +74,18 @@ def test_where_nothing_listens_is_told_from_who_does_not_answer(tmp_path: Path) 
             list(_reach(nowhere, None))
     with pytest.raises(LabelferryError, match=r"no machine no-such-machine\.invalid"):
         list(_reach(Endpoint("tcp", "no-such-machine.invalid", 5570), None))
+
+
+def test_whose_key_file_it_is_is_told_and_that_a_workers_is_wrong(tmp_path: Path) -> None:
+    make_broker_key(tmp_path)
+    for role in Role:
+        path = make_peer_key(tmp_path, role, "ann", tmp_path / f"{role}.key")
+        if role is Role.WORKER:
+            with pytest.raises(LabelferryError, match="is a worker's, which may run jobs and not ask for them"):
+                list(_key(str(path)))
+        else:
+            (sentence,) = _key(str(path))
+            assert f"is that of {role} ann" in sentence
 
 
 def doctor(state: Path, *limit: str) -> subprocess.CompletedProcess[str]:

@@ -246,7 +246,9 @@ def test_over_tcp_with_keys_an_owner_is_served_and_a_stranger_is_told_what_silen
                 client.cancel(job_id)
         with (
             Client(service.endpoint, key=stranger, timeout=0.5) as client,
-            pytest.raises(Unreachable, match=r"does it know the key .*eve\.key"),
+            pytest.raises(
+                Unreachable, match=r"does it know the key .*eve\.key, and is that key file of this broker's making"
+            ),
         ):
             client.overview()
         with Client(service.endpoint, timeout=0.5) as client, pytest.raises(Unreachable, match="without keys"):
