@@ -33,22 +33,27 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_target(target: Path, *, overwrite: bool) -> Path:
-    """Return `target` as an absolute path; raise `Refusal(OUTPUT)` when a bundle cannot be put there."""
-    target = Path(os.path.abspath(target.expanduser()))  # noqa: PTH100 - resolve() would follow a link at the target
+    """Return `target` as an absolute path; raise `Refusal(OUTPUT)` when a bundle cannot be put there, `Refusal(USAGE)` on a device or a pipe.
+
+    Looks at paths with `os.path`, which takes one that is too long, may not be looked at or begins in nobody's home for one that is not there.
+    """
+    target = Path(os.path.abspath(os.path.expanduser(target)))  # noqa: PTH100, PTH111 - resolve() would follow a link at the target
     folder = target.parent
-    if target.is_dir():
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise Refusal(Code.OUTPUT, f"the name {target.name[:32]!r}... is too long for a file: choose a shorter one")
+    if os.path.isdir(target):  # noqa: PTH112
         raise Refusal(Code.OUTPUT, f"{target} is a directory: name a file in it")
-    if not overwrite and (target.exists() or target.is_symlink()):
+    if os.path.exists(target) and not os.path.isfile(target):  # noqa: PTH110, PTH113
+        raise Refusal(Code.USAGE, f"{target} is no file but a device or a pipe: name a file")
+    if not overwrite and os.path.lexists(target):
         raise Refusal(
             Code.OUTPUT,
             f"{target} exists already: choose another name, or allow writing over it (--force, overwrite=True)",
         )
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112
         raise Refusal(Code.OUTPUT, f"there is no directory {folder}: make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Refusal(Code.OUTPUT, f"{folder} is not writable: choose another directory")
-    if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise Refusal(Code.OUTPUT, f"the name {target.name[:32]!r}... is too long for a file: choose a shorter one")
     return target
 
 
@@ -107,12 +112,12 @@ class PartFile:
         with self._explained():
             self._behind.settle()
             os.fsync(self._file)
+            self._note_path.unlink(missing_ok=True)  # first: nobody would remove it afterwards
             if self._overwrite:
                 self._path.replace(self.target)
             else:
                 self._move_without_overwriting()
             _sync_folder(self.target.parent)
-            self._note_path.unlink(missing_ok=True)
         self.close()
         return self.target
 
@@ -145,22 +150,38 @@ class PartFile:
             with self._explained():
                 handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(handle), self._path.lstat()):
-                    return handle
-            except BlockingIOError:
+                with self._explained():
+                    self._lock(handle)
+                    if self._may_be_written(handle):
+                        return handle
+            except Refusal:
                 os.close(handle)
-                raise Refusal(
-                    Code.OUTPUT, f"another download is writing {self.target}: wait for it, or choose another name"
-                ) from None
-            except FileNotFoundError:  # whoever held the lock has just put it in its place
-                pass
-            except OSError as error:
-                if error.errno in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
-                    return handle
-                os.close(handle)
-                raise self._refusal(error) from None
+                raise
             os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refusal(
+                Code.OUTPUT, f"another download is writing {self.target}: wait for it, or choose another name"
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
+                raise
+
+    def _may_be_written(self, handle: int) -> bool:
+        """Whether the part file is this one, and has no other name; one that has another is a finished bundle, and loses this name."""
+        try:
+            there = self._path.lstat()
+        except FileNotFoundError:  # whoever held the lock has just put it in its place
+            return False
+        if not os.path.samestat(os.fstat(handle), there):
+            return False
+        if there.st_nlink > 1:  # whoever gave it its name died before it took this one away
+            self._path.unlink(missing_ok=True)
+            return False
+        return True
 
     def _read_note(self) -> Note | None:
         try:

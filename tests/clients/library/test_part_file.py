@@ -164,11 +164,25 @@ def test_a_target_must_be_a_free_name_in_a_directory_that_is_there(tmp_path: Pat
         (tmp_path / "link.zip", "exists already"),
         (tmp_path / "none" / "out.zip", "there is no directory"),
         (tmp_path / ("x" * 250), "too long"),
+        (tmp_path / ("x" * 300), "too long"),
+        (tmp_path / ("x" * 300) / "out.zip", "there is no directory"),
+        (tmp_path / "~nobody" / "out.zip", "there is no directory"),
+        (Path("~no such person/out.zip"), "there is no directory"),
     ]:
         with pytest.raises(Refusal, match=sentence) as caught:
             check_target(target, overwrite=False)
         assert caught.value.code is Code.OUTPUT
     assert check_target(tmp_path / "taken.zip", overwrite=True) == tmp_path / "taken.zip"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.zip").symlink_to("/dev/null")
+    for target in (tmp_path / "pipe", tmp_path / "link.zip", Path("/dev/null")):
+        with pytest.raises(Refusal, match="is no file but a device or a pipe") as caught:
+            check_target(target, overwrite=overwrite)
+        assert caught.value.code is Code.USAGE
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -182,6 +196,73 @@ def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_relative_target_becomes_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert check_target(Path("out.zip"), overwrite=False) == tmp_path / "out.zip"
+
+
+class Killed(BaseException):
+    """What a process is that is killed here."""
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_bundle_whose_process_was_killed_as_it_got_its_name_is_never_written_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    unlink = Path.unlink
+
+    def killed_at_the_part_file(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".part":
+            raise Killed
+        unlink(path, missing_ok)
+
+    target = tmp_path / "out.zip"
+    part = begin(target)
+    part.write(DATA)
+    monkeypatch.setattr(Path, "unlink", killed_at_the_part_file)
+    with pytest.raises(Killed):
+        part.put_in_place()
+    monkeypatch.undo()
+    os.close(part._file)
+    assert names(tmp_path) == [".out.zip.part", "out.zip"]
+    if not overwrite:
+        target.rename(tmp_path / "kept.zip")
+    other = begin(
+        target, overwrite=overwrite, note=Note(job_id="c" * 32, transfer_id="d" * 32, sha256="0" * 64, size=9)
+    )
+    other.write(b"something")
+    other.put_in_place()
+    assert target.read_bytes() == b"something"
+    assert names(tmp_path) == (["out.zip"] if overwrite else ["kept.zip", "out.zip"])
+    assert overwrite or (tmp_path / "kept.zip").read_bytes() == DATA
+
+
+def test_the_same_bundle_brought_again_after_such_a_kill_leaves_one_name(tmp_path: Path) -> None:
+    target = tmp_path / "out.zip"
+    part = begin(target)
+    part.write(DATA)
+    part.close()
+    os.link(tmp_path / ".out.zip.part", target)
+    again = begin(target, overwrite=True)
+    again.write(DATA[again.received :])
+    again.put_in_place()
+    assert target.read_bytes() == DATA
+    assert names(tmp_path) == ["out.zip"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_when_a_bundle_gets_its_name_no_note_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    def killed(*_paths: Path) -> None:
+        raise Killed
+
+    monkeypatch.setattr(os, "link", killed)
+    monkeypatch.setattr(Path, "replace", killed)
+    part = begin(tmp_path / "out.zip", overwrite=overwrite)
+    part.write(DATA)
+    assert names(tmp_path) == [".out.zip.part", ".out.zip.part.json"]
+    with pytest.raises(Killed):
+        part.put_in_place()
+    assert names(tmp_path) == [".out.zip.part"]
+    os.close(part._file)
 
 
 def test_what_comes_in_many_pieces_is_digested_and_brought_to_the_disk_beside_them(
