@@ -4,6 +4,7 @@ The command line and a service of real processes; what comes of the very first p
 """
 
 import re
+import signal
 import sys
 import threading
 import zipfile
@@ -19,6 +20,7 @@ from tests.support.processes import Service, job_children, running_service
 
 from labelferry.cli.commands import labelferry
 from labelferry.cli.guard import guarded
+from labelferry.cli.signals import NUMBERS
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
@@ -83,7 +85,10 @@ def run(service: Service, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     def export(source: Path, target: Path, *arguments: str) -> Said:
         words = ["labelferry", "export", str(source), "-o", str(target), "--metrics", "csv", "--force", *arguments]
         monkeypatch.setattr(sys, "argv", words)
+        before = {number: signal.getsignal(number) for number in NUMBERS}
         code = guarded(labelferry)
+        for number, handler in before.items():  # as it ends, a command ignores them
+            signal.signal(number, handler)
         return Said(code, *capfd.readouterr())
 
     return export

@@ -8,6 +8,7 @@ import click
 
 from labelferry.cli.choices import amount, export_options, json_option, options_from, service_options
 from labelferry.cli.grouping import GroupedCommand
+from labelferry.cli.signals import ignore_signals
 from labelferry.cli.silence import Silence
 from labelferry_protocol.errors import (
     EXIT_CANCELLED,
@@ -18,7 +19,7 @@ from labelferry_protocol.errors import (
     LabelferryError,
     Refusal,
 )
-from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, PhaseChanged, Progress
+from labelferry_protocol.events import TERMINAL_EVENTS, Cancelled, Completed, Failed, JobEvent, PhaseChanged, Progress
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import Phase
 
@@ -112,6 +113,8 @@ def _follow(stream: "Export", show: "Show", silence: Silence, stopper: "Stopper"
     try:
         for event in stream:
             last = event
+            if isinstance(event, TERMINAL_EVENTS):
+                ignore_signals()
             show.event(event)
     except LabelferryError:
         if is_made(last):

@@ -8,9 +8,10 @@ import click
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.export import exit_code_of
 from labelferry.cli.grouping import GroupedCommand
+from labelferry.cli.signals import ignore_signals
 from labelferry.cli.silence import Silence
 from labelferry.cli.stopper import looking_on
-from labelferry_protocol.events import Cancelled, JobEvent, Snapshot
+from labelferry_protocol.events import TERMINAL_EVENTS, Cancelled, JobEvent, Snapshot
 from labelferry_protocol.options import ExportOptions
 from labelferry_protocol.words import State
 
@@ -216,6 +217,8 @@ def _follow(stream: Iterable[JobEvent], silence: Silence, *, as_json: bool, canc
             with Stopper() as stopper:
                 stopper.aim(cancel, show.say)
                 for last in stream:
+                    if isinstance(last, TERMINAL_EVENTS):
+                        ignore_signals()
                     show.event(last)
         else:
             for last in stream:

@@ -28,6 +28,8 @@ def looking_on(sentence: str) -> Iterator[None]:
 class Stopper:
     """Holds the signals while open. `aim` says what a first one cancels; before that it is only remembered.
 
+    When the end is known they are ignored (`ignore_signals`), and stay so.
+
     `hangup`: SIGHUP is one of them, unless it is passed over (nohup).
     """
 
@@ -48,7 +50,8 @@ class Stopper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
 
     def aim(self, cancel: Callable[[], None], say: Callable[[str], None]) -> None:
         """From now on a signal calls `cancel`, and `say` with a word at once; at once if one came already."""

@@ -37,8 +37,10 @@ class Desk:
         """Set an environment variable for what is started from now on."""
         self.environment[name] = value
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-c", "from labelferry.cli import main; main()", *arguments]
+    def start(
+        self, *arguments: str, program: str = "from labelferry.cli import main; main()"
+    ) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", program, *arguments]
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
         )
@@ -124,6 +126,57 @@ def test_ctrl_c_cancels_and_leaves_nothing(desk: Desk, project: Path, tmp_path: 
     assert not list(tmp_path.glob("*.zip*"))
     (row,) = json.loads(desk.run("history", "--json")[1])["jobs"]
     assert row["state"] == "cancelled"
+
+
+IMPATIENT = """
+import atexit, os, signal, sys
+from labelferry.cli import main
+from labelferry.cli.show.plain import Plain
+from labelferry.client import Client
+from labelferry_protocol.events import TERMINAL_EVENTS
+
+first = int(sys.argv.pop(1))
+said = 0
+
+def twice():
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+def event(self, event, shown=Plain.event):
+    global said
+    shown(self, event)
+    said += 1
+    if isinstance(event, TERMINAL_EVENTS):
+        twice()
+    elif said == first:
+        os.kill(os.getpid(), signal.SIGINT)
+
+def close(self, closed=Client.close):
+    twice()
+    closed(self)
+    twice()
+
+Plain.event, Client.close = event, close
+atexit.register(twice)
+main()
+"""
+"""The command line with somebody who presses Ctrl-C at an event, if told to, and twice at each step after the end."""
+
+
+@pytest.mark.parametrize(("at", "code", "word"), [(0, 0, "out.zip"), (1, 3, "Cancelled")])
+def test_once_the_end_is_told_no_signal_changes_how_the_program_ends(
+    desk: Desk, project: Path, tmp_path: Path, at: int, code: int, word: str
+) -> None:
+    said = ("export", str(project), "-o", str(tmp_path / "out.zip"), "--format", "coco", "--metrics", "csv")
+    process = desk.start(str(at), *said, program=IMPATIENT)
+    _, err = process.communicate(timeout=90)
+    assert (process.returncode, word in err) == (code, True), err
+    assert "Traceback" not in err
+    assert (tmp_path / "out.zip").exists() == (code == 0)
+    if code == 0:
+        job = str(only_job_of(desk)["job_id"])
+        process = desk.start("0", "download", job, "-o", str(tmp_path / "again.zip"), program=IMPATIENT)
+        assert (process.communicate(timeout=90)[1].count("again.zip") > 0, process.returncode) == (True, 0)
 
 
 def only_job_of(desk: Desk) -> dict[str, object]:
