@@ -1,5 +1,6 @@
 """The host process: starts broker and worker side by side, says where they are, and stops both when nobody uses them.
 
+What has not ended by then is cancelled before: nobody waits for it. What a host left that was itself killed, the next one cancels.
 It holds their standard inputs; they end when those close, so nothing outlives the host, whatever kills it.
 """
 
@@ -11,8 +12,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labelferry.embedded.place import Place, ServiceFacts
+from labelferry_protocol.errors import LabelferryError
+
+if TYPE_CHECKING:
+    from labelferry.embedded.leftovers import Leftovers
 
 LOOK_SECONDS = 0.1
 END_SECONDS = 2.0
@@ -34,6 +40,7 @@ class Host:
         self._worker_starts = 0
         self._broker: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
+        self._leftovers: Leftovers | None = None
 
     def run(self) -> None:
         """Start both, say so, and stay until nobody holds the service; raise `ServiceDied` when it cannot go on."""
@@ -42,14 +49,19 @@ class Host:
         )
         if self._workers:
             self._start_worker()
-        for process, name in ((self._broker, "broker"), (self._worker, "worker")):
-            if process is not None:
-                _await_ready(process, name)
+        _await_ready(self._broker, "broker")
+        # Of what ran then the worker is gone, so that it ends with its lease: it takes no slot until then, and nobody waits for it here.
+        self._cancel_leftovers(confirmed=False)
+        if self._worker is not None:
+            _await_ready(self._worker, "worker")
+            self._place.unended_file.touch()
         self._place.say_ready(ServiceFacts(self._endpoint, self._broker.pid, self._workers))
+        self._read_client()
         holders = self._place.lock("holders")
         while not holders.try_take():
             self._look_after()
             time.sleep(LOOK_SECONDS)
+        self._cancel_leftovers(confirmed=True)
 
     def stop(self) -> None:
         """End both and wait for their end."""
@@ -65,6 +77,24 @@ class Host:
             if self._worker_starts >= MAX_WORKER_STARTS:
                 raise ServiceDied(f"the embedded worker {ending(self._worker)} again and again")
             self._start_worker()
+
+    def _cancel_leftovers(self, *, confirmed: bool) -> None:
+        leftovers = self._read_client()
+        if leftovers is None:
+            return
+        try:
+            if leftovers.cancel(confirmed=confirmed):
+                self._place.unended_file.unlink(missing_ok=True)
+        except LabelferryError as error:
+            raise ServiceDied(f"the embedded broker did not cancel what nobody waits for: {error}") from None
+
+    def _read_client(self) -> "Leftovers | None":
+        """Have the client library ready where there may be something to cancel: a twentieth of a second, which whoever asks for the history need not wait."""
+        if self._leftovers is None and self._place.unended_file.exists():
+            from labelferry.embedded.leftovers import Leftovers
+
+            self._leftovers = Leftovers(self._endpoint)
+        return self._leftovers
 
     def _start_worker(self) -> None:
         self._worker_starts += 1

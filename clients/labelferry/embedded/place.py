@@ -54,6 +54,8 @@ class Place:
         self.facts_file = state / "service.json"
         self.failed_file = state / "service.failed"
         self.log_file = state / "service.log"
+        self.unended_file = state / "service.unended"
+        """There while jobs may be in the ledger that have not ended."""
         self.staging = state / "staging"
         """Where the worker of the embedded service makes bundles."""
         self.cache = self.staging / "cache"

@@ -6,10 +6,13 @@ import pty
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.process_tree import children_of
@@ -57,6 +60,23 @@ class Desk:
         """Return the pid of the service's host: the parent of the broker."""
         broker = int(json.loads((self.state / "service.json").read_text())["pid"])
         return int(Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()[1])
+
+    def forget_sockets(self) -> None:
+        """Have another folder for temporary files from now on: a host that is killed leaves its socket directory in this one."""
+        self.temporary = Path(tempfile.mkdtemp(prefix="lf-", dir="/tmp"))
+        self.set("TMPDIR", str(self.temporary))
+
+    def states(self) -> list[str]:
+        """Return the states of all jobs as they stand in the ledger, the oldest first; no service is started for it."""
+        with closing(sqlite3.connect(self.state / "ledger.sqlite3")) as ledger:
+            return [state for (state,) in ledger.execute("select state from jobs order by number")]
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the lines of the history, the newest first."""
+        code, out, err = self.run("history", "--json")
+        assert code == 0, err
+        jobs: list[dict[str, Any]] = json.loads(out)["jobs"]
+        return jobs
 
     def everything_is_gone(self, *, but_kept: bool = False) -> bool:
         """Whether no process of the service, no socket directory and no file of a job is left, `but_kept`: but for its next attempt."""
@@ -257,7 +277,46 @@ def test_a_client_that_is_killed_takes_the_service_with_it(desk: Desk, project: 
     read_to(process, 10)
     process.kill()
     process.communicate()
+    wait_until(desk.everything_is_gone, "the end of the service", seconds=10)
+
+
+def attempts_in(out: str) -> list[int]:
+    return [event["attempt"] for event in map(json.loads, out.splitlines()) if event["kind"] == "started"]
+
+
+def test_what_a_killed_client_had_begun_is_cancelled_and_the_next_export_is_alone(
+    desk: Desk, project: Path, tmp_path: Path
+) -> None:
+    process = desk.export(project, tmp_path / "killed.zip")
+    read_to(process, 50)
+    process.kill()
+    process.communicate()
+    wait_until(desk.everything_is_gone, "the end of the service", seconds=10)
+    assert desk.states() == ["cancelled"]
+    out, err = desk.export(project, tmp_path / "next.zip").communicate(timeout=60)
+    assert attempts_in(out) == [1], err
+    assert desk.states() == ["cancelled", "completed"]
+    said = desk.history()[1]
+    assert (said["attempt"], said["message"], said["bundle"]) == (1, "nobody waits for it any more", None)
+
+
+def test_what_a_killed_host_left_never_takes_the_slot_of_another_export(
+    desk: Desk, project: Path, tmp_path: Path
+) -> None:
+    process = desk.export(project, tmp_path / "left.zip")
+    read_to(process, 50)
+    os.kill(desk.host(), signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    desk.forget_sockets()
     wait_until(lambda: desk.everything_is_gone(but_kept=True), "the end of the service", seconds=10)
+    assert desk.states() == ["running"]
+    out, err = desk.export(project, tmp_path / "next.zip").communicate(timeout=60)
+    assert attempts_in(out) == [1], err
+    assert desk.everything_is_gone()
+    done, left = (row["state"] for row in desk.history())
+    assert done == "completed"
+    assert left in ("cancelling", "cancelled"), "confirmed when the lease of the worker that was lost is over"
 
 
 def test_a_broker_that_dies_ends_the_export_with_a_sentence(desk: Desk, project: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from labelferry import (
     State,
     Unreachable,
 )
+from labelferry.embedded.leftovers import REASON, Leftovers
 from labelferry_protocol.words import Phase, Role
 from labelferry_transport.keys import load_key, make_broker_key, make_peer_key
 
@@ -257,3 +258,40 @@ def test_over_tcp_with_keys_an_owner_is_served_and_a_stranger_is_told_what_silen
             assert isinstance(client.cancel(job_id), Cancelled)
     finally:
         service.end()
+
+
+def test_everything_that_nobody_waits_for_is_cancelled_and_what_has_ended_is_not(
+    service: Service, project: Path
+) -> None:
+    leftovers = Leftovers(service.endpoint)
+    assert leftovers.cancel(confirmed=True), "there is nothing yet"
+    with Client(service.endpoint) as client:
+        first = client.submit(project).job_id
+        assert isinstance(client.cancel(first), Cancelled)
+        made = [client.submit(project).job_id for _ in range(60)]
+        assert leftovers.cancel(confirmed=True)
+        assert [client.status(job_id).state for job_id in made] == [State.CANCELLED] * 60
+        ended = client.status(made[0]).terminal
+        assert isinstance(ended, Cancelled)
+        assert (ended.message, ended.cleanup_completed) == (REASON, True)
+        own = client.status(first).terminal
+        assert isinstance(own, Cancelled)
+        assert own.message == ""
+
+
+def test_what_a_worker_that_does_not_answer_has_is_cancelled_and_waited_for_once_at_most(
+    service: Service, project: Path
+) -> None:
+    worker = service.begin_worker()
+    worker.send_signal(signal.SIGSTOP)
+    with Client(service.endpoint) as client:
+        job_id = client.submit(project).job_id
+        assert client.status(job_id).state is State.RUNNING
+        leftovers = Leftovers(service.endpoint)
+        assert not leftovers.cancel(confirmed=False)
+        assert client.status(job_id).state is State.CANCELLING
+        assert not leftovers.cancel(confirmed=True), "it is cancelled already: that is all that can be done"
+        worker.send_signal(signal.SIGCONT)
+        (*_, last) = client.events(job_id)
+    assert isinstance(last, Cancelled)
+    assert last.cleanup_completed
