@@ -4,10 +4,12 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from labelferry import stream
 from labelferry.cli import services
+from labelferry.cli.commands import COMMANDS, labelferry
 from labelferry_broker import dispatcher
 from labelferry_broker.depot import broker_lane, carrier, downloads, uploads
 from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of
@@ -65,12 +67,36 @@ def test_the_page_gives_the_bounds_as_the_code_has_them() -> None:
         assert row in PAGE, row
 
 
+def options_of(command: click.Command) -> set[str]:
+    """Return all words that a command takes for options, with those of the commands in it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {word for each in command.params for word in (*each.opts, *each.secondary_opts)} | {"--help"}
+    return own.union(*map(options_of, below))
+
+
+@pytest.mark.parametrize(
+    "page", sorted({ROOT / "README.md", *(ROOT / "docs").glob("*.md")}), ids=lambda page: page.name
+)
+def test_a_command_on_a_page_has_the_options_that_it_is_shown_with(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for name, rest in re.findall(r"labelferry ([a-z]+)\b((?: [^`\n]*)?)", text):
+        if name in COMMANDS:
+            command = labelferry.get_command(click.Context(labelferry), name)
+            assert command is not None
+            assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest)) <= options_of(command), f"labelferry {name}{rest}"
+
+
+def test_the_page_names_options_that_the_services_have() -> None:
+    named = set(re.findall(r"`(--[a-z][a-z-]*)", PAGE))
+    assert named >= {"--drain-seconds", "--keep-days", "--staging"}
+    assert named <= options_of(services.broker) | options_of(services.worker)
+
+
 @pytest.mark.parametrize(("unit", "command"), [("broker", services.broker), ("worker", services.worker)])
-def test_a_unit_starts_its_service_with_options_that_there_are(unit: str, command: object) -> None:
+def test_a_unit_starts_its_service_with_options_that_there_are(unit: str, command: click.Command) -> None:
     text = (ROOT / "deploy" / f"labelferry-{unit}.service").read_text(encoding="utf-8")
     (line,) = re.findall(r"^ExecStart=(.*)", text, re.MULTILINE)
     words = shlex.split(line)
     assert words[:3] == ["/usr/bin/env", "labelferry", unit]
-    known = {option for parameter in command.params for option in parameter.opts}  # type: ignore[attr-defined] # click's
-    assert {word for word in words if word.startswith("--")} <= known
+    assert {word for word in words if word.startswith("--")} <= options_of(command)
     assert "Type=notify" in text

@@ -68,6 +68,9 @@ def broker(listen: str, state: str | None, keys_directory: str | None, log_level
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="How much to log.",
 )
+@click.option(
+    "--drain-seconds", metavar="SECONDS", help="Told to stop, what runs may finish within so long; 30 by default."
+)
 @click.option("--stall-kill", metavar="SECONDS", help="Kill what makes no progress for so long, and try it again.")
 @click.option("--checkpoint-bytes", metavar="SIZE", help="Keep so much of a job for another attempt; 20GB by default.")
 @cache_option
