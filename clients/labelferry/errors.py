@@ -40,3 +40,8 @@ class Interrupted(LabelferryError):
     """An export was cancelled before there was a job, so that there is no event to say it."""
 
     exit_code = EXIT_CANCELLED
+
+
+def not_utf8(error: UnicodeEncodeError) -> str:
+    """Return the sentence on a text, of a file's name most likely, that cannot be sent."""
+    return f"{error.object!r} is not UTF-8, which all text that is sent must be: give it another name, or a link to it"

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from labelferry.errors import not_utf8
+from labelferry_protocol import codec
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.options import ExportOptions, Source
 from labelferry_protocol.requests import Cancel, GetHistory, Submit
@@ -21,7 +23,13 @@ def submit_message(
     location = text if "://" in text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - links stay as they are
     if idempotency_key is not None and not 0 < len(idempotency_key) <= MOST_KEY_CHARACTERS:
         raise Refusal(Code.USAGE, f"an idempotency key has 1 to {MOST_KEY_CHARACTERS} characters")
-    return Submit(idempotency_key=idempotency_key or new_id(), source=Source(location=location), options=options)
+    submit = Submit(idempotency_key=idempotency_key or new_id(), source=Source(location=location), options=options)
+    try:
+        # Once sent, a message that is none would be tried again and again.
+        codec.pack(submit)
+    except UnicodeEncodeError as error:
+        raise Refusal(Code.USAGE, not_utf8(error)) from None
+    return submit
 
 
 def cancel_message(job_id: str, keep_partial: bool | None, attempt: int | None) -> Cancel:

@@ -40,6 +40,18 @@ def test_a_lease_is_begun_shown_published_and_finished(broker: Any, start: Start
     assert worker.left() == []
 
 
+def test_a_worker_that_cannot_say_that_it_is_ready_ends_with_a_sentence(
+    broker: Any, worker_process: Callable[..., Any]
+) -> None:
+    worker = worker_process(str(broker.endpoint))
+    worker.process.stdout.close()
+    broker.until(lambda: worker.process.poll() is not None)
+    assert worker.wait() == 1
+    said = worker.log.read_text()
+    assert said.endswith("labelferry worker: cannot use: Broken pipe\n")
+    assert "Traceback" not in said
+
+
 def test_a_large_bundle_comes_in_pieces_with_progress(broker: Any, start: Start) -> None:
     start()
     broker.lease(JOB, "big/3")

@@ -3,7 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
     start_logging(said.log_level)
     search_seldom()
     try:
-        settings = settings_of(said, pool or PoolSettings())
+        with _explained():
+            settings = settings_of(said, pool or PoolSettings())
         with new_context(LEAST_DESCRIPTORS) as context:
             Supervisor(
                 settings, context, _say_ready, software=software(), log_level=said.log_level, notice=notice
@@ -146,4 +148,14 @@ def _seconds(text: str) -> float:
 
 
 def _say_ready(worker_id: str) -> None:
-    print(f"ready {worker_id}", flush=True)  # noqa: T201 - the line that whoever started it waits for
+    with _explained():
+        print(f"ready {worker_id}", flush=True)  # noqa: T201 - the line that whoever started it waits for
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        raise Refusal(Code.OUTPUT, f"cannot use{place}: {error.strerror}") from None

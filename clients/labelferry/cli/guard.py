@@ -9,7 +9,8 @@ from contextlib import suppress
 import click
 
 from labelferry.cli.signals import ending
-from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, LabelferryError
+from labelferry.errors import not_utf8
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, LabelferryError
 from labelferry_transport.descriptors import OUT_OF_DESCRIPTORS, NoDescriptor
 
 
@@ -39,13 +40,26 @@ def _run(command: click.Command) -> int:
             _say(f"Error: {NoDescriptor()}")
         elif error.errno == errno.ENOSPC:
             _say("Error: no space is left where the output goes")
+        elif error.errno == errno.ENOENT and _is_nowhere():
+            _say("Error: the current directory does not exist any more: go to another")
         elif error.errno != errno.EPIPE and not _let_go_of_dead_streams():
             _unforeseen(error)
         return EXIT_FAILED
+    except UnicodeEncodeError as error:
+        _say(f"Error: {not_utf8(error)}")
+        return EXIT_USAGE
     except Exception as error:  # noqa: BLE001 - the last edge: what was not foreseen must still be a sentence
         _unforeseen(error)
         return EXIT_FAILED
     return result if isinstance(result, int) else EXIT_DONE
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - `Path.cwd` is no other
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _let_go_of_dead_streams() -> bool:

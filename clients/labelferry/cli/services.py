@@ -125,7 +125,7 @@ def _worker_command(
             click.echo(f"There is no folder {root}: nothing can be exported from there until there is one.", err=True)
         command += ["--root", str(Path(root).absolute())]
     if staging:
-        command += ["--staging", staging]
+        command += ["--staging", str(Path(staging).absolute())]
     return [*command, *(["--key", key_file] if key_file else [])]
 
 

@@ -74,6 +74,47 @@ def test_output_that_finds_no_space_gets_a_sentence(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (1, "Error: no space is left where the output goes\n")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "relative"),
+        ("export", sys.prefix),
+        ("keys", "broker"),
+        ("download", "a" * 32, "-o", "relative.zip"),
+        ("worker", "--staging", "relative", "--broker", "tcp://127.0.0.1:9"),
+    ],
+    ids=" ".join,
+)
+def test_a_current_directory_that_is_gone_gets_a_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    program = [sys.executable, "-c", "from labelferry.cli import main; main()", *arguments]
+    result = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=here,
+        env={**os.environ, "LABELFERRY_STATE": str(tmp_path / "state")},
+    )
+    sentence = "Error: the current directory does not exist any more: go to another\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("b\udcff", ()), ("b", ("--template", "\udcfe"))], ids=["the path", "an option"]
+)
+def test_what_is_not_utf8_gets_a_sentence(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
+    (tmp_path / name).mkdir()
+    said = ("export", str(tmp_path / name), "-o", str(tmp_path / "out.zip"), *arguments)
+    result = labelferry(*said, state=tmp_path / "state")
+    assert "is not UTF-8" in result.stderr
+    assert "unforeseen" not in result.stderr
+    assert (result.returncode, result.stdout) == (2, "")
+    assert not (tmp_path / "out.zip").exists()
+
+
 def test_a_worker_says_which_of_its_roots_is_not_there(tmp_path: Path) -> None:
     # Its key file is missing too, so that it ends by itself.
     arguments = ("--root", str(tmp_path / "gone"), "--root", str(tmp_path), "--key", str(tmp_path / "no.key"))
