@@ -73,6 +73,18 @@ def test_a_cut_download_goes_on_as_the_same_transfer_also_after_a_restart(bench:
     assert transfer.state is TransferState.COMPLETED
 
 
+def test_a_completed_download_that_is_opened_again_stays_completed_and_gets_a_token(bench: Bench) -> None:
+    job_id = done(bench)
+    transfer_id = opened(bench, job_id=job_id).transfer_id
+    report(bench, transfer_id, 10, TransferState.COMPLETED)
+    before = only(bench.ask(GetTransfers(job_id=job_id)), Transfers)
+    bench.wait(1.0)
+    admit = opened(bench, job_id=job_id, transfer_id=transfer_id)
+    assert (admit.transfer_id, admit.claims.sha256) == (transfer_id, SHA)
+    assert only(bench.ask(GetTransfers(job_id=job_id)), Transfers) == before
+    assert history(bench).jobs[0].downloads == 1
+
+
 def test_a_transfer_of_somebody_else_is_not_there(bench: Bench) -> None:
     job_id = done(bench)
     transfer_id = opened(bench, job_id=job_id).transfer_id

@@ -24,7 +24,7 @@ LISTED = 50
 
 
 def open_download(book: Book, peer: bytes, ref: str, asker: Asker, message: OpenDownload) -> None:
-    """Let an asker have a job's bundle, from the start or as a transfer that was cut."""
+    """Let an asker have a job's bundle, from the start or as a transfer that was cut; one that is complete stays so."""
     row = find(book, asker, message.job_id)
     if row.bundle is not None and row.bundle_attempt is None:
         raise Refusal(Code.GONE, "the bundle was kept as long as this broker keeps them and is gone: export it again")
@@ -36,7 +36,8 @@ def open_download(book: Book, peer: bytes, ref: str, asker: Asker, message: Open
         found = _own_transfer(book, asker, message.transfer_id)
         if found.job_id != row.job_id:
             raise Refusal(Code.GONE, "that transfer is one of another job: begin a new one")
-        transfer = replace(found, state=TransferState.RUNNING, updated_at=book.now.wall)
+        complete = found.state is TransferState.COMPLETED
+        transfer = found if complete else replace(found, state=TransferState.RUNNING, updated_at=book.now.wall)
     book.save(SaveTransfer(transfer))
     book.shelf.want(row.job_id, book.now.steady + book.settings.download_seconds)
     claims = Claims(
