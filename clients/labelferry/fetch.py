@@ -17,9 +17,9 @@ from labelferry_protocol.window import Window
 REPEAT_SECONDS = 1.0
 """Between two showings of the token while the depot does not answer."""
 QUIET_SECONDS = 0.2
-"""Without a word from the depot for so long, though chunks are asked for, it is shown the token again: a connection that was cut and made
-anew under us knows nothing of what was asked on the old one. The depot answers in order, so its answer also says that what was asked
-before is lost. Twice as long each time."""
+"""Without a word from the depot for so much longer than a chunk takes, though chunks are asked for, it is shown the token again: a connection
+that was cut and made anew under us knows nothing of what was asked on the old one. The depot answers in order, so its answer also says
+that what was asked before is lost: before that showing, which its `ref` names. Twice as long each time."""
 STALL_SECONDS = 3.0
 """Without a word from the depot for so long, the connection is made anew."""
 LEAST_CHUNK_BYTES = 16 * 1024
@@ -39,15 +39,18 @@ class Fetch:
         self.error: Refusal | None = None
         self.heard_at = now
         """When the depot last said something (s): patience is the caller's."""
+        self.ref = "0"
+        """The correlation id of what `turn` returned last: the count of the token's showings."""
         self._window: Window | None = None
         self._pieces: deque[bytes] = deque()
         self._show_at = now
         self._unsent = 0
         self._stalled_at = now
-        self._chunk = limits.MAX_CHUNK_BYTES
+        self._step = limits.MAX_CHUNK_BYTES
         self._quiet = QUIET_SECONDS
         self._probe_at = now
-        self._probed_at = now
+        self._shown: dict[str, float] = {}
+        """When the token was shown on this connection, by `ref`; what is answered, and what came before it, is gone."""
 
     @property
     def done(self) -> bool:
@@ -67,11 +70,11 @@ class Fetch:
         if self.error is not None or self._complete:
             return []
         if self._window is not None:
-            return [*self._probe(self._window, now), *self._ask(self._window, now)]
+            return [*self._ask(self._window, now), *self._probe(self._window, now)]
         if now < self._show_at:
             return []
         self._show_at = now + REPEAT_SECONDS
-        return [OpenBundle(token=self.opened.token)]
+        return [self._show(now)]
 
     def not_sent(self, now: float) -> None:
         """Note that there was no connection to send on; chunks are asked for again by themselves."""
@@ -81,19 +84,21 @@ class Fetch:
             self._probe_at = now + unsent_delay(self._unsent)
         self._unsent += 1
 
-    def heard(self, message: BundleOpened | Chunk | Refused | Message, payload: bytes, now: float) -> None:
-        """Take what the depot said; what makes no sense here is passed over."""
+    def heard(
+        self, message: BundleOpened | Chunk | Refused | Message, payload: bytes, now: float, ref: str = ""
+    ) -> None:
+        """Take what the depot said; what makes no sense here is passed over. `ref` tells which showing of the token is answered."""
         self.heard_at = now
         self._stalled_at = now
         self._unsent = 0
-        self._quiet = QUIET_SECONDS
-        self._probe_at = now + QUIET_SECONDS
         if isinstance(message, BundleOpened):
-            self._opened(message)
+            self._opened(message, ref)
         elif isinstance(message, Chunk) and self._window is not None and message.job_id == self.opened.job_id:
-            self._pieces.extend(self._window.take(message.offset, payload))
+            self._pieces.extend(self._window.take(message.offset, payload, now))
         elif isinstance(message, Refused):
             self._refused(message, now)
+        self._quiet = QUIET_SECONDS + (0.0 if self._window is None else self._window.step_seconds)
+        self._probe_at = now + self._quiet
 
     def stalled(self, now: float) -> bool:
         """Whether the connection should be made anew; say `stumbled` when it is."""
@@ -104,12 +109,15 @@ class Fetch:
         self._stalled_at = now
         self._show_at = now
         self._unsent = 0
+        self._shown.clear()
+        if self._window is not None:
+            self._step = max(LEAST_CHUNK_BYTES, self._window.step)
         self._window = None
 
     def stumbled(self, now: float) -> None:
         """Begin again on a new connection after a stall, in smaller steps: perhaps the way is not broken but narrow."""
         if self._window is not None:
-            self._chunk = max(LEAST_CHUNK_BYTES, self._window.chunk // 4)
+            self._window.step //= 4
         self.reconnected(now)
 
     def renewed(self, opened: DownloadOpened, now: float) -> None:
@@ -139,25 +147,31 @@ class Fetch:
     def _complete(self) -> bool:
         return self._here == self.opened.bundle.size
 
-    def _opened(self, message: BundleOpened) -> None:
+    def _opened(self, message: BundleOpened, ref: str) -> None:
         bundle = self.opened.bundle
         if (message.size, message.sha256) != (bundle.size, bundle.sha256):
             self.error = Refusal(
                 Code.GONE, "the depot holds another bundle than the one that was published: run the job again"
             )
         elif self._window is None:
-            chunk = min(message.chunk_bytes, self._chunk)
-            self._window = Window(size=bundle.size, chunk=chunk, received=self._here)
-        else:
-            self._window.lost(self._probed_at)
+            self._window = Window(bundle.size, message.chunk_bytes, received=self._here, step=self._step)
+        elif ref in self._shown:
+            shown_at = self._shown[ref]
+            self._window.lost(shown_at)
+            self._shown = {other: at for other, at in self._shown.items() if at > shown_at}
 
     def _probe(self, window: Window, now: float) -> list[Message]:
         """Return the token once more when it has been quiet for too long."""
         if not window.waits or now < self._probe_at:
             return []
         self._quiet *= 2
-        self._probed_at, self._probe_at = now, now + self._quiet
-        return [OpenBundle(token=self.opened.token)]
+        self._probe_at = now + self._quiet
+        return [self._show(now)]
+
+    def _show(self, now: float) -> Message:
+        self.ref = str(int(self.ref) + 1)
+        self._shown[self.ref] = now
+        return OpenBundle(token=self.opened.token)
 
     def _ask(self, window: Window, now: float) -> list[Message]:
         if len(self._pieces) >= MOST_PIECES:

@@ -148,8 +148,8 @@ class Session:
             elif name == EVENTS:
                 self._pushed(parts)
             elif name in self._fetches:
-                _, message = codec.parse(parts, DepotSays)
-                self._fetches[name].heard(message, parts[2] if len(parts) > 2 else b"", self.now)
+                ref, message = codec.parse(parts, DepotSays)
+                self._fetches[name].heard(message, parts[2] if len(parts) > 2 else b"", self.now, ref)
         except Malformed:
             return
         except Refusal as refusal:
@@ -309,4 +309,4 @@ class Session:
             if fetch.stalled(self.now):
                 self._open(name, Lane.DEPOT)
                 fetch.stumbled(self.now)
-            self._effects += [Send(name, tuple(codec.frames(each)), fetch) for each in fetch.turn(self.now)]
+            self._effects += [Send(name, tuple(codec.frames(each, fetch.ref)), fetch) for each in fetch.turn(self.now)]

@@ -190,7 +190,7 @@ class PretendedBroker:
                 self._go_on(peer, wanted.job_id)
             case depot.Chunk(job_id=job_id, offset=offset) if job_id in self._uploads:
                 window, data, _ = self._uploads[job_id]
-                for piece in window.take(offset, parts[3]):
+                for piece in window.take(offset, parts[3], time.monotonic()):
                     data += piece
                 self._go_on(peer, job_id)
             case depot.AbandonBundle(token=token):

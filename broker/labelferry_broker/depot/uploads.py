@@ -103,7 +103,7 @@ class Uploads:
             return []
         upload.heard_at = steady
         try:
-            for piece in upload.window.take(message.offset, payload):
+            for piece in upload.window.take(message.offset, payload, steady):
                 upload.coming.write(piece)
         except Refusal as refusal:
             log.error("upload failed", job=message.job_id, attempt=upload.claims.attempt, reason=refusal.message)

@@ -111,7 +111,7 @@ def test_when_it_is_quiet_the_token_is_shown_again_and_what_was_asked_before_is_
     assert fetch.deadline() == QUIET_SECONDS
     assert fetch.turn(QUIET_SECONDS) == [OpenBundle(token=b"token")]
     assert fetch.turn(2 * QUIET_SECONDS) == [], "the next time it waits for longer"
-    fetch.heard(welcome(), b"", 2 * QUIET_SECONDS)
+    fetch.heard(welcome(), b"", 2 * QUIET_SECONDS, fetch.ref)
     assert fetch.turn(2 * QUIET_SECONDS) == asks
 
 
@@ -124,7 +124,7 @@ def test_what_was_asked_after_the_token_was_shown_is_not_asked_twice() -> None:
     late = QUIET_SECONDS + 0.01
     fetch.heard(Chunk(job_id=JOB, offset=0), DATA[:100], late)
     (ask,) = fetch.turn(late)
-    fetch.heard(welcome(), b"", late)
+    fetch.heard(welcome(), b"", late, fetch.ref)
     again = fetch.turn(late)
     assert ask not in again
     assert [each.offset for each in again if isinstance(each, RequestChunk)] == list(range(100, 800, 100))
