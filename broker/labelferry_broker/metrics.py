@@ -4,9 +4,15 @@ The dispatcher hands over what it knows once a second, through a box that holds 
 reader costs the dispatcher nothing.
 """
 
+import io
+import socket
+import sys
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 from labelferry_broker.exposition import CONTENT_TYPE
 from labelferry_protocol.errors import Code, Refusal
@@ -14,7 +20,7 @@ from labelferry_transport.logs import Log
 
 HOST = "127.0.0.1"
 READER_SECONDS = 1.0
-"""A reader that takes longer to ask, or to take its answer, is cut: the next one waits."""
+"""A reader that takes longer to ask and to take its answer is cut: the next one waits."""
 
 log = Log("metrics")
 
@@ -22,18 +28,20 @@ log = Log("metrics")
 class Metrics:
     """The endpoint's actor. `show` is the dispatcher's; the rest happens in the thread."""
 
-    def __init__(self, port: int, host: str = HOST) -> None:
+    def __init__(self, port: int, host: str = HOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._box: deque[str] = deque([""], maxlen=1)
         box = self._box
 
         class Page(_Page):
-            """Answers from this endpoint's box."""
+            """Answers from this endpoint's box, by its clock."""
+
+            now = staticmethod(clock)
 
             def page(self) -> str:
                 return box[-1]
 
         try:
-            self._server = HTTPServer((host, port), Page)
+            self._server = _Server((host, port), Page)
         except OSError as error:
             raise Refusal(
                 Code.OUTPUT,
@@ -63,10 +71,57 @@ class Metrics:
         self._server.server_close()
 
 
+class _Server(HTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the library calls it
+        """Log that a reader hung up; anything else is a fault of ours."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            log.debug("a reader went", reason=error)
+        else:
+            log.fault("a reader was not answered")
+
+
+class _Hurry(io.RawIOBase):
+    """A reader's connection, with one deadline for all that is read from it and written to it."""
+
+    def __init__(self, connection: socket.socket, now: Callable[[], float]) -> None:
+        self._connection = connection
+        self._now = now
+        self._deadline = now() + READER_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._allow_what_is_left()
+        return self._connection.recv_into(buffer)
+
+    def write(self, data: Any) -> int:
+        self._allow_what_is_left()
+        self._connection.sendall(data)
+        return len(data)
+
+    def _allow_what_is_left(self) -> None:
+        left = self._deadline - self._now()
+        if left <= 0:
+            raise TimeoutError("the reader is too slow")
+        self._connection.settimeout(left)
+
+
 class _Page(BaseHTTPRequestHandler):
-    timeout = READER_SECONDS
+    now: Callable[[], float]
     server_version = "labelferry"
     sys_version = ""
+
+    def setup(self) -> None:
+        """Read and write by the clock, not as long as something comes."""
+        self.connection = self.request
+        hurry = _Hurry(self.connection, self.now)
+        self.rfile = io.BufferedReader(hurry)
+        self.wfile = io.BufferedWriter(hurry)
 
     def page(self) -> str:
         """Return the text to answer with."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from labelferry_protocol.endpoints import Endpoint
 from labelferry_protocol.errors import Code, Refusal
 
+HIGHEST_PORT = 65535
+
 
 @dataclass(frozen=True)
 class BrokerSettings:
@@ -23,10 +25,15 @@ class BrokerSettings:
     """How old bundles may become, and how much of the disk all of them may take, before the oldest go."""
 
     def check(self) -> None:
-        """Raise `Refusal(USAGE)` for a broker that others could reach and that could not tell who they are."""
+        """Raise `Refusal(USAGE)` for a broker that others could reach and that could not tell who they are, and for a port that is none."""
         if self.keys is None and not self.listen.local:
             raise Refusal(
                 Code.USAGE,
                 f"{self.listen} can be reached from other machines: name a keys directory with --keys"
                 " (`labelferry keys` makes one), or listen on ipc:// or a loopback address",
+            )
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= HIGHEST_PORT:
+            raise Refusal(
+                Code.USAGE,
+                f"--metrics-port {self.metrics_port} is no port: choose one from 1 to {HIGHEST_PORT}, or 0 for any that is free",
             )

@@ -652,6 +652,8 @@ def test_a_broker_open_to_other_machines_needs_keys(tmp_path: Path) -> None:
         (["--listen", "tcp://127.0.0.1:99999"], 2, "port"),
         (["--listen", "ipc:///tmp/" + "x" * 120], 2, "too long"),
         (["--listen", "tcp://127.0.0.1:5570", "--keys", "/nonexistent"], 2, "labelferry keys"),
+        (["--listen", "tcp://127.0.0.1:5570", "--metrics-port", "99999"], 2, "--metrics-port 99999 is no port"),
+        (["--listen", "tcp://127.0.0.1:5570", "--metrics-port", "-1"], 2, "--metrics-port -1 is no port"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(tmp_path: Path, arguments: list[str], code: int, word: str) -> None:
