@@ -74,13 +74,17 @@ def load_key(path: Path) -> KeyFile:
         mode = path.stat().st_mode
         if stat.S_IMODE(mode) & 0o077:
             raise Refusal(Code.ACCESS, f"{path} can be read by others: chmod 600 {path}")
-        return msgspec.json.decode(path.read_bytes(), type=KeyFile)
+        key = msgspec.json.decode(path.read_bytes(), type=KeyFile)
+        for text in (key.public, key.secret, key.broker_public):
+            # Whoever can make a public key of it takes it for a key.
+            zmq.curve_public(text.encode("ascii"))
     except FileNotFoundError:
         raise Refusal(Code.USAGE, f"no key file at {path}: make one with `labelferry keys`") from None
     except OSError as error:
         raise Refusal(Code.USAGE, f"cannot read the key file {path}: {error.strerror}") from None
-    except msgspec.DecodeError:
+    except (ValueError, zmq.ZMQError):
         raise Refusal(Code.USAGE, f"{path} is not a key file: make one with `labelferry keys`") from None
+    return key
 
 
 def authorized(directory: Path) -> dict[str, tuple[Role, str]]:

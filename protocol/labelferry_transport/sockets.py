@@ -133,18 +133,18 @@ def connect(
     """
     with _descriptors_explained():
         socket = context.socket(kind)
-    _explain(socket, max_bytes, high_water)
-    socket.setsockopt(zmq.RECONNECT_IVL, max(1, round(reconnect_ms * (0.5 + jitter()))))
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-    # A name is looked up anew with each try, so a try at an address that is nobody's any more must end.
-    socket.setsockopt(zmq.CONNECT_TIMEOUT, 3000)
-    if kind == zmq.DEALER:
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-    if keys is not None:
-        socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
-        socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
-        socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server_public)
     try:
+        _explain(socket, max_bytes, high_water)
+        socket.setsockopt(zmq.RECONNECT_IVL, max(1, round(reconnect_ms * (0.5 + jitter()))))
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        # A name is looked up anew with each try, so a try at an address that is nobody's any more must end.
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, 3000)
+        if kind == zmq.DEALER:
+            socket.setsockopt(zmq.IMMEDIATE, 1)
+        if keys is not None:
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+            socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server_public)
         with _descriptors_explained():
             if prepare is not None:
                 prepare(socket)

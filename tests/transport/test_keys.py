@@ -1,5 +1,6 @@
 """Key files: made closed, refused when open, and read as who may connect."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -51,6 +52,29 @@ def test_a_missing_or_wrong_key_file_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "wrong.key").chmod(0o600)
     with pytest.raises(Refusal, match="not a key file"):
         load_key(tmp_path / "wrong.key")
+
+
+@pytest.mark.parametrize("field", ["public", "secret", "broker_public"])
+@pytest.mark.parametrize(
+    "text", ["", "short", "a" * 39, "a" * 41, "~" * 40, "#" * 40, "a" * 39 + "\n", "ü" * 40, "a" * 39 + " ", 7, None]
+)
+def test_a_key_file_whose_keys_are_none_is_not_a_key_file(tmp_path: Path, field: str, text: object) -> None:
+    path = make_broker_key(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: text}))
+    with pytest.raises(Refusal, match="not a key file: make one with `labelferry keys`"):
+        load_key(path)
+
+
+def test_bytes_that_are_no_text_are_not_a_key_file(tmp_path: Path) -> None:
+    path = make_broker_key(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"broker"', b'"\xff\xfe"'))
+    with pytest.raises(Refusal, match="not a key file"):
+        load_key(path)
+
+
+def test_every_key_that_is_made_can_be_read(tmp_path: Path) -> None:
+    for number in range(100):
+        assert load_key(make_broker_key(tmp_path / str(number))).name == "broker"
 
 
 def test_files_that_are_no_authorization_are_ignored(tmp_path: Path) -> None:

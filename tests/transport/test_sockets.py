@@ -1,5 +1,6 @@
 """Sockets reconnect spread out in time, so that a broker that was restarted meets no herd."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import zmq
 from labelferry_broker.lanes import bind_lanes
 from labelferry_protocol import limits
 from labelferry_protocol.endpoints import parse_endpoint
-from labelferry_transport.sockets import connect, new_context
+from labelferry_transport.sockets import ClientKeys, connect, new_context
 
 NOBODY = "tcp://127.0.0.1:9"
 
@@ -51,3 +52,15 @@ def test_a_worker_that_is_cut_off_ends_what_it_holds_before_its_connection_is_ta
     assert int(lanes.work.getsockopt(zmq.TCP_MAXRT)) > 1000 * limits.LEASE_SECONDS
     assert int(lanes.events.getsockopt(zmq.TCP_MAXRT)) < 1000 * limits.LEASE_SECONDS
     lanes.close()
+
+
+def test_a_socket_whose_keys_are_refused_is_closed_so_that_its_context_can_end() -> None:
+    made = new_context()
+    with pytest.raises(zmq.ZMQError):
+        connect(made, zmq.DEALER, NOBODY, ClientKeys(b"short", b"short", b"short"))
+    ending = threading.Thread(target=made.term)
+    ending.start()
+    ending.join(10)
+    ended = not ending.is_alive()
+    made.destroy(linger=0)
+    assert ended
