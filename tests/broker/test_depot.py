@@ -472,6 +472,43 @@ def test_a_bundle_cut_short_on_disk_is_gone(broker: PretendedBroker, data: bytes
     assert answer.code is Code.GONE
 
 
+def cut_short(bundle: Path) -> None:
+    os.truncate(bundle, 10)
+
+
+def grown(bundle: Path) -> None:
+    with bundle.open("ab") as file:
+        file.write(b"more")
+
+
+def a_folder(bundle: Path) -> None:
+    bundle.unlink()
+    bundle.mkdir()
+
+
+def a_link(bundle: Path) -> None:
+    bundle.rename(bundle.with_name("elsewhere"))
+    bundle.symlink_to("elsewhere")
+
+
+def a_pipe(bundle: Path) -> None:
+    bundle.unlink()
+    os.mkfifo(bundle)
+
+
+@pytest.mark.parametrize("damage", [cut_short, grown, a_folder, a_link, a_pipe])
+def test_a_bundle_that_was_damaged_from_outside_must_be_made_again(
+    broker: PretendedBroker, data: bytes, damage: Callable[[Path], None]
+) -> None:
+    bring(broker.connect(), data, token_of(data, "upload"))
+    damage(broker.state / "bundles" / f"{JOB}.1.zip")
+    answer = broker.connect().ask(OpenBundle(token=token_of(data, "download")))
+    assert isinstance(answer, Refused)
+    assert answer.code is Code.GONE
+    assert "damaged from outside" in answer.message
+    assert answer.message.endswith("export it again")
+
+
 def test_one_connection_cannot_open_without_bound(broker: PretendedBroker, data: bytes) -> None:
     bring(broker.connect(), data, token_of(data, "upload"))
     client = broker.connect()

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,18 +102,21 @@ class Vault:
             return False
 
     def open_bundle(self, claims: Claims) -> int:
-        """Return a descriptor to read a whole bundle from; raise `Refusal(GONE)` when it is not what the token names."""
+        """Return a descriptor to read a whole bundle from; raise `Refusal(GONE)` when it is not there, or not as it was stored."""
+        # No link is followed, and nobody is waited for at a pipe.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            descriptor = os.open(
-                self.place_of(claims.job_id, claims.attempt), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-            )
+            descriptor = os.open(self.place_of(claims.job_id, claims.attempt), flags)
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise refusal_of(error, "open the bundle") from None
-            raise Refusal(Code.GONE, "the bundle is no longer here: export it again") from None
-        if os.fstat(descriptor).st_size != claims.size:
+            if error.errno == errno.ENOENT:
+                raise Refusal(Code.GONE, "the bundle is no longer here: export it again") from None
+            if error.errno == errno.ELOOP:
+                raise _damaged() from None
+            raise refusal_of(error, "open the bundle") from None
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_size != claims.size:
             os.close(descriptor)
-            raise Refusal(Code.GONE, "the bundle here is not the one that the token names: ask the broker again")
+            raise _damaged()
         return descriptor
 
     def begin(self, claims: Claims) -> Incoming:
@@ -226,6 +230,11 @@ def digest_of(path: Path) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         syncing.result()
     return digest
+
+
+def _damaged() -> Refusal:
+    """Return the refusal for a bundle that is not as it was stored: of one job and attempt there is one bundle, so no other token helps."""
+    return Refusal(Code.GONE, "the stored bundle was damaged from outside, on the broker's disk: export it again")
 
 
 def _disk_full() -> Refusal:
