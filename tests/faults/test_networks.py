@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.processes import Service, wait_until
+from tests.support.projects import make_coco_project
 from tests.support.promises import (
     ask_ledger,
     attempts_of,
@@ -20,7 +21,7 @@ from tests.support.promises import (
 )
 from tests.support.proxy import BOTH, Proxy, Way
 
-from labelferry import Cancelled, Client, Completed, ExportOptions
+from labelferry import Cancelled, Client, Completed, ExportOptions, Progress
 from labelferry_protocol.endpoints import Lane
 
 pytestmark = pytest.mark.processes
@@ -179,3 +180,30 @@ def test_row_39_a_download_cut_again_and_again_with_a_new_broker_in_between_is_w
         assert proxy.cuts == cuts
         assert hashlib.sha256((tmp_path / "out.zip").read_bytes()).hexdigest() == completed.bundle.sha256
         assert ask_ledger(service, "SELECT state FROM transfers") == [("completed",)]
+
+
+def test_over_a_narrow_way_a_download_takes_its_bytes_once(wired: Wired, project: Path, tmp_path: Path) -> None:
+    service, proxy = wired()
+    service.start("near")
+    with Client(proxy.endpoint) as client:
+        *_, completed = client.events(client.submit(project, OPTIONS).job_id)
+        assert isinstance(completed, Completed)
+        size = completed.bundle.size
+        # A chunk takes 0.6 s, eight of them almost five.
+        proxy.narrow(Lane.DEPOT, Way.DOWN, size // 150)
+        part = size // 20
+        for event in client.download(completed.job_id, tmp_path / "out.zip"):
+            if isinstance(event, Progress) and event.stage_progress.current > part:
+                break
+        assert 1 <= proxy.carried[Lane.DEPOT, Way.DOWN] / part < 1.3
+
+
+def test_over_a_narrow_way_a_bundle_takes_its_bytes_once_to_the_depot(wired: Wired, tmp_path: Path) -> None:
+    project = make_coco_project(tmp_path, images_wanted=8, size=(160, 120))
+    service, proxy = wired("far")
+    # Eight of the largest chunks that the depot may ask for take five seconds.
+    proxy.narrow(Lane.DEPOT, Way.UP, 100_000)
+    with Client(service.endpoint) as client:
+        *_, completed = client.events(client.submit(project, OPTIONS).job_id)
+        assert isinstance(completed, Completed)
+        assert 1 <= proxy.carried[Lane.DEPOT, Way.UP] / completed.bundle.size < 1.3

@@ -1,4 +1,4 @@
-"""A TCP proxy before a broker's ports, to break the way to it: held, one-way, half open, cut, cut at a byte. Works wherever loopback does.
+"""A TCP proxy before a broker's ports, to break the way to it: held, one-way, half open, cut, cut at a byte, narrow. Works wherever loopback does.
 
 It listens on an address of its own at the broker's own ports, so a peer that is told `*` for a host stays on it. What is held is
 late, not lost, as on a network that comes back; the end of a connection is held like its bytes.
@@ -54,6 +54,9 @@ class Proxy:
         self._free = {(lane, way): threading.Event() for lane in LANES for way in BOTH}
         self._cut_after: dict[Lane, list[int]] = {lane: [] for lane in LANES}
         self._wires: list[Wire] = []
+        self._rates: dict[tuple[Lane, Way], int] = {}
+        self.carried = dict.fromkeys(self._free, 0)
+        """Bytes that have gone through, by lane and way."""
         self.cuts = 0
         self.release()
         self._doors = [socket.create_server((host, base_port + offset)) for offset in range(len(LANES))]
@@ -87,6 +90,10 @@ class Proxy:
     def cut_after(self, lane: Lane, counts: Iterable[int]) -> None:
         """Cut connections of a lane, one after the other, each after so many more bytes came down on it."""
         self._cut_after[lane] = list(counts)
+
+    def narrow(self, lane: Lane, way: Way, rate: int) -> None:
+        """Let no more than `rate` bytes a second through on each connection of a lane, this way."""
+        self._rates[lane, way] = rate
 
     def close(self) -> None:
         """End everything."""
@@ -130,7 +137,10 @@ class Proxy:
         source, sink = (wire.near, wire.far) if way is Way.UP else (wire.far, wire.near)
         with suppress(OSError):
             while True:
-                piece = source.recv(PIECE)
+                rate = self._rates.get((wire.lane, way))
+                piece = source.recv(PIECE if rate is None else max(1, rate // 20))
+                if rate is not None:
+                    self._closed.wait(len(piece) / rate)
                 if not self._passes(wire.lane, way, wire):
                     break
                 if way is Way.DOWN and wire.left is None and self._cut_after[wire.lane]:
@@ -138,11 +148,13 @@ class Proxy:
                 if way is Way.DOWN and wire.left is not None:
                     piece = piece[: wire.left]
                     wire.left -= len(piece)
+                    self.carried[wire.lane, way] += len(piece)
                     sink.sendall(piece)
                     if wire.left == 0:
                         self.cuts += 1
                         break
                 elif piece:
+                    self.carried[wire.lane, way] += len(piece)
                     sink.sendall(piece)
                 if not piece:
                     break
