@@ -35,7 +35,7 @@ class Talker(threading.Thread):
                 while link.welcomed(time.monotonic()) is None:
                     link.greet(time.monotonic())
                     time.sleep(TURN_SECONDS)
-                while True not in link.connections():
+                while True not in link.connections(time.monotonic()):
                     time.sleep(TURN_SECONDS)
                 link.say(Register(worker_id=WORKER, host="talker", slots=1), "register")
                 lease = self._lease(link)

@@ -499,6 +499,24 @@ def test_when_answers_stay_away_the_worker_registers_again_and_then_connects_ane
     assert do.Reconnect() in bench.tick(15.5)
 
 
+def test_while_no_broker_knows_it_a_worker_says_so_after_5_seconds_and_then_each_minute(bench: Bench) -> None:
+    assert outs(bench, range(5)) == []
+    assert outs(bench, range(5, 65)) == [do.StillOut(5.0)]
+    assert outs(bench, range(65, 125)) == [do.StillOut(65.0)]
+    bench.take(bench.crew.connected(124.0), 124.0)
+    assert outs(bench, [125]) == [do.StillOut(125.0)], "connected is not registered"
+    bench.hear(work.Registered(epoch=1, lease_seconds=15, renew_seconds=5), 126.0, work.Register)
+    keep(bench, 200.0, since=126.0)
+    bench.crew.disconnected()
+    assert outs(bench, range(200, 205)) == []
+    assert outs(bench, range(205, 206)) == [do.StillOut(5.0)]
+    assert bench.crew.next_at == 265.0
+
+
+def outs(bench: Bench, seconds: Iterable[int]) -> list[do.Instruction]:
+    return [each for now in seconds for each in bench.tick(float(now)) if isinstance(each, do.StillOut)]
+
+
 def test_a_refused_registration_ends_the_worker_unless_it_may_ask_again(bench: Bench) -> None:
     bench.take(bench.crew.connected(0.0), 0.0)
     later = requests.Refused(code=Code.BUSY, message="full", retry_after=1.0)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import StageProgress
 from labelferry_protocol.words import Stage
 from labelferry_protocol.work import CancelOrder, Drain, Holding
+from labelferry_workers.absences import BACK_SECONDS, Absences
 from labelferry_workers.attempt import WAYS, WITH_CHILD, Move, Step
 from labelferry_workers.channel import Channel, ChannelEnded, channel_pair
 from labelferry_workers.kept_child import ending
@@ -333,3 +335,24 @@ def test_a_bundle_that_the_depot_cannot_store_is_offered_three_times_more_and_on
     assert [bundle.put_off(Code.STORE, 5.0, 0.0) for _ in range(4)] == [True, True, True, False]
     bundle = parcel()
     assert all(bundle.put_off(Code.BUSY, 1.0, now) for now in range(100))
+
+
+def test_a_connection_that_is_lost_and_does_not_come_back_is_over_after_a_pause_of_its_own() -> None:
+    chances = iter([0.0, 1.0, 1.0])
+    absences = Absences(lambda: next(chances))
+    absences.lost(Lane.WORK, 0.0)
+    absences.lost(Lane.CONTROL, 0.0)
+    # It is lost again with each try that fails; that begins no new pause.
+    absences.lost(Lane.WORK, 1.0)
+    assert absences.next_at == 0.5 * BACK_SECONDS
+    assert absences.over(0.5 * BACK_SECONDS - 0.1) == []
+    assert absences.over(0.5 * BACK_SECONDS) == [Lane.WORK]
+    assert absences.over(1.5 * BACK_SECONDS) == [Lane.WORK, Lane.CONTROL]
+
+
+def test_a_connection_that_is_back_is_not_over() -> None:
+    absences = Absences(lambda: 0.5)
+    absences.lost(Lane.WORK, 0.0)
+    absences.back(Lane.WORK)
+    assert absences.over(100.0) == []
+    assert absences.next_at is None

@@ -102,6 +102,13 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class StillOut:
+    """No broker has known this worker for so long: say so to whoever reads the log."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """The broker will not have this worker: end with this reason."""
 
@@ -128,6 +135,7 @@ Instruction = (
     | Show
     | Announce
     | Reconnect
+    | StillOut
     | GiveUp
     | Leave
 )

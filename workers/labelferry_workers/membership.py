@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from labelferry_protocol import limits
 from labelferry_protocol.newest import keep_newest
 from labelferry_protocol.work import Holdings, Register, Registered, Renew
-from labelferry_workers.instructions import Reconnect, Send
+from labelferry_workers.instructions import Reconnect, Send, StillOut
 from labelferry_workers.kept import Kept
 
 REPEAT_SECONDS = 1.0
 """Between two tries while a register or renew is not answered."""
+OUT_SECONDS = 5.0
+"""After so long without being registered it is said that this worker is out."""
+OUT_AGAIN_SECONDS = 60.0
+"""Before it is said again."""
 MAX_ASKED = 16
 
 
@@ -52,6 +56,8 @@ class Membership:
         self._next_at = 0.0
         self._answered_at = 0.0
         self._welcomed_at: float | None = None
+        self._out_since: float | None = None
+        self._tell_out_at = 0.0
         self.registered = False
         self.paused = False
         self.lease_from = 0.0
@@ -84,6 +90,7 @@ class Membership:
         if asked is not None:
             self.lease_seconds, self.renew_seconds = message.lease_seconds, message.renew_seconds
             self.registered = True
+            self._out_since = None
             self._welcomed_at = now if self._welcomed_at is None else self._welcomed_at
             self._answered(asked, now)
         return asked
@@ -109,8 +116,29 @@ class Membership:
         """Renew at once: there is something to learn."""
         self._next_at = now
 
-    def due(self, holding: Holdings, now: float) -> list[Send | Reconnect]:
-        """Return what is to be said now to be and stay known."""
+    def due(self, holding: Holdings, now: float) -> list[Send | Reconnect | StillOut]:
+        """Return what is to be said now to be and stay known, and to whoever reads the log where this worker is not."""
+        return [*self._out(now), *self._say(holding, now)]
+
+    @property
+    def next_at(self) -> float | None:
+        """When `due` has something next; None before it was asked the first time, and there was no connection."""
+        moments = [self._next_at] if self._online else []
+        if self._out_since is not None:
+            moments.append(self._tell_out_at)
+        return min(moments, default=None)
+
+    def _out(self, now: float) -> list[StillOut]:
+        if self.registered:
+            return []
+        if self._out_since is None:
+            self._out_since, self._tell_out_at = now, now + OUT_SECONDS
+        if now < self._tell_out_at:
+            return []
+        self._tell_out_at = now + OUT_AGAIN_SECONDS
+        return [StillOut(now - self._out_since)]
+
+    def _say(self, holding: Holdings, now: float) -> list[Send | Reconnect]:
         if not self._online:
             return []
         silent = now - self._answered_at
@@ -123,11 +151,6 @@ class Membership:
             return []
         self._next_at = now + min(REPEAT_SECONDS, self.renew_seconds)
         return [self._ask(holding, now)]
-
-    @property
-    def next_at(self) -> float | None:
-        """When `due` has something next; None while there is no connection."""
-        return self._next_at if self._online else None
 
     def _ask(self, holding: Holdings, now: float) -> Send:
         ref = self._new_ref()

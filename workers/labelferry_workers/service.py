@@ -54,8 +54,8 @@ def main(arguments: Sequence[str], pool: PoolSettings | None = None) -> int:
 def settings_of(said: argparse.Namespace, pool: PoolSettings) -> WorkerSettings:
     """Return the settings that the options make; raise `Refusal` with what is wrong with them."""
     broker = parse_endpoint(said.broker)
-    keys = None if said.key is None else load_key(said.key).as_client()
-    if keys is None and not broker.local:
+    key = None if said.key is None else load_key(said.key)
+    if key is None and not broker.local:
         raise Refusal(
             Code.USAGE,
             f"{broker} is not on this machine, so a key is needed: make one with `labelferry keys`, then --key",
@@ -64,9 +64,10 @@ def settings_of(said: argparse.Namespace, pool: PoolSettings) -> WorkerSettings:
     return WorkerSettings(
         broker=broker,
         staging=staging.absolute(),
-        roots=_roots(said.root, broker, has_keys=keys is not None),
+        roots=_roots(said.root, broker, has_keys=key is not None),
         slots=said.slots,
-        keys=keys,
+        keys=None if key is None else key.as_client(),
+        key_name="" if key is None else key.name,
         until_eof=said.until_eof,
         connect_timeout=said.connect_timeout,
         crew=CrewSettings(drain_seconds=said.drain_seconds, stall_kill=said.stall_kill),

@@ -67,6 +67,8 @@ class WorkerSettings:
     """Sources are read below these only."""
     slots: int = 1
     keys: ClientKeys | None = None
+    key_name: str = ""
+    """Whose these keys are, as the broker calls them."""
     until_eof: bool = False
     connect_timeout: float | None = None
     """Give up when the broker was not reached for so long at the start; None waits for ever."""

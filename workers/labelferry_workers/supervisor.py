@@ -108,7 +108,7 @@ class Supervisor:
             self._from_system()
         if not ready or self._link.control in ready:
             self._from_control()
-        if not ready or self._link.monitor in ready or self._link.requests in ready:
+        if not ready or self._link.requests in ready or ready.intersection(self._link.monitors):
             self._from_link(now)
         if not ready or self._link.work in ready:
             self._from_work()
@@ -116,6 +116,7 @@ class Supervisor:
         if self._uploader.pair in ready:
             self._from_uploader()
         self._uploader.check()
+        self._link.mend(now)
         self._link.greet(now)
         self._pool.fill(now)
         self._staging.clear_again(now)
@@ -135,7 +136,7 @@ class Supervisor:
                 self._do(self._crew.drain(self._clock()))
 
     def _from_link(self, now: float) -> None:
-        for connected in self._link.connections():
+        for connected in self._link.connections(now):
             log.info("connected to the broker" if connected else "lost the connection to the broker")
             if connected:
                 self._do(self._crew.connected(now))
@@ -241,6 +242,13 @@ class Supervisor:
             case do.Reconnect():
                 log.warning("the broker does not answer: connecting anew")
                 self._link.renew(self._clock())
+            case do.StillOut(seconds=seconds):
+                log.warning(
+                    "no broker has let this worker in",
+                    broker=self._settings.broker,
+                    seconds=round(seconds),
+                    advice=_advice(self._settings),
+                )
             case do.GiveUp(code=code, message=message):
                 raise Refusal(code, message)
             case do.Leave():
@@ -288,7 +296,7 @@ class Supervisor:
 
     def _patience(self) -> int:
         now = self._clock()
-        moments = [self._crew.next_at, self._link.greet_at, self._pool.next_at]
+        moments = [self._crew.next_at, self._link.next_at, self._pool.next_at]
         soonest = min([now + LONGEST_PATIENCE_SECONDS, *(moment for moment in moments if moment is not None)])
         return max(0, int((soonest - now) * 1000) + 1) if soonest > now else 0
 
@@ -299,6 +307,12 @@ class Supervisor:
         self._lifeline.close()
         if not self._staging.close():
             log.error("something is left in the staging directory", place=self._staging.place)
+
+
+def _advice(settings: WorkerSettings) -> str:
+    if settings.keys is None:
+        return "is it running there? if it has keys, this worker needs one: --key FILE"
+    return f"is it running there, and does it know the key {settings.key_name}?"
 
 
 def _log_order(order: CancelOrder) -> None:

@@ -4,6 +4,7 @@ It owns its depot socket; it speaks with the supervisor over a pair. Bulk never 
 """
 
 import itertools
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import zmq
 
 from labelferry_protocol import codec
 from labelferry_protocol.depot import AbandonBundle, BundleAbandoned, BundleStored, Chunk, OfferBundle, RequestChunk
+from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Refused
@@ -20,6 +22,7 @@ from labelferry_transport.descriptors import NO_DESCRIPTOR_SECONDS, NoDescriptor
 from labelferry_transport.logs import Log
 from labelferry_transport.monitors import next_change
 from labelferry_transport.sockets import CHUNKS_HIGH_WATER, ClientKeys, connect
+from labelferry_workers.absences import Absences
 from labelferry_workers.errands import (
     Carried,
     Carry,
@@ -51,6 +54,7 @@ class Uploader:
         context: zmq.Context[zmq.Socket[bytes]],
         keys: ClientKeys | None,
         clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._context = context
         self._keys = keys
@@ -62,6 +66,7 @@ class Uploader:
         self._endpoint = ""
         self._connect_at: float | None = None
         """When a socket to the depot is to be made; None while there is one, or no endpoint to connect it to."""
+        self._absences = Absences(jitter)
         self._depot: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
@@ -84,13 +89,19 @@ class Uploader:
         if self._pair in ready and not self._from_supervisor():
             return False
         if self._monitor is not None and self._monitor in ready:
-            next_change(self._monitor)
-            # A new connection, which the depot does not know us on yet.
-            self._offer_all_at(self._clock())
+            self._from_monitor(self._monitor, self._clock())
         if self._depot is not None and self._depot in ready:
             self._from_depot(self._depot)
         self._tick(self._clock())
         return True
+
+    def _from_monitor(self, monitor: zmq.Socket[bytes], now: float) -> None:
+        if next_change(monitor).event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._absences.back(Lane.DEPOT)
+            # A new connection, which the depot does not know us on yet.
+            self._offer_all_at(now)
+        else:
+            self._absences.lost(Lane.DEPOT, now)
 
     def _from_supervisor(self) -> bool:
         errand = codec.unpack(self._pair.recv(), ToUploader)
@@ -179,7 +190,7 @@ class Uploader:
         )
 
     def _tick(self, now: float) -> None:
-        if self._connect_at is not None and now >= self._connect_at:
+        if (self._connect_at is not None and now >= self._connect_at) or self._absences.over(now):
             self._connect(now)
         for parcel in list(self._parcels.values()):
             if parcel.given_up(now):
@@ -191,8 +202,7 @@ class Uploader:
 
     def _patience(self) -> int | None:
         moments = [parcel.offer_at for parcel in self._parcels.values()]
-        if self._connect_at is not None:
-            moments.append(self._connect_at)
+        moments += [at for at in (self._connect_at, self._absences.next_at) if at is not None]
         return max(0, int((min(moments) - self._clock()) * 1000) + 1) if moments else None
 
     def _offer_all_at(self, moment: float) -> None:
@@ -241,10 +251,11 @@ class Uploader:
         self._offer_all_at(now)
 
     def _listen_to_connections(self, socket: zmq.Socket[bytes]) -> None:
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._poller.register(self._monitor, zmq.POLLIN)
 
     def _disconnect(self) -> None:
+        self._absences.back(Lane.DEPOT)
         if self._depot is not None:
             self._poller.unregister(self._depot)
             self._depot.disable_monitor()
