@@ -57,7 +57,7 @@ class ExportCounts(Part, frozen=True, kw_only=True):
 
 
 class BundleFacts(Part, frozen=True, kw_only=True):
-    """What a published bundle is: its size in bytes, its digest, and whether it was packed on a cancel."""
+    """What a published bundle is: its size in bytes, its digest, and whether it lacks something, for a cancel ended its making."""
 
     size: Count
     sha256: Sha256
@@ -128,7 +128,8 @@ class Failed(Event, frozen=True, kw_only=True):
 class Cancelled(Event, frozen=True, kw_only=True):
     """broker -> subscribers: the job has stopped and is cleaned up (`cleanup_completed`); nothing of it follows.
 
-    `who` is the user name, or what in the system did it. `bundle` is there when the finished part was kept, `counts` says what it holds.
+    `who` is the user name, or what in the system did it. `bundle` is there when the finished part was kept, `counts` says what it holds;
+    `partial` that it lacks something: a bundle that was whole before the cancel arrived is none.
     """
 
     project: Name

@@ -128,6 +128,7 @@ class RequestPublish(Message, frozen=True, kw_only=True):
     size: Count
     sha256: Sha256
     partial: bool = False
+    """Whether it is what a cancel keeps; it may be whole all the same."""
 
 
 class PublishGranted(Message, frozen=True, kw_only=True):
@@ -181,6 +182,8 @@ class AttemptCancelled(Message, frozen=True, kw_only=True):
     receipt: Token | None = None
     counts: ExportCounts = ExportCounts()
     message: Text = ""
+    partial: bool = True
+    """Whether what was brought lacks something; not where all was made before the child heard of the cancel."""
 
 
 class Drain(Message, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from labelferry_protocol.depot import Discard
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import BundleFacts, Cancelled, Completed, ExportCounts
 from labelferry_protocol.message import Message
-from labelferry_protocol.requests import Cancel, CancelAccepted, CancelSettled, Refused
+from labelferry_protocol.requests import Cancel, CancelAccepted, CancelSettled, GetHistory, History, Refused
 from labelferry_protocol.words import CancelledBy, Phase, State
 from labelferry_protocol.work import (
     Acknowledged,
@@ -269,6 +269,21 @@ def test_the_finished_part_is_kept_when_it_was_asked_for(bench: Bench) -> None:
     assert event.bundle == BundleFacts(size=10, sha256=SHA, partial=True, file_name="nuclei_partial.zip")
     assert event.counts == counts
     assert bench.sent(Discard) == []
+
+
+def test_a_bundle_that_was_whole_before_the_cancel_arrived_is_kept_under_its_own_name_and_the_job_is_cancelled(
+    bench: Bench,
+) -> None:
+    job_id = bench.running(keep_partial=True)
+    bench.ask(Cancel(job_id=job_id))
+    assert isinstance(bench.publish(job_id)[0], CancelOrder), "it is no completion"
+    bench.publish(job_id, partial=True)
+    bench.tell(replace(stopped(job_id, brought=True), partial=False), receipt=receipt(job_id))
+    whole = BundleFacts(size=10, sha256=SHA, partial=False, file_name="nuclei.zip")
+    event = cancelled(bench, job_id)
+    assert (event.partial, event.bundle) == (False, whole)
+    (row,) = only(bench.ask(GetHistory()), History).jobs
+    assert (row.state, row.bundle, row.available) == (State.CANCELLED, whole, True)
 
 
 def test_the_finished_part_is_not_kept_when_the_cancel_says_so(bench: Bench) -> None:

@@ -341,7 +341,7 @@ def test_a_finished_part_is_packed_asked_for_brought_and_shown(bench: Bench) -> 
     bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 2.0, work.RequestPublish)
     (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 2.1), 2.1))
     assert isinstance(word, work.AttemptCancelled)
-    assert (word.receipt, word.counts.images) == (b"r", 3)
+    assert (word.receipt, word.counts.images, word.partial) == (b"r", 3, True)
 
 
 def test_a_second_cancel_without_the_part_kills_the_packing(bench: Bench) -> None:
@@ -357,6 +357,20 @@ def test_a_whole_bundle_is_kept_when_the_cancel_keeps_what_is_finished(bench: Be
     asked = sent(bench.order(keep_partial=True))
     assert isinstance(asked[-1], work.RequestPublish)
     assert asked[-1].partial
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.1, work.RequestPublish)
+    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 0.2), 0.2))
+    assert isinstance(word, work.AttemptCancelled)
+    assert (word.receipt, word.partial) == (b"r", False)
+
+
+def test_a_bundle_that_a_child_has_finished_before_its_order_came_is_kept_and_said_to_be_whole(bench: Bench) -> None:
+    bench.run()
+    bench.order(keep_partial=True)
+    bench.report(BUNDLE, 0.1)
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.1, work.RequestPublish)
+    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 0.2), 0.2))
+    assert isinstance(word, work.AttemptCancelled)
+    assert (word.receipt, word.partial) == (b"r", False)
 
 
 def test_packing_that_takes_too_long_is_killed_and_said(bench: Bench) -> None:

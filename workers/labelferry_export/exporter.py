@@ -139,7 +139,7 @@ class Exporter:
         """After `run` was stopped: make a bundle of the images that are finished, or return None when none is.
 
         The formats are written for exactly these images; overlays and metrics are those that were complete. The manifest says
-        that it is partial. Raises `ExportError` and nothing else.
+        that it is partial, unless all of it was made and only the closing was stopped. Raises `ExportError` and nothing else.
         """
         job = self._job
         if job is None or self._result is not None:
@@ -149,7 +149,7 @@ class Exporter:
                 job.limit = job.finished.images
             if job.image_count <= len(job.left_out):
                 return None
-            job.partial = True
+            job.partial = job.shelf != compression.STAGE.name
             try:
                 job.resume()
                 for stage in (annotations.STAGE, compression.STAGE):
@@ -205,6 +205,7 @@ def _resumed(meter: Meter, job: Job, stages: Sequence[StageWork]) -> Iterator[Up
 def _run(stage: StageWork, job: Job, meter: Meter) -> Iterator[Update]:
     meter.replan({stage.name: stage.planned(job)})
     job.shelf = stage.name
+    job.check_off()
     guest = others().origins.get(stage.name)
     # Steps say what they cost alone, as the plan does before lanes take their share of it.
     waited = stage.waited(job.lanes)

@@ -84,6 +84,7 @@ def last_word(worker_id: str, attempt: Attempt, *, clean: bool, kept: bool = Fal
         receipt=word.receipt if kept and isinstance(word, AttemptFinished) else None,
         counts=word.counts if kept and isinstance(word, AttemptFinished) else ExportCounts(),
         message=word.message if isinstance(word, AttemptFailed | AttemptCancelled) else "",
+        partial=attempt.packed is None or attempt.packed.partial,
     )
 
 

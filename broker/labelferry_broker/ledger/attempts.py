@@ -213,8 +213,8 @@ class Attempts:
         self._book.end_attempt(job, Outcome.CANCELLED, message.message, keep_bundle=keep)
         bundle = None
         if receipt is not None and keep:
-            name = bundle_name(f"{job.row.project}_partial")
-            bundle = BundleFacts(size=receipt.size, sha256=receipt.sha256, partial=True, file_name=name)
+            name = bundle_name(f"{job.row.project}_partial" if message.partial else job.row.project)
+            bundle = BundleFacts(size=receipt.size, sha256=receipt.sha256, partial=message.partial, file_name=name)
         self._cancels.confirm(
             job,
             Move.CONFIRM,

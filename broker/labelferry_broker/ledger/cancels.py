@@ -131,7 +131,7 @@ class Cancels:
             progress=row.progress.progress if row.progress else 0.0,
             phase=Phase.PROCESSING,
             cleanup_completed=cleanup_completed and not kept and job.doubted_until <= self._book.now.steady,
-            partial=bundle is not None,
+            partial=bundle is not None and bundle.partial,
             message=message[:1024],
             requested_at=row.cancel.at,
             bundle=bundle,

@@ -202,6 +202,17 @@ def test_what_a_partial_bundle_holds_is_told_or_left_out_when_it_is_not_known() 
     )
 
 
+def test_what_a_cancel_keeps_is_told_and_whether_it_is_a_part() -> None:
+    part = BundleFacts(size=3_930_000, sha256="b" * 64, partial=True)
+    _, line = ending_in_words(msgspec.structs.replace(CANCELLED, bundle=part, partial=True))
+    assert line == f"The finished part is kept: labelferry download {CANCELLED.job_id}"
+    whole = msgspec.structs.replace(part, partial=False)
+    _, line = ending_in_words(msgspec.structs.replace(CANCELLED, bundle=whole))
+    assert line == f"All of it was made, and is kept: labelferry download {CANCELLED.job_id}"
+    fetched = msgspec.structs.replace(COMPLETED, bundle=whole, counts=ExportCounts(), warnings=(), duration=0.0)
+    assert ending_in_words(fetched) == ["out.zip", "  3.93 MB"]
+
+
 def test_ctrl_c_in_a_command_that_looks_on_says_that_the_job_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(click.exceptions.Exit) as left, looking_on("The job goes on."):
         raise KeyboardInterrupt

@@ -200,6 +200,26 @@ def test_a_partial_bundle_is_right_wherever_the_export_was_stopped(
     assert seen == {0, 1, 2, 3}
 
 
+def test_an_export_stopped_while_its_bundle_is_closed_packs_the_whole_of_it(
+    make_project: MakeProject, make_exporter: MakeExporter
+) -> None:
+    project = make_project(3)
+    whole = make_exporter(project, formats=FORMATS, metrics=("csv",))
+    updates = list(whole.run())
+    closing = [number for number, each in enumerate(updates, start=1) if each.stage is Stage.COMPRESSION]
+    for count in (*closing[:3], closing[len(closing) // 2]):
+        exporter = make_exporter(project, formats=FORMATS, metrics=("csv",))
+        _stopped_after(exporter, count)
+        result = exporter.pack_partial()
+        assert result is not None
+        assert (result.partial, result.sha256) == (False, whole.result.sha256)
+    exporter = make_exporter(project, formats=FORMATS, metrics=("csv",))
+    _stopped_after(exporter, closing[0] - 1)
+    result = exporter.pack_partial()
+    assert result is not None
+    assert result.partial
+
+
 def test_a_missing_image_ends_the_export_with_a_sentence_or_is_left_out_of_everything(
     make_project: MakeProject, make_exporter: MakeExporter, unzip: Unzip
 ) -> None:

@@ -44,12 +44,11 @@ def completed_in_words(event: Completed) -> list[str]:
     """Return the lines that end a completed job."""
     where = event.path or f"{event.project}: the bundle is ready to download"
     facts = [size_in_words(event.bundle.size), *_counts_in_words(event.counts)]
-    ending = (
-        "the finished part of a cancelled export"
-        if event.bundle.partial
-        else f"made in {time_in_words(event.duration)}"
-    )
-    lines = [where, f"  {', '.join([*facts, ending])}"]
+    if event.bundle.partial:
+        facts.append("the finished part of a cancelled export")
+    elif event.duration:  # not known of a job that was cancelled when all of it was made
+        facts.append(f"made in {time_in_words(event.duration)}")
+    lines = [where, f"  {', '.join(facts)}"]
     if event.warnings:
         lines.append("  Warnings (all of them are in the bundle's README.md and manifest.json):")
     lines += [f"    {warning_in_words(warning)}" for warning in event.warnings]
@@ -91,8 +90,9 @@ def cancelled_in_words(event: Cancelled) -> list[str]:
     lines = [f"Cancelled {who} at {moment_in_words(event.timestamp)}, {event.progress:.0f} % through {doing}; {clean}."]
     if event.phase is Phase.DOWNLOADING:
         lines.append(f"The bundle stays in the history: labelferry download {event.job_id}")
-    elif event.partial:
-        lines.append(f"The finished part is kept: labelferry download {event.job_id}")
+    elif event.bundle is not None:
+        kept = "The finished part" if event.bundle.partial else "All of it was made, and"
+        lines.append(f"{kept} is kept: labelferry download {event.job_id}")
     return lines
 
 
