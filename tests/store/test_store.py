@@ -251,7 +251,8 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> 
         ("UPDATE jobs SET created_at = 'yesterday'", "created_at"),
         ("UPDATE jobs SET state = 'asleep'", "asleep"),
         ("UPDATE jobs SET state = 'completed', bundle_attempt = 1, bundle = '{bad'", "bundle"),
-        ("UPDATE jobs SET state = 'completed', bundle_attempt = 1, bundle = NULL", "object"),
+        ("UPDATE jobs SET state = 'completed', bundle_attempt = 1, bundle = NULL", "bundle"),
+        ("UPDATE jobs SET state = 'completed', bundle_attempt = 1, options = '{bad'", "options"),
         ("UPDATE jobs SET state = 'completed', number = 'last'", "int"),
     ],
 )

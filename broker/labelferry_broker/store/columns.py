@@ -52,10 +52,11 @@ def job_row(columns: Mapping[str, Any]) -> JobRow:
 
 
 def bundle_row(columns: Mapping[str, Any]) -> BundleRow:
-    """Return the bundle in a record of the columns `job_id`, `finished_at` and `bundle`."""
-    facts = msgspec.convert(_in("bundle", columns["bundle"]), BundleFacts)
-    finished_at = msgspec.convert(columns["finished_at"], float | None)
-    return BundleRow(columns["job_id"], finished_at or 0.0, facts.size)
+    """Return the bundle of the job in a record of `jobs`, which has one."""
+    row = job_row(columns)
+    if row.bundle is None:
+        raise ValueError("bundle: there is none, though it is kept")
+    return BundleRow(row.job_id, row.finished_at or 0.0, row.bundle.size)
 
 
 def attempt_columns(row: AttemptRow) -> Columns:

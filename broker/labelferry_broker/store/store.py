@@ -34,9 +34,11 @@ JOB_OF_KEY = Prepared(
     sa.select(JOBS).where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.idempotency_key == sa.bindparam("key"))
 )
 BUNDLES = (
-    sa.select(JOBS.c.job_id, JOBS.c.finished_at, JOBS.c.bundle)
+    # Whole rows, for whatever the depot holds is asked about at once, and a row that is damaged is to be found before that.
+    sa.select(JOBS)
     .where(JOBS.c.bundle_attempt.is_not(None))
     .order_by(JOBS.c.finished_at, JOBS.c.number)
+    .execution_options(yield_per=500)
 )
 ATTEMPT = Prepared(
     sa.select(ATTEMPTS).where(
@@ -194,7 +196,7 @@ class Store:
             .where(TRANSFERS.c.job_id.in_(list(job_ids)), TRANSFERS.c.state == TransferState.COMPLETED.value)
             .group_by(TRANSFERS.c.job_id)
         )
-        return {row["job_id"]: row["downloads"] for row in self._read(query)}
+        return {row["job_id"]: row["downloads"] for row in self._rows(dict, query)}
 
     def template(self, owner: str, name: str) -> TemplateRow | None:
         """Return a user's template."""
@@ -202,19 +204,16 @@ class Store:
 
     def template_names(self, owner: str) -> Sequence[str]:
         """Return the names of a user's templates, sorted."""
-        return sorted(row["name"] for row in self._read(sa.select(TEMPLATES.c.name).where(TEMPLATES.c.owner == owner)))
+        query = sa.select(TEMPLATES.c.name).where(TEMPLATES.c.owner == owner)
+        return sorted(row["name"] for row in self._rows(dict, query))
 
     def _rows(
         self, make: Callable[[Mapping[str, Any]], T], query: sa.Select[Any] | Prepared, **values: Any
     ) -> Sequence[T]:
         with _translated(self._place, "read"):
-            return [_made(make, record) for record in self._read(query, **values)]
-
-    def _read(self, query: sa.Select[Any] | Prepared, **values: Any) -> list[dict[str, Any]]:
-        with _translated(self._place, "read"):
             if isinstance(query, Prepared):
-                return query.read(self._reader, values)
-            return [dict(record) for record in self._reader.execute(query, values).mappings()]
+                return [_made(make, record) for record in query.read(self._reader, values)]
+            return [_made(make, dict(record)) for record in self._reader.execute(query, values).mappings()]
 
     def _last(self, numbers: sa.Column[int]) -> int:
         (last,) = self._rows(columns.number, sa.select(sa.func.coalesce(sa.func.max(numbers), 0).label("number")))
