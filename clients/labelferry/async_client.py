@@ -11,7 +11,7 @@ from labelferry.connection import new_id
 from labelferry.export import Order, export
 from labelferry.flow import Flow, Intent, ask, cancel, check_job_id, watch
 from labelferry.part_file import check_target
-from labelferry.requests import cancel_message, history_message, submit_message
+from labelferry.requests import cancel_message, history_message, submit_message, template_name
 from labelferry.transfer import download
 from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, Snapshot
 from labelferry_protocol.message import Message
@@ -173,11 +173,11 @@ class AsyncClient:
 
     async def save_template(self, name: str, options: ExportOptions) -> Template:
         """Keep these options under a name."""
-        return await self._ask(SaveTemplate(name=name, options=options), Template)
+        return await self._ask(SaveTemplate(name=template_name(name), options=options), Template)
 
     async def template(self, name: str) -> Template:
         """Return the options kept under a name."""
-        return await self._ask(GetTemplate(name=name), Template)
+        return await self._ask(GetTemplate(name=template_name(name)), Template)
 
     async def templates(self) -> tuple[str, ...]:
         """Return the names of the templates, sorted."""
@@ -185,7 +185,7 @@ class AsyncClient:
 
     async def delete_template(self, name: str) -> None:
         """Forget a template."""
-        await self._ask(DeleteTemplate(name=name), TemplateDeleted)
+        await self._ask(DeleteTemplate(name=template_name(name)), TemplateDeleted)
 
     async def close(self) -> None:
         """Close every socket; running jobs go on."""

@@ -10,7 +10,7 @@ from labelferry.connection import new_id
 from labelferry.export import Order, export
 from labelferry.flow import Flow, Intent, ask, cancel, check_job_id, watch
 from labelferry.part_file import check_target
-from labelferry.requests import cancel_message, history_message, submit_message
+from labelferry.requests import cancel_message, history_message, submit_message, template_name
 from labelferry.transfer import download
 from labelferry.wires import Wires
 from labelferry_protocol.events import Cancelled, Completed, Failed, JobEvent, Snapshot
@@ -199,11 +199,11 @@ class Client:
 
     def save_template(self, name: str, options: ExportOptions) -> Template:
         """Keep these options under a name."""
-        return self._ask(SaveTemplate(name=name, options=options), Template)
+        return self._ask(SaveTemplate(name=template_name(name), options=options), Template)
 
     def template(self, name: str) -> Template:
         """Return the options kept under a name."""
-        return self._ask(GetTemplate(name=name), Template)
+        return self._ask(GetTemplate(name=template_name(name)), Template)
 
     def templates(self) -> tuple[str, ...]:
         """Return the names of the templates, sorted."""
@@ -211,7 +211,7 @@ class Client:
 
     def delete_template(self, name: str) -> None:
         """Forget a template."""
-        self._ask(DeleteTemplate(name=name), TemplateDeleted)
+        self._ask(DeleteTemplate(name=template_name(name)), TemplateDeleted)
 
     def close(self) -> None:
         """Close every socket; running jobs go on."""

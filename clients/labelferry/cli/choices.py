@@ -1,6 +1,7 @@
 """The options that commands share, and how the export options are made of them."""
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,9 @@ from labelferry.cli.option_table import EXPORT_OPTIONS
 from labelferry.cli.option_values import changes_from
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.options import ExportOptions, OverlayStyle
+
+_OUT_OF_BOUNDS = re.compile(r"Expected `(\w+)`( of length)? (>=|<=|>) (\S+) - at `(?:key` in `)?\$\.(?:style\.)?(\w+)")
+_SIGNS = {">=": "at least", "<=": "at most", ">": "more than"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,8 +71,22 @@ def options_from(context: click.Context, base: ExportOptions) -> ExportOptions:
         checked = msgspec.convert(msgspec.to_builtins(options), ExportOptions)
         _check_with_engine(checked)
     except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(_in_words(context, str(error))) from None
     return checked
+
+
+def _in_words(context: click.Context, error: str) -> str:
+    """Return what the contract says of a value that is out of its bounds as a sentence about the option."""
+    found = _OUT_OF_BOUNDS.match(error)
+    if found is None:
+        return error
+    kind, counted, sign, bound, field = found.groups()
+    option = next((each.opts[0] for each in context.command.params if each.name == field), f"--{field}")
+    words = f"{option.replace('_', '-')} must {'have' if counted else 'be'} {_SIGNS[sign]} {float(bound):,.15g}"
+    if not counted:
+        return words
+    one, many = ("character", "characters") if kind == "str" else ("entry", "entries")
+    return f"{words} {one if bound == '1' else many}"
 
 
 def _check_with_engine(options: ExportOptions) -> None:

@@ -120,7 +120,7 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="GROUP",
         help="What no split cuts: name (default), folder, regex:REGEX (its first group), attribute:NAME (of images).",
     ),
-    _split("--seed", type=int, help="Another number, another split (0)."),
+    _split("--seed", type=click.IntRange(-(2**63), 2**64 - 1), help="Another number, another split (0)."),
     _job(
         "--on-error",
         type=click.Choice(["fail", "skip"]),

@@ -1,5 +1,6 @@
 """A command's way to a broker: the one that was named, or the embedded service, held for as long as the command runs."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,10 +50,10 @@ def check_source(source: str, *, here: bool) -> str:
         )
     # A URL writes what is not plain as %20 and the like, and may name this machine.
     local = source.removeprefix("file://").removeprefix("localhost")
-    path = Path(unquote(local)) if source.startswith("file://") else Path(source).expanduser()
+    path = Path(unquote(local)) if source.startswith("file://") else Path(os.path.expanduser(source))  # noqa: PTH111 - says nothing of a home that is nobody's
     if not path.is_absolute():
         path = Path.cwd() / path
-    if here and not path.exists():
+    if here and not os.path.exists(path):  # noqa: PTH110 - says nothing of a path that is too long
         raise Refusal(
             Code.SOURCE, f"there is no project at {path}: name the folder that holds the images and their annotations"
         )

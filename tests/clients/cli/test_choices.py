@@ -213,3 +213,61 @@ def test_a_number_out_of_its_range_is_said_in_words(arguments: tuple[str, ...], 
     with pytest.raises(click.UsageError) as caught:
         options_of(*arguments)
     assert said in caught.value.format_message()
+
+
+def repeated(option: str, times: int) -> tuple[str, ...]:
+    return tuple(word for number in range(times) for word in (option, f"a{number}"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--name", "x" * 256), "--name must have at most 255 characters"),
+        (("--source-format", "x" * 65), "--source-format must have at most 64 characters"),
+        (("--max-side", "1000001"), "--max-side must be at most 1,000,000"),
+        (("--page", "1000001"), "--page must be at most 1,000,000"),
+        (("--fill-opacity", "nan"), "--fill-opacity must be at least 0"),
+        (repeated("--format", 65), "--format must have at most 64 entries"),
+        (("--format", ""), "--format must have at least 1 character"),
+        (("--format-option", f"coco.{'x' * 65}=1"), "--format-option must have at most 64 characters"),
+        (repeated("--metrics", 17), "--metrics must have at most 16 entries"),
+        (("--metrics-option", f"{'x' * 65}.bom=1"), "--metrics-option must have at most 64 characters"),
+        (("--scale", "nan"), "--scale must be more than 0"),
+        (repeated("--select", 65), "--select must have at most 64 entries"),
+        (("--select", "x" * 256), "--select must have at most 255 characters"),
+        (("--exclude", "x" * 256), "--exclude must have at most 255 characters"),
+        (repeated("--class", 1025), "--class must have at most 1,024 entries"),
+        (("--class", "x" * 256), "--class must have at most 255 characters"),
+        (("--map-class", f"a={'x' * 256}"), "--class-map must have at most 255 characters"),
+        (("--map-class", f"{'x' * 256}=a"), "--class-map must have at most 255 characters"),
+        (("--where", "x" * 2049), "--where must have at most 2,048 characters"),
+        (("--min-area", "1e19"), "--min-area must be at most 1e+18"),
+        (("--max-area", "nan"), "--max-area must be at least 0"),
+        (("--split", ",".join(f"s{number}=0.05" for number in range(17))), "--split must have at most 16 entries"),
+        (("--split", f"{'x' * 65}=0.5"), "--split must have at most 64 characters"),
+        (("--split-by", ""), "--split-by must have at least 1 character"),
+        (("--split-by", f"regex:{'x' * 512}"), "--split-by must have at most 512 characters"),
+        (("--timeout", "1e10"), "--timeout must be at most 1,000,000,000"),
+        (("--images-from", f"/{'x' * 4096}", "--broker", "b"), "--images-from must have at most 4,096 characters"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_value_beyond_what_the_contract_bounds_is_a_sentence_about_its_option(
+    arguments: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        options_of(*arguments)
+    assert caught.value.message == sentence
+
+
+@pytest.mark.parametrize("seed", [-(2**63) - 1, 2**64])
+def test_a_seed_that_no_message_can_hold_is_wrong_usage(seed: int) -> None:
+    with pytest.raises(click.BadParameter, match="not in the range"):
+        options_of("--seed", str(seed))
+    assert options_of("--seed", str(2**64 - 1)).seed == 2**64 - 1
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "~no such person/list.txt"])
+def test_a_list_whose_path_cannot_be_is_not_there(path: str) -> None:
+    with pytest.raises(click.UsageError, match="there is no list at"):
+        options_of("--images-from", path)

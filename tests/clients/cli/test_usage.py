@@ -39,8 +39,17 @@ def labelferry(*arguments: str, state: Path, **environment: str) -> subprocess.C
         (("status", "--broker", "tcp://127.0.0.1:9"), 5, "tcp://127.0.0.1:9"),
         (("keys", "user", "alice", "--keys", "no_such_dir"), 2, "no key file"),
         (("watch", "xyz", "--broker", "tcp://127.0.0.1:9"), 2, "not a job id"),
+        (("template", "save", "", "--broker", "tcp://127.0.0.1:9"), 2, "1 to 64 characters"),
+        (("template", "save", "x" * 70, "--broker", "tcp://127.0.0.1:9"), 2, "1 to 64 characters"),
+        (("template", "delete", "x" * 70, "--broker", "tcp://127.0.0.1:9"), 2, "1 to 64 characters"),
+        (("submit", ".", "--template", "x" * 70, "--broker", "tcp://127.0.0.1:9"), 2, "1 to 64 characters"),
+        (("submit", "/" + "x" * 5000, "--broker", "tcp://127.0.0.1:9"), 2, "more than 4,096 characters"),
+        (("export", "x" * 300), 1, "there is no project at"),
+        (("export", "~no such person/x"), 1, "there is no project at"),
+        (("export", ".", "-o", "x" * 300, "--broker", "tcp://127.0.0.1:9"), 1, "is too long for a file"),
+        (("export", ".", "-o", "/dev/null", "--force", "--broker", "tcp://127.0.0.1:9"), 2, "is no file but a device"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else None,
 )
 def test_wrong_usage_gets_one_sentence_and_its_exit_code(
     tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
