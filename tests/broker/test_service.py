@@ -22,6 +22,7 @@ import msgpack
 import pytest
 import zmq
 from tests.support.garbage import garbage
+from tests.support.ports import reserved_base_port
 
 from labelferry_protocol import codec, limits
 from labelferry_protocol.depot import BundleStored, Chunk, DepotSays, OfferBundle, RequestChunk
@@ -297,14 +298,11 @@ def broker(start: Start) -> Process:
     return start()
 
 
-def free_port() -> int:
-    """Return a base port whose lanes are free now."""
-    while True:
-        with os_socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base: int = probe.getsockname()[1]
-        if base < 65_000:
-            return base
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A base port that is free with those of all lanes, and stays so."""
+    with reserved_base_port() as found:
+        yield found
 
 
 def read_metrics(port: int) -> str:
@@ -375,8 +373,7 @@ def test_a_service_manager_is_told_that_the_broker_is_ready_alive_and_stopping(s
         assert process.wait(10) == 0
 
 
-def test_the_numbers_are_served_where_they_are_asked_for(short_dir: Path, tmp_path: Path) -> None:
-    port = free_port()
+def test_the_numbers_are_served_where_they_are_asked_for(short_dir: Path, tmp_path: Path, port: int) -> None:
     broker = Process(f"ipc://{short_dir}", tmp_path / "state", options=("--metrics-port", str(port)))
     try:
         client, worker = broker.client(), broker.worker()
@@ -410,8 +407,7 @@ def test_the_numbers_are_served_where_they_are_asked_for(short_dir: Path, tmp_pa
         broker.close()
 
 
-def test_a_slow_reader_of_the_numbers_delays_no_end(short_dir: Path, tmp_path: Path) -> None:
-    port = free_port()
+def test_a_slow_reader_of_the_numbers_delays_no_end(short_dir: Path, tmp_path: Path, port: int) -> None:
     broker = Process(f"ipc://{short_dir}", tmp_path / "state", options=("--metrics-port", str(port)))
     with os_socket.create_connection(("127.0.0.1", port)) as reader:
         reader.sendall(b"GET /met")
@@ -663,11 +659,11 @@ def test_a_wrong_option_is_one_sentence(tmp_path: Path, arguments: list[str], co
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_place_that_is_taken_is_one_sentence(broker: Process, tmp_path: Path) -> None:
+def test_a_place_that_is_taken_is_one_sentence(broker: Process, tmp_path: Path, port: int) -> None:
     ended = run_to_end(["--listen", str(broker.endpoint), "--state", str(tmp_path / "other")])
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-    ended = run_to_end(["--listen", f"tcp://127.0.0.1:{free_port()}", "--state", str(broker.state)])
+    ended = run_to_end(["--listen", f"tcp://127.0.0.1:{port}", "--state", str(broker.state)])
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert broker.alive()
@@ -716,8 +712,8 @@ def test_a_wrong_request_is_answered_with_its_code(
     assert message.code is code
 
 
-def test_over_tcp_with_keys_each_sees_just_their_own(keys: Path, tmp_path: Path) -> None:
-    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+def test_over_tcp_with_keys_each_sees_just_their_own(keys: Path, tmp_path: Path, port: int) -> None:
+    broker = Process(f"tcp://127.0.0.1:{port}", tmp_path / "state", keys)
     try:
         alice, bob, root, worker = (
             broker.client("alice"),
@@ -743,8 +739,8 @@ def test_over_tcp_with_keys_each_sees_just_their_own(keys: Path, tmp_path: Path)
         broker.close()
 
 
-def test_over_tcp_somebody_with_very_many_jobs_delays_nobodys_first_one(keys: Path, tmp_path: Path) -> None:
-    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+def test_over_tcp_somebody_with_very_many_jobs_delays_nobodys_first_one(keys: Path, tmp_path: Path, port: int) -> None:
+    broker = Process(f"tcp://127.0.0.1:{port}", tmp_path / "state", keys)
     try:
         alice, bob, worker = broker.client("alice"), broker.client("bob"), broker.worker("w1")
         flood = {alice.submit(str(number)) for number in range(500)}
@@ -761,8 +757,8 @@ def test_over_tcp_somebody_with_very_many_jobs_delays_nobodys_first_one(keys: Pa
         broker.close()
 
 
-def test_over_tcp_a_stranger_gets_nothing_and_roles_keep_to_their_lanes(keys: Path, tmp_path: Path) -> None:
-    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+def test_over_tcp_a_stranger_gets_nothing_and_roles_keep_to_their_lanes(keys: Path, tmp_path: Path, port: int) -> None:
+    broker = Process(f"tcp://127.0.0.1:{port}", tmp_path / "state", keys)
     try:
         public, secret = zmq.curve_keypair()
         strange = ClientKeys(public, secret, load_key(keys / "broker.key").public.encode())
@@ -784,8 +780,8 @@ def test_over_tcp_a_stranger_gets_nothing_and_roles_keep_to_their_lanes(keys: Pa
         broker.close()
 
 
-def test_a_key_taken_back_ends_a_running_subscription(keys: Path, tmp_path: Path) -> None:
-    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+def test_a_key_taken_back_ends_a_running_subscription(keys: Path, tmp_path: Path, port: int) -> None:
+    broker = Process(f"tcp://127.0.0.1:{port}", tmp_path / "state", keys)
     try:
         alice, root = broker.client("alice").watch(BEAT), broker.client("root").watch(BEAT)
         assert isinstance(alice.hear(), Beat)
@@ -804,8 +800,8 @@ def test_a_key_taken_back_ends_a_running_subscription(keys: Path, tmp_path: Path
         broker.close()
 
 
-def test_a_flood_of_subscriptions_costs_nobody_else(keys: Path, tmp_path: Path) -> None:
-    broker = Process(f"tcp://127.0.0.1:{free_port()}", tmp_path / "state", keys)
+def test_a_flood_of_subscriptions_costs_nobody_else(keys: Path, tmp_path: Path, port: int) -> None:
+    broker = Process(f"tcp://127.0.0.1:{port}", tmp_path / "state", keys)
     try:
         chance = random.Random(5)
         beats = broker.client("alice").watch(BEAT)
