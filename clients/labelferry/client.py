@@ -1,7 +1,8 @@
 """The client for programs that block: one `Client` for one thread. What it does is in the flows, its sockets in `wires.py`."""
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -108,7 +109,7 @@ class Client:
     `broker` is `tcp://HOST:PORT` or `ipc://DIRECTORY` (else LABELFERRY_BROKER), `key` a key file (else LABELFERRY_KEY; needed
     unless the broker is on this machine). Connects when it is first used. Every question is answered within `timeout`
     seconds or raises `Unreachable`; streams bear a broker that is away for up to `patience` seconds.
-    `vigil` is called before each wait, at least twice a second; what it raises ends the wait (for whoever knows better that
+    `environment` is where the two variables are looked for. `vigil` is called before each wait, at least twice a second; what it raises ends the wait (for whoever knows better that
     the broker has died).
     One Client belongs to one thread; several iterators of one Client may be used in turn. Whatever the broker refuses is
     raised as `Refusal`.
@@ -121,9 +122,10 @@ class Client:
         key: Path | None = None,
         timeout: float = 5.0,
         patience: float = 60.0,
+        environment: Mapping[str, str] = os.environ,
         vigil: Callable[[], None] | None = None,
     ) -> None:
-        self._wires = Wires(broker, key, timeout, patience, vigil)
+        self._wires = Wires(broker, key, timeout, patience, vigil, environment)
 
     @property
     def silence(self) -> float:

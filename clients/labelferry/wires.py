@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -31,8 +31,9 @@ class Wires:
         timeout: float,
         patience: float,
         vigil: Callable[[], None] | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._connection = resolve_connection(broker, key, timeout=timeout, patience=patience)
+        self._connection = resolve_connection(broker, key, timeout=timeout, patience=patience, environment=environment)
         self.session = self._connection.session()
         self._vigil = vigil
         self._context = new_context()

@@ -33,7 +33,8 @@ def client_for(
         return
     with (
         EmbeddedService(state_directory(), workers, patience, cache_bytes) as service,
-        Client(service.endpoint, vigil=service.check) as client,
+        # A key that the environment names is for another broker: the embedded one has none.
+        Client(service.endpoint, environment={}, vigil=service.check) as client,
     ):
         yield client
 

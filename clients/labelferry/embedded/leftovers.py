@@ -28,7 +28,7 @@ class Leftovers:
 
         Raise `LabelferryError` when the broker does not answer.
         """
-        wires = Wires(self._endpoint, None, ANSWER_SECONDS, ANSWER_SECONDS)
+        wires = Wires(self._endpoint, None, ANSWER_SECONDS, ANSWER_SECONDS, environment={})
         try:
             left = wires.run(_cancel_all(wires.session, self._cancelled, confirmed=confirmed))
         finally:

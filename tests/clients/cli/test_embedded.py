@@ -123,6 +123,17 @@ def test_an_export_leaves_its_bundle_its_history_and_nothing_else(desk: Desk, pr
     assert desk.everything_is_gone()
 
 
+def test_a_key_for_another_broker_does_not_keep_one_out_of_ones_own(desk: Desk, project: Path, tmp_path: Path) -> None:
+    assert desk.run("keys", "broker", "--keys", str(tmp_path / "keys"))[0] == 0
+    key = tmp_path / "alice.key"
+    assert desk.run("keys", "user", "alice", "--keys", str(tmp_path / "keys"), "-o", str(key))[0] == 0
+    desk.set("LABELFERRY_KEY", str(key))
+    process = desk.export(project, tmp_path / "out.zip")
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    assert desk.everything_is_gone()
+
+
 def test_two_exports_at_once_share_one_service(desk: Desk, project: Path, tmp_path: Path) -> None:
     first, second = (desk.export(project, tmp_path / f"{name}.zip") for name in ("first", "second"))
     for process in (first, second):
