@@ -298,8 +298,10 @@ class Session:
     def _tick_lanes(self) -> None:
         for name in [name for name in self._unopened if self.now - self._opened[name] >= NO_DESCRIPTOR_SECONDS]:
             self._reopen(name)
-        sent = [each.sent_at for each in self._conversation.open if each.sent_at is not None]
-        if sent and self.now - max(min(sent), self._heard[REQUESTS], self._opened[REQUESTS]) >= REOPEN_SECONDS:
+        # What finds no connection to be sent on counts as well: a socket that was refused once never makes one again.
+        asked = [each.asked_at if each.sent_at is None else each.sent_at for each in self._conversation.open]
+        spoke = max(self._heard[REQUESTS], self._opened.get(REQUESTS, self.now))
+        if asked and self.now - max(min(asked), spoke) >= REOPEN_SECONDS:
             self._reopen(REQUESTS)
         if self._watching.active and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
             self._reopen(EVENTS)

@@ -10,7 +10,7 @@ from labelferry.errors import Unreachable
 from labelferry.session import EVENTS, MOST_STEP_SECONDS, REOPEN_SECONDS, REQUESTS, Session
 from labelferry.watching import MOST_LEFT
 from labelferry_protocol import codec, topics
-from labelferry_protocol.endpoints import parse_endpoint
+from labelferry_protocol.endpoints import Lane, parse_endpoint
 from labelferry_protocol.errors import Code, Malformed, Refusal
 from labelferry_protocol.events import Beat, Failed
 from labelferry_protocol.message import Message
@@ -187,6 +187,22 @@ def test_a_requests_lane_that_answers_nothing_is_connected_anew_and_asked_again(
         met.turn(0.5)
     assert [each.name for each in met.opened] == [REQUESTS, REQUESTS]
     assert met.last(Hello) == 2
+
+
+def test_a_requests_lane_on_which_nothing_can_be_sent_is_connected_anew(met: Turner) -> None:
+    met.turn(60.0)
+    question = met.session.ask(ListTemplates(), Templates)
+    opened = len(met.opened)
+    since = met.now
+    while len(met.opened) == opened and question.open:
+        met.now += 0.1
+        met.session.step(met.now)
+        for effect in met.session.turn():
+            met.note(effect)
+            if isinstance(effect, Send):
+                met.session.not_sent(effect)
+    assert met.opened[opened:] == [Open(REQUESTS, Lane.REQUESTS, "tcp://broker.example:5570")]
+    assert met.now - since == pytest.approx(REOPEN_SECONDS, abs=0.2)
 
 
 def test_a_requests_lane_nobody_asks_on_is_left_alone(met: Turner) -> None:
