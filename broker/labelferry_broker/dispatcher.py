@@ -113,7 +113,7 @@ class Dispatcher:
         poller = self._poller(
             [self._depot.socket, self._workers.monitor, *map(self._lanes.socket, DISPATCHED)], lifeline
         )
-        shut = self._poller([self._lanes.requests], lifeline)
+        deaf, shut = self._poller([], lifeline), self._poller([self._lanes.requests], lifeline)
         announced = False
         try:
             while not (self._looks_at(*lifeline.descriptors) and lifeline.ended()):
@@ -129,7 +129,8 @@ class Dispatcher:
                     announced = True
                     announce()
                     self._notice.ready()
-                came = (poller if self._tenure.whole else shut).poll(self._patience())
+                hears = poller if self._tenure.whole else deaf if self._tenure.fault is None else shut
+                came = hears.poll(self._patience())
                 self._came = {source for source, _ in came}
         finally:
             for connections in self._connections.values():

@@ -18,6 +18,8 @@ WINDOW_SECONDS = 60.0
 """More failed ledgers than that in this time are a fault that does not go by itself."""
 STORE_PATIENCE_SECONDS = 30.0
 """How long a store that cannot be written (a full disk, say) is tried again."""
+TOLD_SECONDS = 3.0
+"""After so long whoever asks is told; a shorter while is outlived by asking again."""
 AGAIN_SECONDS = 5.0
 """When whoever was turned away meanwhile may ask again."""
 
@@ -33,7 +35,7 @@ class Tenure:
         self._failed_at: deque[float] = deque()
         self.whole = True
         self.fault: Refusal | None = None
-        """What is said to whoever asks while no ledger can be made."""
+        """What is said to whoever asks when no ledger can be made for long."""
         self.ledger = self._make(store.epoch, now)
 
     def fail(self, now: Moment) -> None:
@@ -50,11 +52,13 @@ class Tenure:
         try:
             self.ledger = self._make(self._store.begin_epoch(), now)
         except Refusal as refusal:
-            if now.steady - self._failed_at[-1] > STORE_PATIENCE_SECONDS:
+            away = now.steady - self._failed_at[-1]
+            if away > STORE_PATIENCE_SECONDS:
                 raise
             log.error("ledger not taken up", reason=refusal.message)
-            sentence = f"the broker takes nothing in for now, for {refusal.message}: try again later"
-            self.fault = Refusal(refusal.code, sentence, retry_after=AGAIN_SECONDS)
+            if away >= TOLD_SECONDS:
+                sentence = f"the broker takes nothing in for now, for {refusal.message}: try again later"
+                self.fault = Refusal(refusal.code, sentence, retry_after=AGAIN_SECONDS)
             return False
         self.whole, self.fault = True, None
         log.warning("ledger taken up afresh", epoch=self._store.epoch)

@@ -13,7 +13,7 @@ from labelferry_broker.ledger.settings import Asker, LedgerSettings, Moment
 from labelferry_broker.neighbours import Neighbours
 from labelferry_broker.reception import LedgerFault, Reception
 from labelferry_broker.store.store import Store
-from labelferry_broker.tenure import FAILURES, STORE_PATIENCE_SECONDS, WINDOW_SECONDS, Tenure
+from labelferry_broker.tenure import FAILURES, STORE_PATIENCE_SECONDS, TOLD_SECONDS, WINDOW_SECONDS, Tenure
 from labelferry_protocol import codec
 from labelferry_protocol.errors import Code, Refusal
 from labelferry_protocol.message import Message
@@ -143,6 +143,8 @@ def test_a_store_that_cannot_be_written_is_tried_again_for_a_while(store: Store)
     store.__class__ = Full
     tenure.fail(NOW)
     assert not tenure.restore(NOW)
+    assert tenure.fault is None, "whoever asks outlives so short a while"
+    assert not tenure.restore(Moment(TOLD_SECONDS, 0.0))
     assert "the disk is full" in str(tenure.fault)
     assert not tenure.restore(Moment(STORE_PATIENCE_SECONDS, 0.0))
     with pytest.raises(Refusal, match="disk is full"):

@@ -549,6 +549,18 @@ def test_a_drained_worker_leaves_when_it_holds_nothing_and_the_broker_knows(benc
     assert do.Leave() in bench.hear(work.Acknowledged(), 1.4, work.AttemptFinished)
 
 
+def test_a_worker_that_goes_removes_first_what_it_keeps_of_jobs_that_have_ended(bench: Bench) -> None:
+    bench.keeps = True
+    bench.run()
+    bench.died(0.5)
+    bench.hear(work.Acknowledged(), 0.6, work.AttemptFailed)
+    bench.hear(work.Renewed(epoch=1), 0.7, work.Renew)
+    asked = sent(bench.take(bench.crew.drain(1.0), 1.0))
+    assert asked == [work.Renew(worker_id=WORKER, keeping=(JOB,)), work.Drain(worker_id=WORKER)]
+    assert do.Forget(JOB) in bench.hear(work.Renewed(epoch=1, ended=(JOB,)), 1.1, work.Renew)
+    assert do.Leave() in bench.hear(work.Acknowledged(), 1.1, work.Drain)
+
+
 def test_what_still_runs_at_the_end_of_the_drain_time_is_killed_and_given_back(bench: Bench) -> None:
     bench.run()
     bench.take(bench.crew.drain(0.0), 0.0)

@@ -167,6 +167,9 @@ class Crew:
         """Take no more, finish what is held within the drain time, then leave."""
         if self._departure.begin(now):
             self._outbox.put(work.Drain(worker_id=self._identity.worker_id), None, now)
+            if self._kept.told:
+                # Which of the jobs have ended: the answer comes before the drain's, so nothing of them is left behind.
+                self._membership.hurry(now)
         yield from self._settle(now)
 
     def tick(self, now: float) -> Instructions:
