@@ -8,7 +8,7 @@ from pathlib import Path
 from labelferry_broker.service import run_broker
 from labelferry_broker.settings import BrokerSettings
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
-from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, Refusal, unusable
 from labelferry_transport.amounts import days, size
 from labelferry_transport.collector import search_seldom
 from labelferry_transport.descriptors import allow_many_connections
@@ -43,8 +43,7 @@ def main() -> int:
         print(f"labelferry broker: {refusal.message}", file=sys.stderr)  # noqa: T201 - the sentence a person reads
         return refusal.exit_code
     except OSError as error:
-        place = f" {error.filename}" if error.filename else ""
-        print(f"labelferry broker: cannot use{place}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"labelferry broker: {unusable(error)}", file=sys.stderr)  # noqa: T201 - as above
         return EXIT_FAILED
     return EXIT_DONE
 

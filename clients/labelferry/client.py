@@ -109,8 +109,8 @@ class Client:
     `broker` is `tcp://HOST:PORT` or `ipc://DIRECTORY` (else LABELFERRY_BROKER), `key` a key file (else LABELFERRY_KEY; needed
     unless the broker is on this machine). Connects when it is first used. Every question is answered within `timeout`
     seconds or raises `Unreachable`; streams bear a broker that is away for up to `patience` seconds.
-    `environment` is where the two variables are looked for. `vigil` is called before each wait, at least twice a second; what it raises ends the wait (for whoever knows better that
-    the broker has died).
+    `environment` is where the two variables are looked for. `vigil` is called before each wait, at least twice a second; what
+    it raises ends the wait (for whoever knows better that the broker has died).
     One Client belongs to one thread; several iterators of one Client may be used in turn. Whatever the broker refuses is
     raised as `Refusal`.
     """

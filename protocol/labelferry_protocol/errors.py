@@ -90,3 +90,9 @@ class Refusal(LabelferryError):
     def exit_code(self) -> int:
         """What a command that ends with this refusal exits with."""
         return EXIT_CODES.get(self.code, EXIT_FAILED)
+
+
+def unusable(error: OSError) -> str:
+    """Return the sentence on a file or folder that the system does not let us use."""
+    place = f" {error.filename}" if error.filename else ""
+    return f"cannot use{place}: {error.strerror}"

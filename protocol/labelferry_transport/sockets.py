@@ -80,8 +80,7 @@ def bind(
     """
     with _descriptors_explained():
         socket = context.socket(kind)
-    _explain(socket, max_bytes, high_water)
-    socket.setsockopt(zmq.TCP_MAXRT, round(1000 * patience_seconds))
+    _explain(socket, max_bytes, high_water, patience_seconds)
     # Who waits before a unix socket gets in until it is shut and they are turned away, so only a few may.
     local = endpoint.startswith("ipc://")
     socket.setsockopt(zmq.BACKLOG, max(1, min(BACKLOG, descriptor_limit() // 64)) if local else BACKLOG)
@@ -166,7 +165,9 @@ def _descriptors_explained() -> Iterator[None]:
         raise NoDescriptor from None
 
 
-def _explain(socket: zmq.Socket[bytes], max_bytes: int, high_water: int) -> None:
+def _explain(
+    socket: zmq.Socket[bytes], max_bytes: int, high_water: int, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, high_water)
     socket.setsockopt(zmq.RCVHWM, high_water)
@@ -176,4 +177,4 @@ def _explain(socket: zmq.Socket[bytes], max_bytes: int, high_water: int) -> None
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 15)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 5)
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
-    socket.setsockopt(zmq.TCP_MAXRT, round(1000 * PATIENCE_SECONDS))
+    socket.setsockopt(zmq.TCP_MAXRT, round(1000 * patience_seconds))

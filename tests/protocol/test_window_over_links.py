@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
-from tests.support.link import WAYS, Link
+from tests.support.link import WAYS, Link, least_seconds
 
 from labelferry_protocol import limits
 from labelferry_protocol.window import Window
@@ -62,9 +62,7 @@ def test_what_is_needed_is_asked_for_once_the_way_is_used_and_no_long_queue_stan
     size = WAYS[bits]
     brought = bring(size, bits, latency)
     assert size >= 0.9 * brought.asked
-    # Eight chunks a round trip is all that the widest way is given.
-    least = max(8 * size / bits, 2 * latency * size / (8 * limits.chunk_bytes_for(size)))
-    assert brought.seconds <= 1.1 * least + 12 * latency
+    assert brought.seconds <= 1.1 * least_seconds(bits, latency) + 12 * latency
     assert brought.queued <= 2.5
 
 

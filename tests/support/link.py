@@ -5,10 +5,18 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, TypeVar
 
+from labelferry_protocol import limits
+
 T = TypeVar("T")
 
 WAYS = {64e3: 2_000_000, 1e6: 9_000_000, 8e6: 90_000_000, 1e9: 200_000_000}
 """Bits a second, and bytes to bring over them: so many that eight of the largest chunks take more than two seconds on all but the widest."""
+
+
+def least_seconds(bits: float, latency: float) -> float:
+    """Return how long a way of `WAYS` takes for its bytes at best: eight chunks a round trip is all that the widest is given."""
+    size = WAYS[bits]
+    return max(8 * size / bits, 2 * latency * size / (8 * limits.chunk_bytes_for(size)))
 
 
 @dataclass

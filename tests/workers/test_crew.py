@@ -107,6 +107,13 @@ def said(
             yield message
 
 
+def brought(bench: Bench, now: float) -> work.AttemptCancelled | work.AttemptFailed | work.AttemptFinished:
+    """Let a bundle that was asked about be brought; return the last word on its attempt."""
+    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), now, work.RequestPublish)
+    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", now + 0.1), now + 0.1))
+    return word
+
+
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -338,8 +345,7 @@ def test_a_finished_part_is_packed_asked_for_brought_and_shown(bench: Bench) -> 
     asked = sent(bench.report(msgspec.structs.replace(BUNDLE, partial=True), 2.0))
     assert isinstance(asked[0], work.RequestPublish)
     assert asked[0].partial
-    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 2.0, work.RequestPublish)
-    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 2.1), 2.1))
+    word = brought(bench, 2.0)
     assert isinstance(word, work.AttemptCancelled)
     assert (word.receipt, word.counts.images, word.partial) == (b"r", 3, True)
 
@@ -357,8 +363,7 @@ def test_a_whole_bundle_is_kept_when_the_cancel_keeps_what_is_finished(bench: Be
     asked = sent(bench.order(keep_partial=True))
     assert isinstance(asked[-1], work.RequestPublish)
     assert asked[-1].partial
-    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.1, work.RequestPublish)
-    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 0.2), 0.2))
+    word = brought(bench, 0.1)
     assert isinstance(word, work.AttemptCancelled)
     assert (word.receipt, word.partial) == (b"r", False)
 
@@ -367,8 +372,7 @@ def test_a_bundle_that_a_child_has_finished_before_its_order_came_is_kept_and_sa
     bench.run()
     bench.order(keep_partial=True)
     bench.report(BUNDLE, 0.1)
-    bench.hear(work.PublishGranted(job_id=JOB, attempt=1, token=b"t"), 0.1, work.RequestPublish)
-    (word,) = said(bench.take(bench.crew.brought(KEY, b"r", 0.2), 0.2))
+    word = brought(bench, 0.1)
     assert isinstance(word, work.AttemptCancelled)
     assert (word.receipt, word.partial) == (b"r", False)
 

@@ -19,6 +19,13 @@ class Absences:
         self._jitter = jitter
         self._until: dict[Lane, float] = {}
 
+    def changed(self, lane: Lane, now: float, *, made: bool) -> None:
+        """Take note of what became of a lane's connection: made, or lost."""
+        if made:
+            self.back(lane)
+        else:
+            self.lost(lane, now)
+
     def lost(self, lane: Lane, now: float) -> None:
         """Take note that a lane's connection is lost; that it is lost again changes nothing."""
         self._until.setdefault(lane, now + BACK_SECONDS * (0.5 + self._jitter()))

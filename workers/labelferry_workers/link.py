@@ -149,10 +149,7 @@ class Link:
         for lane, monitor in self._monitors.items():
             while monitor.poll(0):
                 made = next_change(monitor).event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-                if made:
-                    self._absences.back(lane)
-                else:
-                    self._absences.lost(lane, now)
+                self._absences.changed(lane, now, made=made)
                 if lane is Lane.WORK:
                     changes.append(made)
                 elif lane is Lane.REQUESTS and made:

@@ -11,7 +11,7 @@ import platformdirs
 
 from labelferry_export.keeping.settings import CHECKPOINT_BYTES
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
-from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal
+from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, Code, Refusal, unusable
 from labelferry_protocol.software import software
 from labelferry_transport.amounts import size
 from labelferry_transport.collector import search_seldom
@@ -158,5 +158,4 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = f" {error.filename}" if error.filename else ""
-        raise Refusal(Code.OUTPUT, f"cannot use{place}: {error.strerror}") from None
+        raise Refusal(Code.OUTPUT, unusable(error)) from None

@@ -96,12 +96,11 @@ class Uploader:
         return True
 
     def _from_monitor(self, monitor: zmq.Socket[bytes], now: float) -> None:
-        if next_change(monitor).event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self._absences.back(Lane.DEPOT)
+        made = next_change(monitor).event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        self._absences.changed(Lane.DEPOT, now, made=made)
+        if made:
             # A new connection, which the depot does not know us on yet.
             self._offer_all_at(now)
-        else:
-            self._absences.lost(Lane.DEPOT, now)
 
     def _from_supervisor(self) -> bool:
         errand = codec.unpack(self._pair.recv(), ToUploader)

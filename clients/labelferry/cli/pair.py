@@ -13,6 +13,7 @@ from types import FrameType
 
 import click
 
+from labelferry.cli.signals import stops
 from labelferry.embedded.host import ending
 from labelferry_protocol.errors import EXIT_DONE, EXIT_FAILED
 
@@ -26,9 +27,8 @@ class _Asked:
 
     def __init__(self) -> None:
         self.times = 0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._on_signal)
+        for number in stops(hangup=True):
+            signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.times += 1

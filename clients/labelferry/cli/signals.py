@@ -20,6 +20,12 @@ def ending() -> tuple[str, int]:
     return _OTHERS.get("".join(sys.argv[1:2]), CANCELLED)
 
 
+def stops(*, hangup: bool) -> list[signal.Signals]:
+    """Return the signals that a command takes for a wish to stop; SIGHUP is one with `hangup`, unless it is passed over (nohup)."""
+    heard = hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if heard else [])]
+
+
 def leave_on_signals() -> None:
     """From now on a signal ends the process at once: for as long as there is nothing that must be tidied up.
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import click
 
-from labelferry.cli.signals import raise_on_signals
+from labelferry.cli.signals import raise_on_signals, stops
 from labelferry.errors import Interrupted
 from labelferry_protocol.errors import EXIT_CANCELLED, EXIT_INTERRUPTED
 
@@ -37,9 +37,7 @@ class Stopper:
         self.asked = False
         self._cancel: Callable[[], None] | None = None
         self._say: Callable[[str], None] = lambda sentence: click.echo(sentence, err=True)
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            self._before[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
+        self._before = {number: signal.getsignal(number) for number in stops(hangup=hangup)}
 
     def __enter__(self) -> Self:
         for number in self._before:

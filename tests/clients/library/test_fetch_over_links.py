@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from tests.support.link import WAYS, Link
+from tests.support.link import WAYS, Link, least_seconds
 
 from labelferry.fetch import QUIET_SECONDS, Fetch
 from labelferry_protocol import limits
@@ -115,9 +115,7 @@ def test_what_is_needed_is_asked_for_once_on_one_connection_and_the_way_is_used(
     assert size >= 0.9 * fetched.asked
     assert fetched.connections == 1
     assert fetched.shown <= 20
-    # Eight chunks a round trip is all that the widest way is given.
-    least = max(8 * size / bits, 2 * latency * size / (8 * limits.chunk_bytes_for(size)))
-    assert fetched.seconds <= 1.1 * least + 12 * latency
+    assert fetched.seconds <= 1.1 * least_seconds(bits, latency) + 12 * latency
 
 
 def test_a_bundle_whose_chunks_are_too_large_for_its_way_comes_in_smaller_ones_after_two_tries() -> None:
