@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.files import files_below
 from tests.support.process_tree import descendants_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -102,7 +103,7 @@ def watched(pids: list[int], folder: Path, every: float = 0.25) -> Iterator[Watc
 
 def _size_of(folder: Path) -> int:
     found = 0
-    for path in folder.rglob("*"):
+    for path in files_below(folder):
         with suppress(OSError):
-            found += path.stat().st_size if path.is_file() else 0
+            found += path.stat().st_size
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.soak.customer import Story
 from tests.soak.storm import Record
+from tests.support.files import files_below
 from tests.support.processes import Service
 from tests.support.promises import ENDS, ask_ledger
 
@@ -48,7 +49,7 @@ def judge_end(service: Service, alive: Callable[[], list[int]]) -> list[str]:
             broken.append(f"{name} went with exit code {code} on SIGTERM")
     service.stop()
     broken += [f"process {pid} is left: {_command(pid)}" for pid in alive()]
-    broken += [f"a file is left: {path}" for path in _files_below(service.staging, service.state / "incoming")]
+    broken += [f"a file is left: {path}" for path in files_below(service.staging, service.state / "incoming")]
     return broken
 
 
@@ -124,10 +125,6 @@ def _judge_bundles(service: Service, stories: dict[str, Story]) -> Iterator[str]
             yield f"job {job_id} ({type(end).__name__}) has these bundles in the depot: {found}; it was told {wanted}"
         if isinstance(end, Completed) and end.bundle.sha256 != story.kind.sha256:
             yield f"the bundle of job {job_id} is not the one that its options make: {end.bundle.sha256}"
-
-
-def _files_below(*places: Path) -> list[Path]:
-    return [path for place in places if place.exists() for path in place.rglob("*") if path.is_file()]
 
 
 def _command(pid: int) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.files import files_below
 from tests.support.process_tree import children_of, descendants_of
 from tests.support.world import ERA, World
 
@@ -106,10 +107,8 @@ class Service:
 
     def leftovers(self) -> list[str]:
         """Return the files of jobs that lie anywhere but in the depot's store of bundles."""
-        places = [self.staging, self.state / "incoming"]
-        # `os.walk` goes on where a folder is removed while it is looked into.
-        found = (Path(folder, name) for place in places for folder, _, names in os.walk(place) for name in names)
-        return [str(path) for path in found if path.suffix != ".lock" and path.is_file()]
+        found = files_below(self.staging, self.state / "incoming")
+        return [str(path) for path in found if path.suffix != ".lock"]
 
     def bundles(self) -> list[Path]:
         """Return the published files."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.files import files_below
 from tests.support.process_tree import children_of
 from tests.support.processes import wait_until
 from tests.support.projects import make_coco_project
@@ -81,7 +82,7 @@ class Desk:
     def everything_is_gone(self, *, but_kept: bool = False) -> bool:
         """Whether no process of the service, no socket directory and no file of a job is left, `but_kept`: but for its next attempt."""
         running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        staged = [path for path in (self.state / "staging").rglob("*") if path.is_file() and path.suffix != ".lock"]
+        staged = [path for path in files_below(self.state / "staging") if path.suffix != ".lock"]
         staged = [path for path in staged if not (but_kept and "checkpoints" in path.parts)]
         incoming = list((self.state / "incoming").glob("*"))
         return (
