@@ -1,3 +1,5 @@
+"""The page of metrics as Prometheus reads it: every line, every state, and classes of histograms that add up."""
+
 import re
 
 from labelferry_broker.exposition import TURN_BOUNDS, Readings, page_of

@@ -1,3 +1,5 @@
+"""Cancels of a job in each of its states: ordered until they are seen, confirmed once, and never both won and lost."""
+
 import pytest
 from msgspec.structs import replace
 from tests.ledger.bench import BO, ROOT, SHA, W1, W2, Bench, holding, only, orders, receipt

@@ -1,3 +1,5 @@
+"""Submits: one job a key, and what is refused before it becomes a job."""
+
 from typing import Any
 
 import pytest

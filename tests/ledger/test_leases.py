@@ -1,3 +1,5 @@
+"""Leases: who gets a job, when a lease runs out, who is fenced, and what is tried again."""
+
 import pytest
 from msgspec import structs
 from tests.ledger.bench import W1, W2, Bench, holding, only

@@ -1,3 +1,5 @@
+"""Downloads, history and overview: what the ledger tells, and to whom."""
+
 from typing import Any
 
 import pytest

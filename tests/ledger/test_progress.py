@@ -1,3 +1,5 @@
+"""Progress frames on their way through the ledger: numbered, never falling, of the running attempt alone."""
+
 from tests.ledger.bench import ADA, BO, SHA, W1, W2, Bench, holding, only, receipt
 
 from labelferry_broker.ledger.effects import AdmitUpload, UpdateJob

@@ -1,3 +1,5 @@
+"""Whose job is next, and alarms that ring in order."""
+
 from random import Random
 
 import pytest

@@ -1,3 +1,5 @@
+"""Bundles go by age and by size; their jobs stay in the history."""
+
 from tests.ledger.bench import ADA, Bench, holding, only
 
 from labelferry_broker.ledger.effects import AdmitDownload, TellDepot

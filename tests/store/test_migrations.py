@@ -1,3 +1,5 @@
+"""Ledgers of earlier and later versions: read, migrated once, or refused and left alone."""
+
 import sqlite3
 from contextlib import closing
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The ledger on disk: whole turns, epochs, and brokers that may write no more."""
+
 import shutil
 import sqlite3
 import stat

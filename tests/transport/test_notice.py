@@ -1,3 +1,5 @@
+"""What a service tells systemd: ready, stopping, and that its loop turns."""
+
 import os
 import socket
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+"""What comes of rings as people draw them: flawless ones bit for bit, others mended or dropped with the reason."""
+
 import itertools
 import json
 

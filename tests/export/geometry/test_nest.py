@@ -1,3 +1,5 @@
+"""Which part a hole belongs to."""
+
 import numpy as np
 
 from labelferry_export.geometry.measure import measure_all

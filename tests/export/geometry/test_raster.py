@@ -1,3 +1,5 @@
+"""Which pixels shapes cover, against the oracles of the reference rasteriser."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

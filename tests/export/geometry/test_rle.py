@@ -1,3 +1,5 @@
+"""Run lengths of COCO, packed and plain, against pycocotools both ways."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Masks as runs: there and back, joined, taken from each other, and as a hash."""
+
 import numpy as np
 import pytest
 from hypothesis import given

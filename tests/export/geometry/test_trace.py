@@ -1,3 +1,5 @@
+"""Outlines of masks: they cover exactly the pixels that they were traced from, with holes and parts where they belong."""
+
 import numpy as np
 import pytest
 import shapely

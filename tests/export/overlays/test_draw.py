@@ -1,3 +1,5 @@
+"""Overlays, pixel by pixel: fills, strokes, holes, parts, the order of objects, and what is hatched."""
+
 import io
 from collections.abc import Callable, Sequence
 

@@ -1,3 +1,5 @@
+"""PNG files of ours, as Pillow reads them back."""
+
 import io
 import struct
 import zlib

@@ -1,3 +1,5 @@
+"""The rows and columns of the tables, from objects whose measures are known."""
+
 import math
 import statistics
 from collections.abc import Callable, Sequence

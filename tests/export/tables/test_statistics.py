@@ -1,3 +1,5 @@
+"""Sums over many values, against the standard library's `statistics`, also where the values do not fit into memory."""
+
 import math
 import statistics
 from collections.abc import Generator, Sequence
