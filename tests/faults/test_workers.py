@@ -1,4 +1,4 @@
-"""Rows 4, 5, 6, 11, 12, 23, 24, 34, 40, 44: workers and job children that are stopped, deaf, full, late, too loud, or told to go."""
+"""Rows 4, 5, 6, 8, 11, 12, 23, 24, 34, 40, 44: workers and job children that are stopped, deaf, full, late, too loud, or told to go."""
 
 import os
 import signal
@@ -11,7 +11,15 @@ import pytest
 from tests.support.descriptors import few_descriptors
 from tests.support.files import files_below
 from tests.support.processes import Service, job_children, wait_until
-from tests.support.promises import attempts_of, await_attempt, await_fault, check_order, check_promises, follow_to
+from tests.support.promises import (
+    ask_ledger,
+    attempts_of,
+    await_attempt,
+    await_fault,
+    check_order,
+    check_promises,
+    follow_to,
+)
 
 from labelferry import Cancelled, Client, Code, Completed, ExportOptions, Failed, Progress, Refusal, State
 
@@ -243,6 +251,29 @@ def test_rows_40_and_8_a_broker_told_to_go_ends_with_0_and_the_next_one_adopts_w
         check_order(before + after)
         check_promises(service, job, after[-1])
         assert attempts_of(service, job) == [(1, "finished")]
+
+
+def test_row_08_what_a_worker_had_to_end_while_the_broker_was_away_is_run_again_when_it_is_back(
+    build: Build, small: Path
+) -> None:
+    service = build("worker", lease_seconds=4.0, renew_seconds=0.4)
+    tell(service, "child", "linger")
+    with Client(service.endpoint) as client:
+        job = client.submit(small, OPTIONS).job_id
+        events = client.events(job)
+        before = follow_to(events)
+        service.kill("broker")
+        wait_until(lambda: f"killing job={job} attempt=1" in service.log("worker"), "the end of the lease")
+        wait_until(lambda: not service.leftovers(), "the end of what the attempt made")
+        tell(service, "go")
+        service.start("broker")
+        after = list(events)
+        assert isinstance(after[-1], Completed)
+        check_order(before + after)
+        check_promises(service, job, after[-1])
+        assert attempts_of(service, job) == [(1, "lost"), (2, "finished")]
+        reasons = ask_ledger(service, "SELECT reason FROM attempts WHERE job_id = ? AND attempt = 1", job)
+        assert reasons == [("the worker had to end it while the broker was away",)]
 
 
 def test_row_23_a_cancel_of_a_job_on_a_worker_that_is_going_is_honoured(build: Build, small: Path) -> None:

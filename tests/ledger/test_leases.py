@@ -12,7 +12,7 @@ from labelferry_protocol.depot import AskKeep, Discard, Keep
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import Failed, Started
 from labelferry_protocol.message import Message
-from labelferry_protocol.requests import Refused
+from labelferry_protocol.requests import Cancel, Refused
 from labelferry_protocol.words import State
 from labelferry_protocol.work import (
     Acknowledged,
@@ -462,6 +462,38 @@ def test_a_worker_that_does_not_come_back_to_the_next_broker_loses_its_job(bench
     assert bench.snapshot(job_id).attempt == 1
     bench.wait(0.2)
     assert bench.snapshot(job_id).attempt == 2
+
+
+def test_a_worker_that_ended_its_attempt_while_the_broker_was_away_is_given_the_next_at_once(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.restart()
+    bench.register(W1)
+    assert [lease.attempt for lease in bench.leases(job_id)] == [1, 2]
+    assert bench.start(job_id, 2) == [Acknowledged()]
+    assert bench.finish(job_id) == [Fenced(job_id=job_id, attempt=1)]
+    bench.renew(W1)
+    assert bench.snapshot(job_id).attempt == 2, "what this broker leased waits for its last word"
+
+
+def test_a_worker_that_still_ends_its_attempt_when_the_broker_is_back_is_given_the_next_when_it_has(
+    bench: Bench,
+) -> None:
+    job_id = bench.running()
+    bench.restart()
+    bench.register(W1, holding(job_id))
+    bench.renew(W1, holding(job_id))
+    assert bench.snapshot(job_id).attempt == 1
+    bench.renew(W1)
+    assert [lease.attempt for lease in bench.leases(job_id)] == [1, 2]
+
+
+def test_a_cancel_of_what_a_worker_ended_while_the_broker_was_away_waits_for_the_workers_word(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.ask(Cancel(job_id=job_id))
+    bench.restart()
+    registered = only(bench.register(W1), Registered)
+    assert [order.job_id for order in registered.cancels] == [job_id]
+    assert bench.snapshot(job_id).state is State.CANCELLING
 
 
 def test_event_numbers_go_on_above_after_a_restart(bench: Bench) -> None:

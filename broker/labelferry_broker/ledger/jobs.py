@@ -24,6 +24,8 @@ class Job:
     """How often the lease was told."""
     granted: bool = False
     """Whether the depot may have something of the current attempt."""
+    adopted: bool = False
+    """Whether the current attempt was leased by an earlier broker."""
     bringing: bool = False
     """Whether the current attempt's worker has asked to bring its bundle: no child works on it any more."""
     order_gap: float = 0.0

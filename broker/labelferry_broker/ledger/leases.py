@@ -30,7 +30,7 @@ class Leases:
         """Take up a job that was held when the broker went: its worker has a lease's time to come back."""
         row = job.row
         assert row.worker_id is not None  # noqa: S101 - a held job has a worker
-        job.granted = True
+        job.granted = job.adopted = True
         self._book.crew.give(row.worker_id, job)
         self._extend(job)
 
@@ -60,12 +60,17 @@ class Leases:
     def remind(self, worker: Worker, holding: Holdings) -> None:
         """Tell again the leases that a worker does not list: they did not arrive, it seems.
 
-        One that has begun is not told again: its last word is on the way, or the lease runs out.
+        One that has begun is not told again: its last word is on the way, or the lease runs out. But what began with an earlier
+        broker was held before this one could be spoken to, so it is not there any more: it ended when it could not be renewed.
         """
         listed = {held.job_id for held in holding}
         for job in self._book.crew.held_by(worker.worker_id):
             waited = self._book.now.steady - job.told_at
-            if job.row.job_id in listed or job.begun or job.row.state is not State.RUNNING:
+            if job.row.job_id in listed or job.row.state is not State.RUNNING:
+                continue
+            if job.begun:
+                if job.adopted:
+                    self.lapse(job, "the worker had to end it while the broker was away")
                 continue
             settings = self._book.settings
             if waited > settings.lease_repeat_seconds and job.tellings < settings.lease_tellings:
@@ -149,6 +154,7 @@ class Leases:
             ),
         )
         job.tellings = 0
+        job.adopted = False
         job.early.clear()
         job.floor = 0.0 if job.row.progress is None else job.row.progress.progress
         self._extend(job)
