@@ -4,6 +4,7 @@ A flow is a generator. It yields an event for the user, `Wait` (turn the session
 (run this now, where blocking is allowed). It touches no socket; it looks at the session's questions, streams and fetches.
 """
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -13,6 +14,7 @@ from labelferry.errors import Unconfirmed
 from labelferry.session import Session, Stirred
 from labelferry_protocol.errors import Code, LabelferryError, Refusal
 from labelferry_protocol.events import JobEvent, Terminal
+from labelferry_protocol.life import TERMINAL
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import Cancel, CancelAccepted, CancelSettled
 from labelferry_protocol.topics import identity_of
@@ -130,13 +132,18 @@ def cancel(
     """Cancel a job and return how it ended. `timeout` (s) is for the confirmation."""
     check_job_id(wish.job_id)
     yield from connect(session)
-    question = session.ask(wish, CancelSettled, timeout)
-    give_up_at = session.now + session.timeout
+    began = session.now
+    # The time for the confirmation can end the wait only once the wish is known to be taken on: before, there is nothing to confirm.
+    question = session.ask(wish, CancelSettled, math.inf)
+    give_up_at = began + session.timeout
     told = False
     try:
         while question.open:
             if question.accepted is not None and not told:
                 told = True
+                # Of a job that has ended the answer is on its way.
+                least = session.timeout if question.accepted.state in TERMINAL else 0.0
+                question.expires_at = began + max(timeout, least)
                 if on_accepted is not None:
                     on_accepted(question.accepted)
             if not told and session.now >= give_up_at:

@@ -317,6 +317,24 @@ def test_a_cancel_that_is_not_confirmed_in_time_says_that_it_is_taken_on(
     assert caught.value.job_id == job.job_id
 
 
+@pytest.mark.parametrize("timeout", [0.0, 1e-9])
+def test_a_cancel_that_nobody_waits_for_is_taken_on_when_that_is_said(
+    broker: PretendedBroker, client: Client, timeout: float
+) -> None:
+    job = running(broker)
+    accepted: list[CancelAccepted] = []
+    with pytest.raises(Unconfirmed, match="is taken on"):
+        client.cancel(job.job_id, timeout=timeout, on_accepted=accepted.append)
+    assert [each.job_id for each in accepted] == [job.job_id]
+    assert broker.do(lambda: any(isinstance(each, Cancel) for each in broker.heard))
+
+
+def test_a_cancel_of_an_ended_job_returns_how_it_ended_though_nobody_waits_for_it(
+    broker: PretendedBroker, client: Client
+) -> None:
+    assert isinstance(client.cancel(finished(broker), timeout=0.0), Completed)
+
+
 def test_a_download_brings_the_bundle_with_progress_to_a_hundred(
     broker: PretendedBroker, client: Client, tmp_path: Path
 ) -> None:
