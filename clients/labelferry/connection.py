@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelferry.flow import check_seconds
 from labelferry.session import Session
 from labelferry_protocol.endpoints import Endpoint, parse_endpoint
 from labelferry_protocol.errors import Code, Refusal
@@ -61,7 +62,9 @@ def resolve_connection(
     patience: float,
     environment: Mapping[str, str] = os.environ,
 ) -> Connection:
-    """Return the connection that arguments and environment name; raise `Refusal(USAGE)` when they name none, or one that needs a key."""
+    """Return the connection that arguments and environment name; raise `Refusal(USAGE)` when they name none, one that needs a key, or no time."""
+    check_seconds("timeout", timeout)
+    check_seconds("patience", patience)
     text = broker or environment.get(BROKER_VARIABLE, "")
     if not text:
         raise Refusal(

@@ -131,6 +131,7 @@ def cancel(
 ) -> Flow[Terminal]:
     """Cancel a job and return how it ended. `timeout` (s) is for the confirmation."""
     check_job_id(wish.job_id)
+    check_seconds("timeout", timeout)
     yield from connect(session)
     began = session.now
     # The time for the confirmation can end the wait only once the wish is known to be taken on: before, there is nothing to confirm.
@@ -160,6 +161,12 @@ def cancel(
             wish.job_id,
         )
     return question.answer.outcome
+
+
+def check_seconds(name: str, seconds: float) -> None:
+    """Raise `Refusal(USAGE)` for what is no time to wait: NaN, or below 0. Infinity is for ever."""
+    if not seconds >= 0:
+        raise Refusal(Code.USAGE, f"{name} is a number of seconds, 0 or more, not {seconds}")
 
 
 def check_job_id(job_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from math import isfinite
+from math import inf, isfinite
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _THOUSANDS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -11,9 +11,10 @@ _THOUSANDS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 def size(text: str) -> int:
     """Return a size in bytes: a number, or one with kB, MB, GB or TB (thousands) behind it."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None:
+    number = inf if match is None else float(match[1]) * 1000 ** _THOUSANDS[match[2].lower()]
+    if not isfinite(number):
         raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 50GB, say, or a number of bytes")
-    return int(float(match[1]) * 1000 ** _THOUSANDS[match[2].lower()])
+    return int(number)
 
 
 def days(text: str) -> float:

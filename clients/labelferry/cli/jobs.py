@@ -8,6 +8,7 @@ import click
 from labelferry.cli.choices import export_options, json_option, options_from, service_options
 from labelferry.cli.export import exit_code_of
 from labelferry.cli.grouping import GroupedCommand
+from labelferry.cli.option_values import Seconds
 from labelferry.cli.signals import ignore_signals
 from labelferry.cli.silence import Silence
 from labelferry.cli.stopper import looking_on
@@ -103,9 +104,7 @@ def status(job: str | None, broker: str | None, key_file: str | None, as_json: b
     default=None,
     help="Keep the finished part as a bundle, whatever the job was told.",
 )
-@click.option(
-    "--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for the confirmation."
-)
+@click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for the confirmation.")
 @service_options
 @json_option
 @click.pass_context

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from labelferry.cli.grouping import GroupedOption
+from labelferry.cli.option_values import Seconds
 from labelferry_protocol.words import Border
 
 _bundle = partial(click.option, cls=GroupedOption, group="What the bundle holds")
@@ -128,7 +129,7 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     _job(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=Seconds(0, min_open=True),
         metavar="SECONDS",
         help="Cancel the job by itself after this time.",
     ),

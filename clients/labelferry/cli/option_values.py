@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,17 @@ SOURCE = "source"
 
 Changes = dict[str, Any]
 """Fields of `ExportOptions` with their new values."""
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds, which neither NaN nor infinity is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, in its range."""
+        seconds = float(super().convert(value, param, ctx))
+        if not isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def changes_from(said: Changes, *, here: bool) -> Changes:

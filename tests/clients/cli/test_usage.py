@@ -44,6 +44,12 @@ def labelferry(*arguments: str, state: Path, **environment: str) -> subprocess.C
         (("template", "delete", "x" * 70, "--broker", "tcp://127.0.0.1:9"), 2, "1 to 64 characters"),
         (("submit", ".", "--template", "x" * 70, "--broker", "tcp://127.0.0.1:9"), 2, "1 to 64 characters"),
         (("submit", "/" + "x" * 5000, "--broker", "tcp://127.0.0.1:9"), 2, "more than 4,096 characters"),
+        *(
+            ((*words, seconds, "--broker", "tcp://127.0.0.1:9"), 2, f"{seconds} is not a number of seconds")
+            for words in (("cancel", "0" * 32, "--wait"), ("submit", ".", "--timeout"))
+            for seconds in ("nan", "inf", "1e999")
+        ),
+        (("export", ".", "--cache-bytes", "9" * 400), 2, "is not a size"),
         (("export", "x" * 300), 1, "there is no project at"),
         (("export", "~no such person/x"), 1, "there is no project at"),
         (("export", ".", "-o", "x" * 300, "--broker", "tcp://127.0.0.1:9"), 1, "is too long for a file"),

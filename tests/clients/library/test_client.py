@@ -335,6 +335,18 @@ def test_a_cancel_of_an_ended_job_returns_how_it_ended_though_nobody_waits_for_i
     assert isinstance(client.cancel(finished(broker), timeout=0.0), Completed)
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0])
+def test_what_is_no_time_to_wait_is_refused(broker: PretendedBroker, client: Client, seconds: float) -> None:
+    job = running(broker)
+    with pytest.raises(Refusal, match="timeout is a number of seconds"):
+        client.cancel(job.job_id, timeout=seconds)
+    with pytest.raises(Refusal, match="timeout is a number of seconds"):
+        Client("ipc:///tmp/lf-nobody", timeout=seconds)
+    with pytest.raises(Refusal, match="patience is a number of seconds"):
+        Client("ipc:///tmp/lf-nobody", patience=seconds)
+    assert not broker.do(lambda: any(isinstance(each, Cancel) for each in broker.heard))
+
+
 def test_a_download_brings_the_bundle_with_progress_to_a_hundred(
     broker: PretendedBroker, client: Client, tmp_path: Path
 ) -> None:
