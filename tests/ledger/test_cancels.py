@@ -365,3 +365,18 @@ def test_the_confirmation_says_what_the_worker_says_of_its_cleaning(bench: Bench
     bench.ask(Cancel(job_id=job_id))
     bench.tell(stopped(job_id, clean=clean))
     assert cancelled(bench, job_id).cleanup_completed is clean
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_how_long_a_job_waited_and_a_cancel_took_is_not_told_by_a_wall_clock_that_jumps(
+    bench: Bench, jump: float
+) -> None:
+    job_id = bench.running()
+    bench.submit("another")
+    bench.ask(Cancel(job_id=job_id))
+    bench.wait(3)
+    bench.wall += jump
+    assert bench.ledger.figures(bench.moment).queue_age == 3.0
+    bench.tell(stopped(job_id))
+    cancels = bench.ledger.figures(bench.moment).cancels
+    assert (sum(cancels.counts), cancels.total) == (1, 3.0)

@@ -1,5 +1,6 @@
 """Progress frames on their way through the ledger: numbered, never falling, of the running attempt alone."""
 
+import pytest
 from tests.ledger.bench import ADA, BO, SHA, W1, W2, Bench, holding, only, receipt
 
 from labelferry_broker.ledger.effects import AdmitUpload, UpdateJob
@@ -287,3 +288,26 @@ def frame(job_id: str, progress: float) -> ProgressFrame:
         message="",
         stage_progress=StageProgress(current=0, total=0),
     )
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_how_long_a_job_took_is_not_told_by_a_wall_clock_that_jumps(bench: Bench, jump: float) -> None:
+    job_id = bench.running()
+    bench.wait(3)
+    bench.wall += jump
+    bench.finish(job_id)
+    completed = bench.events(job_id)[-1]
+    assert isinstance(completed, Completed)
+    assert completed.duration == 3.0
+
+
+def test_how_long_a_job_took_counts_from_its_beginning_also_under_the_next_broker(bench: Bench) -> None:
+    job_id = bench.running()
+    bench.wait(3)
+    bench.restart()
+    bench.register(W1, holding(job_id))
+    bench.wait(2)
+    bench.finish(job_id)
+    completed = bench.events(job_id)[-1]
+    assert isinstance(completed, Completed)
+    assert completed.duration == 5.0

@@ -113,6 +113,7 @@ class Attempts:
         if job.begun:
             return
         event = self._book.stamp(job, Started, project=job.row.project, worker=worker.host)
+        job.begun_at = self._book.now.steady
         further = progress.again(self._book, job)
         self._book.update(job, started=event, progress=further)
         self._book.emit(Publish(event))
@@ -154,7 +155,7 @@ class Attempts:
             bundle=bundle,
             counts=message.counts,
             warnings=tuple(_shorten(warning) for warning in message.warnings),
-            duration=max(0.0, self._book.now.wall - began),
+            duration=self._book.lasted(job.begun_at, began),
         )
         self._book.end_attempt(job, Outcome.FINISHED, keep_bundle=True)
         self._book.end(

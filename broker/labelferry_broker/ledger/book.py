@@ -114,6 +114,10 @@ class Book:
             **fields,
         )
 
+    def lasted(self, steady: float | None, wall: float) -> float:
+        """Return how long ago something was (s): by the steady clock, which nobody can turn, where this broker saw it, else by the wall clock."""
+        return max(0.0, self.now.wall - wall if steady is None else self.now.steady - steady)
+
     def update(self, job: Job, **changes: Any) -> None:
         """Change a job without changing its state."""
         job.row = replace(job.row, **changes)

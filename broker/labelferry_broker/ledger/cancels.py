@@ -137,12 +137,13 @@ class Cancels:
             bundle=bundle,
             counts=counts if bundle else None,
         )
-        self._book.tally.cancels.add(max(0.0, self._book.now.wall - row.cancel.at))
+        self._book.tally.cancels.add(self._book.lasted(job.cancelled_at, row.cancel.at))
         part = {"bundle": bundle, "bundle_attempt": row.attempt, "counts": counts} if bundle else {}
         self._book.end(job, move, event, **part)
 
     def _mark(self, job: Job, by: CancelledBy, who: str, *, keep_partial: bool, reason: str) -> None:
         mark = CancelMark(by=by, who=who, at=self._book.now.wall, keep_partial=keep_partial, reason=reason)
+        job.cancelled_at = self._book.now.steady
         if job.row.state is State.QUEUED:
             self._book.put_aside(job, mark)
             self._tell_keepers(job)

@@ -59,6 +59,7 @@ def _make(book: Book, asker: Asker, message: Submit) -> JobRow:
         created_at=book.now.wall,
     )
     job = book.add(row)
+    job.submitted_at = book.now.steady
     book.queue.add(row.owner, row.number, row.job_id)
     set_timeout(book, job)
     return row

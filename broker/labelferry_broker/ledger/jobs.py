@@ -18,6 +18,12 @@ class Job:
     row: JobRow
     seq: int
     """The number of the last event."""
+    submitted_at: float | None = None
+    """When it was submitted, by the steady clock; None where an earlier broker was told. So are the next two."""
+    begun_at: float | None = None
+    """When the current attempt began."""
+    cancelled_at: float | None = None
+    """When its cancel was asked for."""
     told_at: float = 0.0
     """When the lease was told last, by the steady clock."""
     tellings: int = 0

@@ -77,7 +77,7 @@ def figures_of(book: Book) -> Figures:
     reading = book.tally
     return Figures(
         states=dict(reading.states),
-        queue_age=max(0.0, book.now.wall - oldest.row.created_at) if oldest is not None else 0.0,
+        queue_age=book.lasted(oldest.submitted_at, oldest.row.created_at) if oldest is not None else 0.0,
         lease_age=max(0.0, book.settings.lease_seconds - (soonest - book.now.steady)) if soonest is not None else 0.0,
         workers=len(workers),
         slots=sum(worker.slots for worker in workers),
