@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -123,6 +124,47 @@ def test_an_index_that_is_none_any_more_is_begun_anew_with_its_volumes(opened: O
     assert volumes(tmp_path) == []
     keep(opened(), "a", b"abc")
     assert found(opened(), "a") == [b"abc"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE entry SET start = NULL",
+        "UPDATE entry SET start = 1.5",
+        "UPDATE entry SET start = -1",
+        "UPDATE entry SET length = 'long'",
+        "UPDATE entry SET length = length + 1",
+        "UPDATE entry SET digest = NULL",
+        "UPDATE entry SET kind = NULL",
+        "UPDATE volume SET name = NULL",
+        "UPDATE volume SET name = 'a' || char(0)",
+        "UPDATE volume SET name = '../elsewhere.volume'",
+        "UPDATE volume SET bytes = 9e999",
+    ],
+)
+@pytest.mark.parametrize("evicts", [False, True])
+def test_rows_of_a_damaged_index_are_no_entries_and_what_they_were_is_kept_anew(
+    opened: Open, tmp_path: Path, damage: str, *, evicts: bool
+) -> None:
+    (tmp_path / "elsewhere.volume").write_bytes(b"mine")
+    store = opened(1000, evicts=evicts)
+    keep(store, "a", b"one")
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "store" / "index.sqlite")) as index:
+        index.execute(damage)
+        index.commit()
+    later = opened(1000, evicts=evicts)
+    assert later.counts() in ({}, {"kind": 1})
+    if found(later, "a") is None:
+        keep(later, "a", b"one")
+    for number in range(20 if evicts else 0):
+        keep(later, str(number), bytes(100))
+    keep(later, "b", b"two")
+    later.close()
+    again = opened(1000, evicts=evicts)
+    assert found(again, "b") == [b"two"]
+    assert evicts or found(again, "a") == [b"one"]
+    assert (tmp_path / "elsewhere.volume").read_bytes() == b"mine"
 
 
 def test_an_entry_under_another_key_is_damaged(opened: Open, tmp_path: Path) -> None:

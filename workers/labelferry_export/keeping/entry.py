@@ -87,13 +87,14 @@ class Entry:
         self._file.close()
 
 
-def _digest(file: BinaryIO, place: Place, digest: Digest) -> bytes:
+def _digest(file: BinaryIO, place: Place, digest: Digest) -> bytes | None:
+    """Return the digest of what lies at a place; None where the file ends before it does."""
     file.seek(place.start)
     left = place.length
     while left and (data := file.read(min(left, READ_BYTES))):
         digest.update(data)
         left -= len(data)
-    return digest.digest()
+    return None if left else digest.digest()
 
 
 def _read(file: BinaryIO, length: int) -> bytes:

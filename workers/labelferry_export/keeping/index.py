@@ -1,5 +1,6 @@
 """The index of a store: which entry lies where in which volume, and when a volume was used last. SQLite, shared by processes."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from labelferry_export.keeping.entry import Place
 NAME = "index.sqlite"
 PATIENCE = 1.0
 """Seconds to wait for another process that writes."""
+_VOLUME = re.compile(r"[0-9a-f]{16}\.volume")
 # A number is never given twice: whoever still writes a volume that was thrown out must not meet another one's.
 _SCHEMA = """
 PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
@@ -29,7 +31,10 @@ class Volume(NamedTuple):
 
 
 class Index:
-    """The index in a folder, as one process sees it. Everything raises `sqlite3.Error` where it cannot be read or written."""
+    """The index in a folder, as one process sees it. Everything raises `sqlite3.Error` where it cannot be read or written.
+
+    Rows that cannot be what was written (the file was damaged where SQLite does not see it) are taken out when they are met.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / NAME, timeout=PATIENCE, isolation_level=None)
@@ -47,7 +52,13 @@ class Index:
         """Return where an entry lies."""
         query = "SELECT number, name, start, length, digest FROM entry JOIN volume ON number = volume WHERE key = ?"
         row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else (Volume(*row[:2]), Place(*row[2:]))
+        if row is None:
+            return None
+        volume, place = Volume(*row[:2]), Place(*row[2:])
+        if _can_be(volume.name) and _can_lie(*row[2:]):
+            return volume, place
+        self.forget(key, volume)
+        return None
 
     def forget(self, key: bytes, volume: Volume) -> None:
         """Take an entry out."""
@@ -84,8 +95,12 @@ class Index:
     def oldest(self, but: int) -> Volume | None:
         """Return the volume that was used least recently and holds something, but for the one with this number."""
         query = "SELECT number, name FROM volume WHERE number <> ? AND bytes > 0 ORDER BY used, number LIMIT 1"
-        row = self._connection.execute(query, (but,)).fetchone()
-        return None if row is None else Volume(*row)
+        while (row := self._connection.execute(query, (but,)).fetchone()) is not None:
+            volume = Volume(*row)
+            if _can_be(volume.name):
+                return volume
+            self.drop(volume)
+        return None
 
     def drop(self, volume: Volume) -> None:
         """Take out a volume with all its entries."""
@@ -96,11 +111,13 @@ class Index:
     @property
     def bytes(self) -> int:
         """How much all volumes hold."""
-        return int(self._connection.execute("SELECT coalesce(sum(bytes), 0) FROM volume").fetchone()[0])
+        query = "SELECT coalesce(sum(bytes), 0) FROM volume WHERE typeof(bytes) = 'integer'"
+        return int(self._connection.execute(query).fetchone()[0])
 
     def counts(self) -> dict[str, int]:
         """Return how many entries there are of each kind."""
-        return dict(self._connection.execute("SELECT kind, count(*) FROM entry GROUP BY kind"))
+        query = "SELECT kind, count(*) FROM entry WHERE typeof(kind) = 'text' GROUP BY kind"
+        return dict(self._connection.execute(query))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -111,3 +128,13 @@ class Index:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+
+def _can_be(name: object) -> bool:
+    """Whether this is a volume's name as a store gives it, so that it leads nowhere else."""
+    return isinstance(name, str) and _VOLUME.fullmatch(name) is not None
+
+
+def _can_lie(start: object, length: object, digest: object) -> bool:
+    whole = isinstance(start, int) and isinstance(length, int) and start >= 0 and length >= 0
+    return whole and isinstance(digest, bytes)
