@@ -136,6 +136,6 @@ class DepotPost:
 
 def depot_command(endpoint: str, state: str, inner: str, keys: str | None, log_level: str) -> list[str]:
     """Return the command line of the depot's process."""
-    command = [sys.executable, "-m", "labelferry_broker.depot", "--endpoint", endpoint, "--state", state]
+    command = [sys.executable, "-P", "-m", "labelferry_broker.depot", "--endpoint", endpoint, "--state", state]
     command += ["--inner", inner, "--log-level", log_level]
     return command + (["--keys", keys] if keys is not None else [])

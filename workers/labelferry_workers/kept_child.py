@@ -15,7 +15,7 @@ from labelferry_protocol.work import Holding
 from labelferry_workers.channel import Channel, channel_pair
 from labelferry_workers.reports import Report
 
-KEEPER = (sys.executable, "-m", "labelferry_workers.keeper")
+KEEPER = (sys.executable, "-P", "-m", "labelferry_workers.keeper")
 
 
 @dataclass(frozen=True)

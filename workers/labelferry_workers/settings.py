@@ -39,7 +39,7 @@ class CrewSettings:
 class PoolSettings:
     """The children: how one is started, and how long it is used."""
 
-    command: tuple[str, ...] = (sys.executable, "-m", "labelferry_workers.child")
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "labelferry_workers.child")
     """Starts a child; its own options are appended."""
     jobs_per_child: int = 10_000
     """After so many a child is replaced, whatever it says of itself; one that has grown says so, and is replaced at once."""

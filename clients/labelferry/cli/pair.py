@@ -88,5 +88,5 @@ def _say(sentence: str) -> None:
 def _start(module_and_options: list[str]) -> subprocess.Popen[bytes]:
     # A group of its own: a terminal's Ctrl-C reaches this process alone, and it stops the two in their order.
     return subprocess.Popen(
-        [sys.executable, "-m", *module_and_options, "--until-eof"], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-P", "-m", *module_and_options, "--until-eof"], stdin=subprocess.PIPE, start_new_session=True
     )

@@ -147,4 +147,4 @@ def _state() -> str:
 
 def _become(module_and_options: list[str]) -> None:
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", *module_and_options])  # noqa: S606 - our own module, our own arguments
+    os.execv(sys.executable, [sys.executable, "-P", "-m", *module_and_options])  # noqa: S606 - our own module, our own arguments

@@ -131,7 +131,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _start(module_and_options: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", *module_and_options], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", *module_and_options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
 
 
 def _await_ready(process: subprocess.Popen[bytes], name: str) -> None:

@@ -96,7 +96,7 @@ class EmbeddedService:
     def _start(self) -> ServiceFacts:
         self._place.facts_file.unlink(missing_ok=True)
         self._place.failed_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "labelferry.embedded", str(self._place.state), str(self._workers)]
+        command = [sys.executable, "-P", "-m", "labelferry.embedded", str(self._place.state), str(self._workers)]
         with self._place.log_file.open("ab") as log:
             host = subprocess.Popen(
                 command,

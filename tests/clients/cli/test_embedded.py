@@ -135,6 +135,32 @@ def test_a_key_for_another_broker_does_not_keep_one_out_of_ones_own(desk: Desk, 
     assert desk.everything_is_gone()
 
 
+def test_python_files_in_the_current_directory_are_not_run(desk: Desk, project: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("json", "http", "msgspec", "numpy", "zmq", "platformdirs"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'a').write({name!r})\nraise SystemExit(1)\n")
+    code = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "from labelferry.cli import main; main()",
+            "export",
+            str(project),
+            "-o",
+            "out.zip",
+        ],
+        env=desk.environment,
+        cwd=here,
+        timeout=90,
+        check=False,
+    ).returncode
+    assert not (tmp_path / "run").exists()
+    assert code == 0
+    assert desk.everything_is_gone()
+
+
 def test_two_exports_at_once_share_one_service(desk: Desk, project: Path, tmp_path: Path) -> None:
     first, second = (desk.export(project, tmp_path / f"{name}.zip") for name in ("first", "second"))
     for process in (first, second):

@@ -43,7 +43,7 @@ class Pair:
     def pid_of(self, module: str) -> int:
         """Return the pid of the process that runs this module."""
         words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in self.everybody}
-        (pid,) = (pid for pid, line in words.items() if line[1:3] == [b"-m", module.encode()])
+        (pid,) = (pid for pid, line in words.items() if line[1:4] == [b"-P", b"-m", module.encode()])
         return pid
 
     def end(self) -> int:
