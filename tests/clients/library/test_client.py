@@ -425,7 +425,7 @@ def test_a_bundle_that_always_comes_spoiled_is_refused_and_leaves_nothing(
 ) -> None:
     job_id = finished(broker)
     broker.spoil(spoil=10**6)
-    with pytest.raises(Refusal, match="sha256 differs"):
+    with pytest.raises(Refusal, match=r"sha256 differs\): export it again"):
         list(client.download(job_id, tmp_path / "out.zip"))
     assert list(tmp_path.iterdir()) == []
 
