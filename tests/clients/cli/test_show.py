@@ -264,3 +264,8 @@ def test_sizes_are_said_as_people_say_them(size: int, words: str) -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (61, "1:01"), (3661, "1:01:01")])
 def test_times_are_said_as_people_say_them(seconds: float, words: str) -> None:
     assert time_in_words(seconds) == words
+
+
+def test_a_bundle_that_nobody_has_fetched_is_not_said_to_be_there_still() -> None:
+    made = msgspec.structs.replace(COMPLETED, path=None)
+    assert ending_in_words(made)[0] == "cells: the bundle can be downloaded as long as it is kept"

@@ -42,7 +42,7 @@ def moment_in_words(timestamp: float) -> str:
 
 def completed_in_words(event: Completed) -> list[str]:
     """Return the lines that end a completed job."""
-    where = event.path or f"{event.project}: the bundle is ready to download"
+    where = event.path or f"{event.project}: the bundle can be downloaded as long as it is kept"
     facts = [size_in_words(event.bundle.size), *_counts_in_words(event.counts)]
     if event.bundle.partial:
         facts.append("the finished part of a cancelled export")
