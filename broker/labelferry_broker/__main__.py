@@ -61,14 +61,14 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument(
         "--keep-days",
         type=days,
-        default=os.environ.get("LABELFERRY_KEEP_DAYS", "30"),
+        default=os.environ.get("LABELFERRY_KEEP_DAYS") or "30",
         metavar="DAYS",
         help="bundles go at this age (default: 30, or LABELFERRY_KEEP_DAYS)",
     )
     parser.add_argument(
         "--keep-bytes",
         type=size,
-        default=os.environ.get("LABELFERRY_KEEP_BYTES", "50GB"),
+        default=os.environ.get("LABELFERRY_KEEP_BYTES") or "50GB",
         metavar="SIZE",
         help="the oldest go when all together take more, e.g. 50GB (the default, or LABELFERRY_KEEP_BYTES)",
     )

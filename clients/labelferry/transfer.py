@@ -137,7 +137,8 @@ def bring(session: Session, intent: Intent, opened: DownloadOpened, part: PartFi
             arrived = yield from _receive(session, intent, opened, part, say)
             if arrived and not part.is_right(opened.bundle):
                 raise Refusal(
-                    Code.GONE, "what the depot sends is not the bundle that was published (its sha256 differs): export it again"
+                    Code.GONE,
+                    "what the depot sends is not the bundle that was published (its sha256 differs): export it again",
                 )
         if arrived:
             path = yield from run(part.put_in_place)

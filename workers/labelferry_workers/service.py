@@ -124,7 +124,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--cache-bytes",
         type=size,
-        default=os.environ.get("LABELFERRY_CACHE_BYTES", "0"),
+        default=os.environ.get("LABELFERRY_CACHE_BYTES") or "0",
         metavar="SIZE",
         help="how much finished work is kept for later exports, in STAGING/cache (default: LABELFERRY_CACHE_BYTES, or 0: none)",
     )

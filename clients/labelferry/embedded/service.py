@@ -1,5 +1,6 @@
 """The user's side of the embedded service: find it or start it, hold it, notice its death, let it go."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -11,12 +12,19 @@ from typing import Self
 
 from labelferry.embedded.place import Place, ServiceFacts
 from labelferry_protocol.errors import Code, Refusal
+from labelferry_transport.amounts import days, size
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 STEP_SECONDS = 0.02
 CACHE_VARIABLE = "LABELFERRY_CACHE_BYTES"
 """Where a worker that is not told otherwise reads how much it keeps for later exports."""
+AMOUNTS: dict[str, Callable[[str], float]] = {
+    "LABELFERRY_KEEP_DAYS": days,
+    "LABELFERRY_KEEP_BYTES": size,
+    CACHE_VARIABLE: size,
+}
+"""What broker and worker read of the environment, and how they read it."""
 SURE = 3
 """So many looks in a row must find another user: a look holds the lock too, for a moment, and two that leave may meet."""
 
@@ -96,6 +104,7 @@ class EmbeddedService:
     def _start(self) -> ServiceFacts:
         self._place.facts_file.unlink(missing_ok=True)
         self._place.failed_file.unlink(missing_ok=True)
+        environment = self._environment()
         command = [sys.executable, "-P", "-m", "labelferry.embedded", str(self._place.state), str(self._workers)]
         with self._place.log_file.open("ab") as log:
             host = subprocess.Popen(
@@ -104,7 +113,7 @@ class EmbeddedService:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=self._environment(),
+                env=environment,
             )
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
@@ -121,7 +130,14 @@ class EmbeddedService:
 
     def _environment(self) -> dict[str, str]:
         cache = {} if self._cache_bytes is None else {CACHE_VARIABLE: str(self._cache_bytes)}
-        return {**os.environ, **cache}
+        environment = {**os.environ, **cache}
+        for name, read in AMOUNTS.items():
+            try:
+                read(environment.get(name) or "0")
+            except argparse.ArgumentTypeError as error:
+                # The service would say so in its log alone.
+                raise Refusal(Code.USAGE, f"{name}: {error}") from None
+        return environment
 
     def _why(self) -> str:
         reason = self._place.failure() or "the embedded service has died"

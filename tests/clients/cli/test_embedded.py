@@ -124,6 +124,23 @@ def test_an_export_leaves_its_bundle_its_history_and_nothing_else(desk: Desk, pr
     assert desk.everything_is_gone()
 
 
+@pytest.mark.parametrize("name", ["LABELFERRY_KEEP_DAYS", "LABELFERRY_KEEP_BYTES", "LABELFERRY_CACHE_BYTES"])
+def test_an_amount_in_the_environment_that_is_none_is_wrong_usage(
+    desk: Desk, project: Path, tmp_path: Path, name: str
+) -> None:
+    desk.set(name, "nan")
+    code, out, err = desk.run("export", str(project), "-o", str(tmp_path / "out.zip"))
+    assert (code, out) == (2, "")
+    assert f"{name}: 'nan' is not a" in err
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_an_empty_amount_in_the_environment_counts_as_not_set(desk: Desk) -> None:
+    for name in ("LABELFERRY_KEEP_DAYS", "LABELFERRY_KEEP_BYTES", "LABELFERRY_CACHE_BYTES"):
+        desk.set(name, "")
+    assert desk.run("history")[:2] == (0, "No jobs yet.\n")
+
+
 def test_a_key_for_another_broker_does_not_keep_one_out_of_ones_own(desk: Desk, project: Path, tmp_path: Path) -> None:
     assert desk.run("keys", "broker", "--keys", str(tmp_path / "keys"))[0] == 0
     key = tmp_path / "alice.key"
