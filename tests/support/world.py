@@ -174,7 +174,8 @@ def run_broker(world: World, arguments: list[str]) -> int:
     plain_command = depot_post.depot_command
 
     def depot_command(*options: Any) -> list[str]:
-        return [*world.command("depot"), *plain_command(*options)[3:]]
+        plain = plain_command(*options)
+        return [*world.command("depot"), *plain[plain.index("--endpoint") :]]
 
     vars(service)["depot_command"] = depot_command
     # However often this world kills it, a depot is started again without a longer and longer pause.
