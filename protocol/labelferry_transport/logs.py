@@ -1,21 +1,28 @@
 """The log of a service: one line an event on stderr, `time level actor event key=value ...`, for broker and workers alike.
 
 What is about a job carries `job=` and `attempt=`. Values with spaces, quotes or control characters are quoted as JSON, so a
-line stays a line whatever a peer sends.
+line stays a line whatever a peer sends. A service never waits for whoever reads its log: what is not taken is left out, and counted.
 """
 
+import io
 import json
 import logging
+import os
 import re
+import select
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from typing import TextIO
 
 LEVELS = ("debug", "info", "warning", "error")
 _ROOT = "labelferry"
 _PLAIN = re.compile(r"^[\w@%+=:,./*\[\]-]+$", re.ASCII)
 _LONGEST = 500
+_LINE_BYTES = select.PIPE_BUF
+"""A pipe that says it can be written to takes so much at once; a longer line is cut."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Log:
 
 def start_logging(level: str = "info") -> None:
     """Send this process's log to stderr from `level` on; called once, by a service's `main`."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr(sys.stderr)
     handler.setFormatter(_Line())
     root = logging.getLogger(_ROOT)
     root.handlers[:] = [handler]
@@ -68,6 +75,48 @@ def start_logging(level: str = "info") -> None:
 @cache
 def _logger(actor: str) -> logging.Logger:
     return logging.getLogger(f"{_ROOT}.{actor}")
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes a line when it is taken at once, by a pipe, a terminal or a file; what is left out is told with the next line that is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._left_out = 0
+        self._poll = select.poll()
+        self._descriptor: int | None = None
+        # A stream in memory has no descriptor, and no end: stderr that was closed is none at all.
+        with suppress(AttributeError, io.UnsupportedOperation):
+            self._descriptor = stream.fileno()
+            self._poll.register(self._descriptor, select.POLLOUT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, or count it."""
+        if self._descriptor is None:
+            super().emit(record)
+            return
+        if self._left_out and self._writes(self._descriptor, self.format(_left_out(record, self._left_out))):
+            self._left_out = 0
+        if self._left_out or not self._writes(self._descriptor, self.format(record)):
+            self._left_out += 1
+
+    def _writes(self, descriptor: int, text: str) -> bool:
+        """Write an event's lines (a traceback has many); return whether all were taken."""
+        for line in text.split("\n"):
+            if not self._poll.poll(0):
+                return False
+            try:
+                os.write(descriptor, line.encode(errors="backslashreplace")[: _LINE_BYTES - 1] + b"\n")
+            except OSError:
+                return False
+        return True
+
+
+def _left_out(record: logging.LogRecord, count: int) -> logging.LogRecord:
+    """Return what tells, at the time of another record, how many were left out before it."""
+    note = logging.LogRecord(f"{_ROOT}.log", logging.WARNING, "", 0, "lines were not taken and left out", (), None)
+    note.created, note.msecs, note.facts = record.created, record.msecs, {"count": count}
+    return note
 
 
 class _Line(logging.Formatter):
