@@ -10,6 +10,8 @@ import platformdirs
 from labelferry_protocol.errors import Code, Refusal
 
 STATE_VARIABLE = "LABELFERRY_STATE"
+ROOM_BYTES = 2**20
+"""What the ledger needs at least to begin."""
 OURS = frozenset({"ledger.sqlite3", "service.log", "start.lock", "broker"})
 """What lies in a state directory of labelferry's: such a one, or an empty one, may be closed to others."""
 
@@ -77,6 +79,19 @@ class Place:
             )
         if self.state.stat().st_mode & 0o077:
             self._close_to_others()
+
+    def check_room(self) -> None:
+        """Raise `Refusal(DISK_FULL)` when the directory takes nothing more: a service could not even tell its log why it ends."""
+        probe = self.state / "room.probe"
+        try:
+            probe.write_bytes(bytes(ROOM_BYTES))
+        except OSError as error:
+            raise Refusal(
+                Code.DISK_FULL,
+                f"cannot write in the state directory {self.state}: {error.strerror}: free some space there, or name another place with {STATE_VARIABLE}",
+            ) from None
+        finally:
+            probe.unlink(missing_ok=True)
 
     def _close_to_others(self) -> None:
         held = {path.name for path in self.state.iterdir()}

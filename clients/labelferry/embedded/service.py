@@ -105,6 +105,7 @@ class EmbeddedService:
         self._place.facts_file.unlink(missing_ok=True)
         self._place.failed_file.unlink(missing_ok=True)
         environment = self._environment()
+        self._place.check_room()
         command = [sys.executable, "-P", "-m", "labelferry.embedded", str(self._place.state), str(self._workers)]
         with self._place.log_file.open("ab") as log:
             host = subprocess.Popen(

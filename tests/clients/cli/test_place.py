@@ -1,5 +1,6 @@
 """The embedded mode's meeting place: locks between processes, and what is written there."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,16 @@ def test_a_state_directory_that_is_open_is_closed_if_it_is_ours_and_refused_if_i
     with pytest.raises(Refusal, match="chmod 700"):
         Place(tmp_path / "other").prepare()
     assert (tmp_path / "other").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_state_directory_that_takes_nothing_more_is_said_to_be_full(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.check_room()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(Refusal, match=r"cannot write in the state directory .*: free some space there"):
+            place.check_room()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
