@@ -21,7 +21,10 @@ QUIET_SECONDS = 0.2
 that was cut and made anew under us knows nothing of what was asked on the old one. The depot answers in order, so its answer also says
 that what was asked before is lost: before that showing, which its `ref` names. Twice as long each time."""
 STALL_SECONDS = 3.0
-"""Without a word from the depot for so long, the connection is made anew."""
+"""Without a word from the depot for so long, the connection is made anew. Each one that brings nothing is given twice as long as the one before,
+for on a far or a bad way it takes seconds to come to be."""
+MOST_STALL_SECONDS = 12.0
+"""The most that one is given."""
 LEAST_CHUNK_BYTES = 16 * 1024
 """Chunks are asked for no smaller than this, after they came too slowly: then one may arrive before the connection is given up again."""
 MOST_PIECES = 16
@@ -46,6 +49,7 @@ class Fetch:
         self._show_at = now
         self._unsent = 0
         self._stalled_at = now
+        self._stall = STALL_SECONDS
         self._step = limits.MAX_CHUNK_BYTES
         self._quiet = QUIET_SECONDS
         self._probe_at = now
@@ -90,6 +94,7 @@ class Fetch:
         """Take what the depot said; what makes no sense here is passed over. `ref` tells which showing of the token is answered."""
         self.heard_at = now
         self._stalled_at = now
+        self._stall = STALL_SECONDS
         self._unsent = 0
         if isinstance(message, BundleOpened):
             self._opened(message, ref)
@@ -102,7 +107,7 @@ class Fetch:
 
     def stalled(self, now: float) -> bool:
         """Whether the connection should be made anew; say `stumbled` when it is."""
-        return self.error is None and not self._complete and now - self._stalled_at >= STALL_SECONDS
+        return self.error is None and not self._complete and now - self._stalled_at >= self._stall
 
     def reconnected(self, now: float) -> None:
         """Begin again on a new connection, from the byte that is wanted next."""
@@ -118,6 +123,7 @@ class Fetch:
         """Begin again on a new connection after a stall, in smaller steps: perhaps the way is not broken but narrow."""
         if self._window is not None:
             self._window.step //= 4
+        self._stall = min(MOST_STALL_SECONDS, 2 * self._stall)
         self.reconnected(now)
 
     def renewed(self, opened: DownloadOpened, now: float) -> None:
@@ -134,7 +140,7 @@ class Fetch:
         """Return when `turn` or `stalled` has something to do next."""
         if self.error is not None or self._complete:
             return float("inf")
-        stall = self._stalled_at + STALL_SECONDS
+        stall = self._stalled_at + self._stall
         if self._window is None:
             return min(stall, self._show_at)
         return min(stall, self._probe_at) if self._window.waits else stall

@@ -30,6 +30,9 @@ REQUESTS = "requests"
 EVENTS = "events"
 REOPEN_SECONDS = 3.0
 """A lane that should speak and has not for so long is connected anew: a half-open connection tells nobody, and a new one asks DNS again."""
+FIRST_SECONDS = 8.0
+"""What a lane is given on which nothing has come yet: as long as libzmq may take to connect (3 s) and to shake hands (5 s), which on a way with a
+round trip of 0.6 s are 3 s together. Given up sooner, it would never come to be."""
 MOST_STEP_SECONDS = 1.0
 """What one turn may count as: a client that was stopped, or whose user did something else, has not waited."""
 MOST_WAIT_SECONDS = 0.5
@@ -66,6 +69,8 @@ class Session:
         self._turned_at: float | None = None
         self._heard = {REQUESTS: 0.0, EVENTS: 0.0}
         self._opened: dict[str, float] = {}
+        self._unheard: set[str] = set()
+        """The lanes on whose socket nothing has come yet."""
         self._unopened: dict[str, str] = {}
         """Why there is no socket of a name."""
 
@@ -111,6 +116,7 @@ class Session:
             self._effects += [Send(name, tuple(codec.frames(each)), None) for each in fetch.goodbye()]
             self._effects.append(Close(name))
             del self._fetches[name], self._opened[name]
+            self._unheard.discard(name)
             self._unopened.pop(name, None)
 
     def check(self, waiting: EventStream | Fetch | None = None) -> None:
@@ -220,6 +226,15 @@ class Session:
         """Return when something was heard last of where this has its news from: the broker, or its depot."""
         return waiting.heard_at if isinstance(waiting, Fetch) else max(waiting.since, *self._heard.values())
 
+    def _hears(self, name: str) -> None:
+        self._heard[name] = self.now
+        self._unheard.discard(name)
+
+    def _is_lost(self, name: str, since: float) -> bool:
+        """Whether a lane that should have spoken since then is to be connected anew."""
+        given = FIRST_SECONDS if name in self._unheard else REOPEN_SECONDS
+        return self.now - max(since, self._heard[name], self._opened.get(name, self.now)) >= given
+
     def _emit(self, effect: Effect) -> None:
         self._effects.append(effect)
 
@@ -235,6 +250,7 @@ class Session:
         if lane is Lane.EVENTS:
             self._effects.append(Subscribe(topics.BEAT))
         self._opened[name] = self.now
+        self._unheard.add(name)
         self._unopened.pop(name, None)
 
     def _reopen(self, name: str) -> None:
@@ -263,7 +279,7 @@ class Session:
         self._hello = self.ask(hello, Welcome)
 
     def _answered(self, parts: Sequence[bytes]) -> None:
-        self._heard[REQUESTS] = self.now
+        self._hears(REQUESTS)
         try:
             ref, message = codec.parse(parts, BrokerAnswers)
         except Malformed as error:
@@ -283,7 +299,7 @@ class Session:
             self.welcome = question.answer
 
     def _pushed(self, parts: Sequence[bytes]) -> None:
-        self._heard[EVENTS] = self.now
+        self._hears(EVENTS)
         if len(parts) != 2:
             return
         message = codec.unpack(parts[1], EventsLane)
@@ -300,10 +316,9 @@ class Session:
             self._reopen(name)
         # What finds no connection to be sent on counts as well: a socket that was refused once never makes one again.
         asked = [each.asked_at if each.sent_at is None else each.sent_at for each in self._conversation.open]
-        spoke = max(self._heard[REQUESTS], self._opened.get(REQUESTS, self.now))
-        if asked and self.now - max(min(asked), spoke) >= REOPEN_SECONDS:
+        if asked and self._is_lost(REQUESTS, min(asked)):
             self._reopen(REQUESTS)
-        if self._watching.active and self.now - max(self._heard[EVENTS], self._opened[EVENTS]) >= REOPEN_SECONDS:
+        if self._watching.active and self._is_lost(EVENTS, self._opened[EVENTS]):
             self._reopen(EVENTS)
 
     def _tick_fetches(self) -> None:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelferry.fetch import LEAST_CHUNK_BYTES, MOST_PIECES, QUIET_SECONDS, STALL_SECONDS, Fetch, Pace, words_of
+from labelferry.fetch import (
+    LEAST_CHUNK_BYTES,
+    MOST_PIECES,
+    MOST_STALL_SECONDS,
+    QUIET_SECONDS,
+    STALL_SECONDS,
+    Fetch,
+    Pace,
+    words_of,
+)
 from labelferry_protocol.depot import BundleOpened, Chunk, CloseBundle, OpenBundle, RequestChunk
 from labelferry_protocol.errors import Code
 from labelferry_protocol.events import BundleFacts
@@ -100,6 +109,19 @@ def test_a_depot_that_says_nothing_has_the_connection_made_anew() -> None:
     assert fetch.stalled(STALL_SECONDS)
     fetch.reconnected(STALL_SECONDS)
     assert fetch.turn(STALL_SECONDS) == [OpenBundle(token=b"token")]
+
+
+def test_connections_to_the_depot_that_bring_nothing_are_given_ever_longer_until_one_does() -> None:
+    fetch, now, given = Fetch(opened(), 0, 0.0), 0.0, []
+    for _ in range(5):
+        since = now
+        while not fetch.stalled(now):
+            now += 0.5
+        given.append(now - since)
+        fetch.stumbled(now)
+    assert given == [STALL_SECONDS, 2 * STALL_SECONDS, *[MOST_STALL_SECONDS] * 3]
+    fetch.heard(welcome(), b"", now)
+    assert fetch.stalled(now + STALL_SECONDS)
 
 
 def test_when_it_is_quiet_the_token_is_shown_again_and_what_was_asked_before_is_asked_anew() -> None:

@@ -205,6 +205,31 @@ def test_a_requests_lane_on_which_nothing_can_be_sent_is_connected_anew(met: Tur
     assert met.now - since == pytest.approx(REOPEN_SECONDS, abs=0.2)
 
 
+def test_a_first_connection_over_a_far_way_is_not_given_up_while_it_comes_to_be(turner: Turner) -> None:
+    turner.session.connect()
+    question = turner.session.ask(ListTemplates(), Templates, 60.0)
+    for _ in range(9):
+        turner.turn(0.5)
+    turner.answer(welcome())
+    turner.turn()
+    turner.answer(Templates(names=()))
+    assert question.answer == Templates(names=())
+    assert [each.name for each in turner.opened] == [REQUESTS]
+    turner.session.watch(JOB)
+    for _ in range(14):
+        turner.turn(0.5)
+    turner.beat()
+    assert [each.name for each in turner.opened].count(EVENTS) == 1
+
+
+def test_a_first_connection_that_brings_nothing_is_made_anew_in_the_end(turner: Turner) -> None:
+    turner.session.connect()
+    turner.session.ask(ListTemplates(), Templates, 60.0)
+    for _ in range(18):
+        turner.turn(0.5)
+    assert [each.name for each in turner.opened] == [REQUESTS, REQUESTS]
+
+
 def test_a_requests_lane_nobody_asks_on_is_left_alone(met: Turner) -> None:
     for _ in range(100):
         met.turn(0.5)
