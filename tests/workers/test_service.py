@@ -57,6 +57,20 @@ def test_a_staging_place_that_cannot_be_written_is_refused(place: Path) -> None:
     assert "name another directory with --staging" in said
 
 
+@pytest.mark.parametrize("option", ["--stall-kill", "--drain-seconds"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "5s"])
+def test_what_is_no_number_of_seconds_is_refused(option: str, seconds: str) -> None:
+    code, said = run("--broker", "ipc:///tmp/x", f"{option}={seconds}")
+    assert code == 2
+    assert f"{option}: a number of seconds, 0 or more" in said
+
+
+def test_a_worker_that_would_kill_whatever_it_begins_is_refused() -> None:
+    code, said = run("--broker", "ipc:///tmp/x", "--stall-kill", "0")
+    assert code == 2
+    assert "a number of seconds above 0; leave it out to kill nothing" in said
+
+
 @pytest.mark.parametrize("slots", ["0", "-1", "257", "many"])
 def test_slots_are_a_number_from_1_to_256(slots: str) -> None:
     code, said = run("--broker", "ipc:///tmp/x", "--slots", slots)

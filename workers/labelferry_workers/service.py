@@ -109,7 +109,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--stall-kill",
-        type=_seconds,
+        type=_some_seconds,
         metavar="SECONDS",
         help="kill an export that makes no progress for so long, and try it again (default: never)",
     )
@@ -145,6 +145,14 @@ def _seconds(text: str) -> float:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError("a number of seconds, 0 or more")
+    return seconds
+
+
+def _some_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        # Nobody makes progress all the time: each export would be killed at once.
+        raise argparse.ArgumentTypeError("a number of seconds above 0; leave it out to kill nothing")
     return seconds
 
 
