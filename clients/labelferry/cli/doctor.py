@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import click
@@ -120,7 +120,28 @@ def _entry(broker: str | None, key_file: str | None) -> Iterator[str]:
     yield from _key(key_file)
     if broker:
         yield from _reach(parse_endpoint(broker), key_file)
-    yield from _service(broker, key_file)
+    depot_ready = yield from _service(broker, key_file)
+    if broker:
+        yield from _lanes(parse_endpoint(broker), key_file, depot_ready=depot_ready)
+
+
+def _lanes(endpoint: Endpoint, key_file: str | None, *, depot_ready: bool) -> Iterator[str]:
+    """See whether what comes by the other ports comes: the events, and the bundles of a depot that is said to be there."""
+    from labelferry.cli.soundings import heard
+    from labelferry_transport.keys import load_key
+
+    places = {lane: endpoint.lane(lane) for lane in (Lane.EVENTS, *((Lane.DEPOT,) if depot_ready else ()))}
+    there = heard(places, load_key(Path(key_file)).as_client() if key_file else None)
+    if Lane.EVENTS not in there:
+        yield Note(
+            f"No event comes from {places[Lane.EVENTS]}, so progress is asked for each second: open the way to that port, past firewalls"
+        )
+    if depot_ready and Lane.DEPOT not in there:
+        yield Wrong(
+            f"the depot does not answer at {places[Lane.DEPOT]}, so nothing can be downloaded: open the way to that port, past firewalls; if it is open, start the broker again"
+        )
+    if there == places.keys():
+        yield "What is pushed, and what is downloaded, comes through" if depot_ready else "What is pushed comes through"
 
 
 def _reach(endpoint: Endpoint, key_file: str | None) -> Iterator[str]:
@@ -167,7 +188,8 @@ def _key(key_file: str | None) -> Iterator[str]:
         yield f"The key file {key_file} is that of {key.role} {key.name}, and only its owner can read it"
 
 
-def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
+def _service(broker: str | None, key_file: str | None) -> Generator[str, None, bool]:
+    """Say what the broker says of the service; return whether it believes that its depot is there."""
     from labelferry.cli.session import client_for
     from labelferry.cli.show.tables import overview_lines
 
@@ -182,6 +204,7 @@ def _service(broker: str | None, key_file: str | None) -> Iterator[str]:
         yield from _versions(overview, software())
         yield from _room(overview)
         yield from _clock(overview, asked_at, answered_at)
+        return overview.depot_ready
 
 
 def _gaps(overview: Overview, broker: str | None) -> Iterator[str]:
