@@ -5,6 +5,7 @@ What it costs is counted (results made and found, as the job child logs them), n
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -82,6 +83,28 @@ def test_killed_near_the_end_it_goes_on_from_there_and_makes_the_same_bundle(
     messages = [event.message for event in again if isinstance(event, Progress)]
     assert messages[0] == "Running again: attempt 2"
     assert messages[1].startswith("Resuming"), messages[:3]
+    check_promises(service, job, after[-1])
+
+
+def test_people_are_told_that_the_project_has_changed_and_the_bundle_is_of_what_it_is_now(
+    service: Service, client: Client, project: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(project, own)
+    job = client.submit(own, OPTIONS).job_id
+    events = client.events(job)
+    follow_to(events, 60)
+    service.kill("worker")
+    changed, other = sorted(path for path in own.rglob("*") if path.suffix in (".png", ".jpg"))[:2]
+    changed.write_bytes(other.read_bytes())
+    service.start("worker")
+    after = list(events)
+    assert isinstance(after[-1], Completed), after[-1]
+    messages = [event.message for event in after if isinstance(event, Progress)]
+    assert f"The project has changed and is read again: {changed.name}" in messages
+    *_, fresh = client.events(client.submit(own, OPTIONS).job_id)
+    assert isinstance(fresh, Completed)
+    assert after[-1].bundle.sha256 == fresh.bundle.sha256
     check_promises(service, job, after[-1])
 
 

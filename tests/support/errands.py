@@ -56,6 +56,7 @@ class Word:
     stage: Stage = Stage.IMAGES
     stage_progress: StageProgress = NOWHERE
     estimated_time_remaining: float | None = None
+    notable: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Moved:
     message: str
     stage_progress: StageProgress
     estimated_time_remaining: float | None = None
+    notable: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from labelferry_workers.mailbox import Mailbox
 class Said:
     progress: float
     stage: str = "images"
+    notable: bool = False
 
 
 def test_a_full_point_and_a_new_stage_are_kept_and_of_the_rest_the_latest() -> None:
@@ -22,6 +23,15 @@ def test_a_full_point_and_a_new_stage_are_kept_and_of_the_rest_the_latest() -> N
     assert mailbox.take(latest=False) == [Said(0.0), Said(0.4, "metrics")]
     assert mailbox.take(latest=True) == [Said(0.6, "metrics")]
     assert mailbox.take(latest=True) == []
+
+
+def test_what_is_notable_is_kept_though_more_follows_at_once() -> None:
+    mailbox: Mailbox[Said] = Mailbox(lambda: None)
+    changed = Said(0.0, notable=True)
+    for update in (Said(0.0), changed, Said(0.0), Said(0.3)):
+        mailbox.put(update)
+    assert mailbox.take(latest=False) == [Said(0.0), changed]
+    assert mailbox.take(latest=True) == [Said(0.3)]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=300), st.data())

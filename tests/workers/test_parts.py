@@ -38,6 +38,7 @@ class Told:
     message: str = "m"
     stage_progress: StageProgress = HALF
     estimated_time_remaining: float | None = 1.0
+    notable: bool = False
 
 
 def test_nothing_leads_out_of_reporting_and_everything_leads_there() -> None:

@@ -60,7 +60,8 @@ class Beginning:
             meter.close(READING)
             return kept
         if kept is not None:
-            yield from meter.advance(READING, Step(0.0, "The project has changed and is read again", kept.image, 0))
+            verb = "The project has changed and is read again"
+            yield from meter.advance(READING, Step(0.0, verb, kept.image, 0, notable=True))
         snapshot = yield from self._read(self.source, meter, stages, early=early)
         cost = cost_of(self.options, totals_of(snapshot), stages)
         yield from _told(meter, READING_VERB, past.leave(snapshot, cost))

@@ -33,6 +33,8 @@ class Step:
     count: int = 1
     found: bool = False
     """Whether its result was there already, so that it cost `FOUND_SHARE` of what was planned."""
+    notable: bool = False
+    """Whether it is to be told whatever follows it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Update:
     message: str
     stage_progress: StageProgress
     estimated_time_remaining: float | None
+    notable: bool = False
+    """Whether it is to be told whatever follows it at once."""
 
 
 def shortened(text: str, characters: int) -> str:
@@ -185,9 +189,9 @@ class Meter:
         stage_progress = StageProgress(current=lap.current, total=lap.total, current_item=item)
         while goal - self._told > POINT:
             self._told = math.floor(self._told) + POINT
-            yield Update(self._told, lap.stage, message, stage_progress, left)
+            yield Update(self._told, lap.stage, message, stage_progress, left, step.notable)
         self._told = max(self._told, goal)
-        yield Update(self._told, lap.stage, message, stage_progress, left)
+        yield Update(self._told, lap.stage, message, stage_progress, left, step.notable)
 
 
 def _pace(lap: _Lap, overall: float) -> float:

@@ -37,6 +37,10 @@ class Update(Protocol):
     def estimated_time_remaining(self) -> float | None:
         """Seconds; None while unknown."""
 
+    @property
+    def notable(self) -> bool:
+        """Whether it is to be told whatever follows it at once."""
+
 
 class Result(Protocol):
     """What an export made: `size` in bytes."""

@@ -1,4 +1,4 @@
-"""Where a job leaves its updates without waiting for anybody: full points and changes of stage are kept, of the rest the latest.
+"""Where a job leaves its updates without waiting for anybody: full points, changes of stage and what is notable are kept, of the rest the latest.
 
 Where two kept updates would lie more than a point apart, the last one between them is kept too: so whoever keeps up sees no
 step above a point, as long as the job itself makes none.
@@ -24,6 +24,10 @@ class Progressing(Protocol):
     @property
     def stage(self) -> str:
         """The word for what is done now."""
+
+    @property
+    def notable(self) -> bool:
+        """Whether it is to be told whatever follows it at once."""
 
 
 U = TypeVar("U", bound=Progressing)
@@ -52,7 +56,7 @@ class Mailbox(Generic[U]):
         point = math.floor(update.progress)
         with self._lock:
             wake = True
-            if point > self._point or update.stage != self._stage:
+            if point > self._point or update.stage != self._stage or update.notable:
                 self._point, self._stage = max(point, self._point), update.stage
                 if self._latest is not None and update.progress - self._told > 1:
                     self._kept.append(self._latest)
