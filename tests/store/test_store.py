@@ -1,5 +1,6 @@
 """The ledger on disk: whole turns, epochs, and brokers that may write no more."""
 
+import resource
 import shutil
 import sqlite3
 import stat
@@ -219,6 +220,16 @@ def test_a_locked_database_is_refused_and_nothing_is_written(tmp_path: Path) -> 
     assert store.job(row(1).job_id) is None
     store.apply([AddJob(row(1))])
     store.close()
+
+
+def test_a_ledger_that_finds_no_room_at_its_start_asks_whether_its_disk_is_full(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(Refusal, match=r"cannot be opened now: disk I/O error \(is its disk full\?\)"):
+            Store.open(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_refused_and_nothing_is_written(store: Store) -> None:

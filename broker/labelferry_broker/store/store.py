@@ -28,6 +28,8 @@ FILE = "ledger.sqlite3"
 BUSY_SECONDS = 5.0
 DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 """What SQLite says of a file that is not, or not any more, a database."""
+PRIMARY = 0xFF
+"""The part of an error code of SQLite that says what kind it is."""
 
 JOB = Prepared(sa.select(JOBS).where(JOBS.c.job_id == sa.bindparam("job_id")))
 JOB_OF_KEY = Prepared(
@@ -230,10 +232,13 @@ def _translated(place: str, verb: str) -> Iterator[None]:
     except sa.exc.IntegrityError as error:
         raise Diverged(f"the ledger {place} does not hold what the broker believed: {error.orig}") from error
     except sa.exc.DBAPIError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        if code in DAMAGED:
             raise _damaged(place, error.orig) from error
+        # What SQLite says also of a full disk, where it was not the ledger's own file that found no room.
+        hint = " (is its disk full?)" if code & PRIMARY == sqlite3.SQLITE_IOERR else ""
         raise Refusal(
-            Code.STORE, f"the ledger {place} cannot be {verb} now: {error.orig}", retry_after=BUSY_SECONDS
+            Code.STORE, f"the ledger {place} cannot be {verb} now: {error.orig}{hint}", retry_after=BUSY_SECONDS
         ) from error
 
 
