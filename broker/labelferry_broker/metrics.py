@@ -129,13 +129,23 @@ class _Page(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a reader."""
+        self.wfile.write(self._begin())
+
+    def do_HEAD(self) -> None:
+        """Answer somebody who only asks whether there is an answer."""
+        self._begin()
+
+    def _begin(self) -> bytes:
+        """Send all that comes before the body; return the body."""
         found = self.path.split("?")[0] == "/metrics"
-        body = self.page().encode() if found else b"the metrics are at /metrics\n"
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", CONTENT_TYPE if found else "text/plain; charset=utf-8")
+        page = self.page() if found else "the metrics are at /metrics\n"
+        status = (200 if page else 503) if found else 404
+        body = (page or "the broker has not counted anything yet: ask again\n").encode()
+        self.send_response(status)
+        self.send_header("Content-Type", CONTENT_TYPE if status == 200 else "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        return body
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
         """Log where everything is logged."""

@@ -24,10 +24,10 @@ def serving(clock: Callable[[], float] | None = None) -> Iterator[Metrics]:
     metrics.stop()
 
 
-def read(metrics: Metrics, path: str = "/metrics") -> tuple[int, str]:
+def read(metrics: Metrics, path: str = "/metrics", method: str = "GET") -> tuple[int, str]:
     """Ask as a reader does."""
     connection = HTTPConnection("127.0.0.1", metrics.port, timeout=10)
-    connection.request("GET", path)
+    connection.request(method, path)
     answer = connection.getresponse()
     text = answer.read().decode()
     connection.close()
@@ -101,3 +101,16 @@ def test_a_reader_that_hangs_up_is_one_line_for_who_looks_for_a_fault(
     (record,) = [record for record in caplog.records if record.getMessage() == "a reader went"]
     assert record.levelno == logging.DEBUG
     assert capsys.readouterr().err == ""
+
+
+def test_whoever_asks_for_the_head_is_told_the_same_without_the_page() -> None:
+    with serving() as metrics:
+        assert read(metrics, method="HEAD") == (200, "")
+        assert read(metrics, "/", method="HEAD") == (404, "")
+
+
+def test_before_the_first_page_there_is_none_rather_than_an_empty_one() -> None:
+    with serving() as metrics:
+        metrics.show("")
+        status, said = read(metrics)
+        assert (status, said) == (503, "the broker has not counted anything yet: ask again\n")
