@@ -24,6 +24,7 @@ from labelferry_broker.intake import Parts, drain, within
 from labelferry_broker.lanes import DISPATCHED, Lanes
 from labelferry_broker.ledger.effects import SAVES, AddJob, Effect, EndAttempt, Save, UpdateJob
 from labelferry_broker.ledger.machine import Ledger
+from labelferry_broker.ledger.rows import JobRow
 from labelferry_broker.ledger.settings import LedgerSettings, Moment
 from labelferry_broker.nearby import Nearby
 from labelferry_broker.neighbours import Neighbours
@@ -35,7 +36,7 @@ from labelferry_protocol import codec, limits, version
 from labelferry_protocol.depot import DepotReady
 from labelferry_protocol.endpoints import Lane
 from labelferry_protocol.errors import Code, Refusal
-from labelferry_protocol.events import Beat
+from labelferry_protocol.events import Beat, Cancelled
 from labelferry_protocol.requests import Hello, Welcome
 from labelferry_protocol.topics import BEAT
 from labelferry_transport.lifeline import Lifeline
@@ -292,7 +293,17 @@ def _log_moves(saves: Iterable[Save]) -> None:
             log.info("job submitted", job=save.row.job_id, owner=save.row.owner)
         elif isinstance(save, UpdateJob) and save.previous is not save.row.state:
             row = save.row
-            log.info(f"job {row.state}", job=row.job_id, attempt=row.attempt, worker=row.worker_id)
+            log.info(f"job {row.state}", job=row.job_id, attempt=row.attempt, worker=row.worker_id, **_whose_hand(row))
         elif isinstance(save, EndAttempt):
             facts = {"outcome": save.outcome, "reason": save.reason or None}
             log.info("attempt ended", job=save.job_id, attempt=save.attempt, **facts)
+
+
+def _whose_hand(row: JobRow) -> dict[str, object]:
+    """Return by whom a job is cancelled and why, and of one that is, whether all of it is gone from the workers."""
+    facts: dict[str, object] = {}
+    if row.cancel is not None:
+        facts = {"by": row.cancel.by, "who": row.cancel.who or None, "reason": row.cancel.reason or None}
+    if isinstance(row.terminal, Cancelled):
+        facts["cleaned_up"] = row.terminal.cleanup_completed
+    return facts
