@@ -41,7 +41,7 @@ class Fetch:
         self.received = received
         self.error: Refusal | None = None
         self.heard_at = now
-        """When the depot last said something (s): patience is the caller's."""
+        """When the depot last said something (s): patience is the caller's. That it opens the bundle again, and nothing of it came since, is no news."""
         self.ref = "0"
         """The correlation id of what `turn` returned last: the count of the token's showings."""
         self._window: Window | None = None
@@ -50,6 +50,8 @@ class Fetch:
         self._unsent = 0
         self._stalled_at = now
         self._stall = STALL_SECONDS
+        self._brought = True
+        """Whether any of the bundle has come since the depot opened it last."""
         self._step = limits.MAX_CHUNK_BYTES
         self._quiet = QUIET_SECONDS
         self._probe_at = now
@@ -92,7 +94,9 @@ class Fetch:
         self, message: BundleOpened | Chunk | Refused | Message, payload: bytes, now: float, ref: str = ""
     ) -> None:
         """Take what the depot said; what makes no sense here is passed over. `ref` tells which showing of the token is answered."""
-        self.heard_at = now
+        if self._brought or not isinstance(message, BundleOpened):
+            self.heard_at = now
+        self._brought = isinstance(message, Chunk) or (self._brought and not isinstance(message, BundleOpened))
         self._stalled_at = now
         self._stall = STALL_SECONDS
         self._unsent = 0

@@ -129,6 +129,11 @@ class Session:
         if waiting is None:
             return
         silent = self.now - self._heard_for(waiting)
+        if silent > self.patience and isinstance(waiting, Fetch) and self.now - self._heard[REQUESTS] < self.patience:
+            raise Unreachable(
+                f"nothing of the bundle has come from {self._endpoint.lane(Lane.DEPOT)} for {silent:.0f} s, though the broker answers: "
+                "is the depot ready (`labelferry status`), and does the way there bear packets of full size (MTU)?"
+            )
         if silent > self.patience:
             raise self.unreachable(f" any more (since {silent:.0f} s)")
 

@@ -124,6 +124,25 @@ def test_connections_to_the_depot_that_bring_nothing_are_given_ever_longer_until
     assert fetch.stalled(now + STALL_SECONDS)
 
 
+def test_a_depot_that_opens_the_bundle_again_and_again_and_brings_nothing_is_not_heard_of() -> None:
+    fetch, now = Fetch(opened(), 0, 0.0), 1.0
+    for _ in range(5):
+        fetch.turn(now)
+        fetch.heard(welcome(), b"", now)
+        fetch.turn(now)
+        while not fetch.stalled(now):
+            now += 0.5
+        fetch.stumbled(now)
+    assert fetch.heard_at == 1.0
+    fetch.turn(now)
+    fetch.heard(welcome(), b"", now)
+    fetch.heard(Chunk(job_id=JOB, offset=0), DATA[:100], now)
+    assert fetch.heard_at == now
+    fetch.reconnected(now)
+    fetch.heard(welcome(), b"", now + 9.0)
+    assert fetch.heard_at == now + 9.0
+
+
 def test_when_it_is_quiet_the_token_is_shown_again_and_what_was_asked_before_is_asked_anew() -> None:
     fetch = Fetch(opened(), 0, 0.0)
     fetch.turn(0.0)

@@ -12,10 +12,11 @@ from labelferry.watching import MOST_LEFT
 from labelferry_protocol import codec, topics
 from labelferry_protocol.endpoints import Lane, parse_endpoint
 from labelferry_protocol.errors import Code, Malformed, Refusal
-from labelferry_protocol.events import Beat, Failed
+from labelferry_protocol.events import Beat, BundleFacts, Failed
 from labelferry_protocol.message import Message
 from labelferry_protocol.requests import (
     ClientSays,
+    DownloadOpened,
     GetSnapshot,
     Hello,
     ListTemplates,
@@ -228,6 +229,21 @@ def test_a_first_connection_that_brings_nothing_is_made_anew_in_the_end(turner: 
     for _ in range(18):
         turner.turn(0.5)
     assert [each.name for each in turner.opened] == [REQUESTS, REQUESTS]
+
+
+def test_of_a_download_that_brings_nothing_though_the_broker_answers_it_is_said_what_to_look_at(met: Turner) -> None:
+    bundle = BundleFacts(size=1000, sha256="b" * 64, file_name="cells.zip")
+    opened = DownloadOpened(transfer_id="c" * 32, job_id=JOB, bundle=bundle, token=b"token")
+    fetch = met.session.fetch(opened, 0)
+    for _ in range(60):
+        met.session.check(fetch)
+        met.turn(1.0)
+        met.answer(Templates(names=()), "whatever")
+    met.turn(1.0)
+    with pytest.raises(
+        Unreachable, match=r"from tcp://broker\.example:5575 for 61 s, though the broker answers: .*MTU"
+    ):
+        met.session.check(fetch)
 
 
 def test_a_requests_lane_nobody_asks_on_is_left_alone(met: Turner) -> None:
