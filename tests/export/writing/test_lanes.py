@@ -18,6 +18,7 @@ from labelferry_export.formats.coco import CocoRows
 from labelferry_export.lanes import Lanes
 from labelferry_export.lanes import lanes as bounds
 from labelferry_export.lanes.lane import _crashed
+from labelferry_export.lanes.lanes import _error_of
 from labelferry_export.snapshot import Snapshot
 from labelferry_protocol.errors import Code
 
@@ -151,6 +152,7 @@ def test_pieces_come_in_order_in_place_and_from_lanes_alike_whatever_may_wait_in
             ("No such file or directory", 2, "/a/b.rows"),
         ),
         (OSError(errno.ENOSPC, "No space left on device"), ("No space left on device", 28, "")),
+        (MemoryError(), ("Cannot allocate memory", 12, "")),
         (UnidentifiedImageError("cannot identify"), ("UnidentifiedImageError: cannot identify", None, "")),
         (ValueError("odd"), ("ValueError: odd", None, "")),
     ],
@@ -160,3 +162,10 @@ def test_a_fault_is_told_in_the_systems_words_where_it_is_the_systems(
 ) -> None:
     crashed = _crashed(error)
     assert (crashed.error, crashed.number, crashed.file) == told
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory", "/a/b.rows")])
+def test_a_lane_without_memory_is_one_that_was_lost_so_that_the_export_is_tried_again(error: Exception) -> None:
+    lost = _error_of(_crashed(error))
+    assert isinstance(lost, ProcessLost)
+    assert "ran out of memory: give the worker more of it, or fewer slots" in lost.message

@@ -4,6 +4,7 @@
 moment on (`lanes.py` sees to that): it ends with its export, by the end of the channel or by SIGKILL.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ def _serve(channel: "Connection[bytes, bytes]") -> None:
 
 def _crashed(error: Exception) -> Crashed:
     """Return how an order ended: what the system says in its own words, so that they can be said plainly."""
+    if isinstance(error, MemoryError):
+        return Crashed(os.strerror(errno.ENOMEM), errno.ENOMEM)
     if not isinstance(error, OSError) or error.errno is None:
         return Crashed(f"{type(error).__name__}: {error}")
     file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""

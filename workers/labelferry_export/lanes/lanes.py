@@ -4,6 +4,7 @@ Bounded: so many images are handed out at once, and so many bytes wait here; bey
 other lanes wait with what they have. Lanes are in the process group of the export, and end when it does, however it does.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -233,6 +234,9 @@ def _started() -> _Lane:
 def _error_of(said: Refused | Crashed) -> Exception:
     if isinstance(said, Refused):
         return ExportError(Code(said.code), said.message, said.item)
+    if said.number == errno.ENOMEM:
+        message = "a process of the export ran out of memory: give the worker more of it, or fewer slots"
+        return ProcessLost(Code.INTERNAL, message)
     if said.number is not None:
         return OSError(said.number, said.error, said.file or None)
     return ExportError(Code.INTERNAL, f"a process of the export failed unexpectedly: {said.error}")
