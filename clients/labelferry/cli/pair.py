@@ -3,6 +3,7 @@
 Both end when their standard input closes, so neither outlives this process, whatever ends it.
 """
 
+import select
 import signal
 import subprocess
 import sys
@@ -80,9 +81,10 @@ def _ends(process: subprocess.Popen[bytes], seconds: float, enough: Callable[[],
 
 
 def _say(sentence: str) -> None:
-    # A terminal that was closed hears nothing more; what is to be done is done all the same.
-    with suppress(OSError):
-        click.echo(sentence, err=True)
+    # A terminal that was closed hears nothing more, and one that takes nothing is not waited for; what is to be done is done all the same.
+    with suppress(OSError, TypeError, ValueError):
+        if select.select([], [sys.stderr], [], 0)[1]:
+            click.echo(sentence, err=True)
 
 
 def _start(module_and_options: list[str]) -> subprocess.Popen[bytes]:

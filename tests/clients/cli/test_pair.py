@@ -101,3 +101,32 @@ def test_it_fails_with_a_sentence_when_one_of_the_two_is_killed(pair: Pair, name
     os.kill(pair.pid_of({"broker": "labelferry_broker", "worker": "labelferry_workers"}[name]), signal.SIGKILL)
     assert pair.end() == 1
     assert f"Error: the {name} was killed by signal 9" in pair.said
+
+
+def test_told_to_stop_it_does_not_wait_for_whoever_should_read_what_it_says(tmp_path: Path) -> None:
+    sockets = Path(tempfile.mkdtemp(prefix="lf-", dir="/tmp"))
+    reads, writes = os.pipe()
+    command = [sys.executable, "-c", "from labelferry.cli import main; main()", "up", "--workers", "1"]
+    process = subprocess.Popen(
+        [*command, "--listen", f"ipc://{sockets}", "--state", str(tmp_path / "state")],
+        stdin=subprocess.DEVNULL,
+        stderr=writes,
+        env={**os.environ, "LABELFERRY_STATE": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    try:
+        said = b""
+        while b"welcomed" not in said:
+            said += os.read(reads, 4096)
+        os.set_blocking(writes, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writes, b"x")
+        os.set_blocking(writes, True)
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reads)
+        os.close(writes)
+        shutil.rmtree(sockets, ignore_errors=True)
