@@ -21,7 +21,7 @@ from labelferry_workers.kept_child import ending
 from labelferry_workers.mailbox import MAX_KEPT, Mailbox
 from labelferry_workers.moved import moved_of
 from labelferry_workers.outbox import Outbox
-from labelferry_workers.parcel import FULL_SECONDS, LONGEST_FULL_PAUSE, Parcel
+from labelferry_workers.parcel import FLIGHT_BYTES, FULL_SECONDS, GIVE_UP_SECONDS, LONGEST_FULL_PAUSE, Parcel
 from labelferry_workers.reports import Order, Report, Warm
 from labelferry_workers.staging import AGAIN_SECONDS, BUNDLE, Staging, remove
 
@@ -309,7 +309,7 @@ def test_how_a_process_ended_is_said_in_words(code: int, clause: str) -> None:
 
 
 def parcel() -> Parcel:
-    return Parcel(KEY, b"token", 10, "1", Path("bundle.zip"), begun_at=0.0, heard_at=0.0, offer_at=0.0)
+    return Parcel(KEY, b"token", 10, "1", Path("bundle.zip"), begun_at=0.0, heard_at=0.0, moved_at=0.0, offer_at=0.0)
 
 
 def test_a_bundle_is_offered_to_a_full_disk_soon_and_then_ever_later_until_it_has_been_full_for_too_long() -> None:
@@ -327,6 +327,30 @@ def test_a_depot_that_does_not_answer_is_told_once_in_a_silence() -> None:
     assert [bundle.tells_of_silence(now) for now in (0.0, 1.9, 2.0, 4.0)] == [False, False, True, False]
     bundle.heard(5.0)
     assert [bundle.tells_of_silence(now) for now in (6.0, 7.0, 9.0)] == [False, True, False]
+
+
+@pytest.mark.parametrize("again", [0, FLIGHT_BYTES // 2])
+def test_a_bundle_of_which_the_same_is_asked_for_again_and_again_is_given_up_in_the_end(again: int) -> None:
+    bundle, step = parcel(), FLIGHT_BYTES // 8
+    for number in range(8):
+        bundle.asked(number * step, step, 0.0)
+    for now in range(0, int(GIVE_UP_SECONDS), 2):
+        bundle.heard(now)
+        bundle.asked(again, step, now)
+        assert bundle.given_up(now) is None
+    bundle.heard(GIVE_UP_SECONDS + 1)
+    bundle.asked(again, step, GIVE_UP_SECONDS + 1)
+    assert "nothing of the bundle reaches it" in (bundle.given_up(GIVE_UP_SECONDS + 1) or "")
+
+
+def test_a_depot_that_begins_a_bundle_again_has_all_the_time_again() -> None:
+    bundle, step, now = parcel(), FLIGHT_BYTES // 8, 0.0
+    for _ in range(2):
+        for number in range(100):
+            now += GIVE_UP_SECONDS / 50
+            bundle.heard(now)
+            bundle.asked(number * step, step, now)
+            assert bundle.given_up(now) is None
 
 
 def test_a_bundle_that_the_depot_cannot_store_is_offered_three_times_more_and_one_that_must_wait_as_often_as_it_takes() -> (

@@ -12,7 +12,9 @@ from labelferry_workers.errands import SHOWN_BYTES
 QUIET_SECONDS = 2.0
 """Without a word from the depot for so long, a bundle is offered again."""
 GIVE_UP_SECONDS = 300.0
-"""Without a word for so long, it is given up: another worker may reach the depot."""
+"""Without a word for so long, or with nothing asked for but what was asked before, it is given up: another worker may reach the depot."""
+FLIGHT_BYTES = 8 * limits.MAX_CHUNK_BYTES
+"""As much as a depot has in flight (`Window.width`): what is asked for further back than that is asked for by one that begins again."""
 SHOW_SECONDS = 0.05
 MAX_COMPLAINTS = 3
 """How often the depot may say that it could not store a bundle."""
@@ -36,9 +38,13 @@ class Parcel:
     path: Path
     begun_at: float
     heard_at: float
+    moved_at: float
+    """When something was asked for that had not been asked for before: a sign that what leaves arrives."""
     offer_at: float
     sent: int = 0
     """The end of the furthest piece that has left."""
+    asked_to: int = 0
+    """The end of the furthest piece that was asked for, since the depot began last."""
     complaints: int = 0
     full_since: float | None = None
     shown_at: float = 0.0
@@ -58,6 +64,12 @@ class Parcel:
             raise FileChanged("its file is shorter than it was when it was made")
         self.sent = max(self.sent, offset + length)
         return data
+
+    def asked(self, offset: int, length: int, now: float) -> None:
+        """Take note of what the depot asks for."""
+        if offset + length > self.asked_to or offset + FLIGHT_BYTES < self.asked_to:
+            self.asked_to = offset + length
+            self.moved_at = now
 
     def content(self) -> bytes | None:
         """Return all of a bundle that is small enough to go with its offer; None for any other. `FileChanged` as `piece`."""
@@ -88,12 +100,16 @@ class Parcel:
             pause, patient = retry_after, self.complaints < MAX_COMPLAINTS
         self.complaints += code is not Code.BUSY
         # It did answer; the wait is its own wish.
-        self.offer_at = self.heard_at = now + pause
+        self.offer_at = self.heard_at = self.moved_at = now + pause
         return patient
 
-    def given_up(self, now: float) -> bool:
-        """Return whether nothing was heard for too long."""
-        return now - self.heard_at > GIVE_UP_SECONDS
+    def given_up(self, now: float) -> str | None:
+        """Return why, where the depot was not heard for too long or what leaves does not arrive; None otherwise."""
+        if now - self.heard_at > GIVE_UP_SECONDS:
+            return "the depot does not answer"
+        if now - self.moved_at > GIVE_UP_SECONDS:
+            return "the depot answers, but nothing of the bundle reaches it: does the way there bear packets of full size (MTU)?"
+        return None
 
     def tells_of_silence(self, now: float) -> bool:
         """Return whether it is time to say that the depot does not answer, and take note of that: once in a silence."""

@@ -148,6 +148,7 @@ class Uploader:
                 self._refused(parcel, message, now)
 
     def _send_piece(self, parcel: Parcel, asked: RequestChunk, now: float) -> None:
+        parcel.asked(asked.offset, asked.length, now)
         try:
             piece = parcel.piece(asked.offset, asked.length)
         except FileChanged as error:
@@ -185,15 +186,15 @@ class Uploader:
         if old is not None:
             old.close()
         self._parcels[errand.key] = Parcel(
-            errand.key, errand.token, errand.size, next(self._refs), Path(errand.path), now, now, now
+            errand.key, errand.token, errand.size, next(self._refs), Path(errand.path), now, now, now, now
         )
 
     def _tick(self, now: float) -> None:
         if (self._connect_at is not None and now >= self._connect_at) or self._absences.over(now):
             self._connect(now)
         for parcel in list(self._parcels.values()):
-            if parcel.given_up(now):
-                self._end(parcel, NotCarried(key=parcel.key, code=Code.STORE, message="the depot does not answer"))
+            if (why := parcel.given_up(now)) is not None:
+                self._end(parcel, NotCarried(key=parcel.key, code=Code.STORE, message=why))
             elif parcel.due(now):
                 if parcel.tells_of_silence(now):
                     self._say(Carrying(key=parcel.key, sent=parcel.sent, waiting="the depot does not answer"))
