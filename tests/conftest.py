@@ -1,11 +1,14 @@
-"""What every test shares: the profiles of the property tests, and signals that nobody ignores. None judges a test by the speed of the machine.
+"""What every test shares: the profiles of the property tests, signals that nobody ignores, and a log that can be put back. None judges a test by the speed of the machine.
 
 By default the examples are the same on every run, so that a red run is a change's fault; `make fuzz` looks for new ones.
 """
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -22,3 +25,12 @@ for number, handler in (
 ):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def logging_put_back() -> Iterator[None]:
+    """Leave the log of this process as it was."""
+    root = logging.getLogger("labelferry")
+    before = (root.handlers[:], root.level, root.propagate)
+    yield
+    root.handlers[:], root.level, root.propagate = before[0], before[1], before[2]

@@ -1,8 +1,5 @@
 """What the broker's log tells of a job's moves: each with its job and attempt, a cancel with whose it is."""
 
-import logging
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -13,6 +10,8 @@ from labelferry_protocol.events import Cancelled
 from labelferry_protocol.options import ExportOptions, Source
 from labelferry_protocol.words import CancelledBy, Phase, State
 from labelferry_transport.logs import start_logging
+
+pytestmark = pytest.mark.usefixtures("logging_put_back")
 
 JOB = "ab" * 16
 RUNNING = JobRow(
@@ -28,14 +27,6 @@ RUNNING = JobRow(
     attempt=2,
     worker_id="cd" * 16,
 )
-
-
-@pytest.fixture(autouse=True)
-def _put_back() -> Iterator[None]:
-    root = logging.getLogger("labelferry")
-    before = (root.handlers[:], root.level, root.propagate)
-    yield
-    root.handlers[:], root.level, root.propagate = before[0], before[1], before[2]
 
 
 def told(capsys: pytest.CaptureFixture[str], previous: State, row: JobRow) -> str:

@@ -1,24 +1,16 @@
 """The log keeps one event on one line, whatever a peer says."""
 
-import logging
 import os
 import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from labelferry_transport.logs import Log, start_logging
 
-
-@pytest.fixture(autouse=True)
-def _put_back() -> Iterator[None]:
-    root = logging.getLogger("labelferry")
-    before = (root.handlers[:], root.level, root.propagate)
-    yield
-    root.handlers[:], root.level, root.propagate = before[0], before[1], before[2]
+pytestmark = pytest.mark.usefixtures("logging_put_back")
 
 
 def test_an_event_is_one_line_with_its_facts(capsys: pytest.CaptureFixture[str]) -> None:
